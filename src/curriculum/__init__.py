@@ -1,0 +1,1 @@
+"""An experiment runner for curriculum training."""

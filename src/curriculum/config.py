@@ -1,0 +1,267 @@
+"""Read a config: YAML to a frozen, validated `Config`, every mistake with its line and column.
+
+What a task can be told is the task's own business: its settings are a pydantic model that the
+caller hands over, so that this module knows no task.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from curriculum.errors import ConfigError, Problem, nearest, unknown
+
+NODES_ALLOWED = 10_000  # aliases can make a small file unfold into a huge one
+SEEDS_ALLOWED = 4096
+
+
+class Settings(BaseModel):
+    """The base of every group of settings: frozen, typed strictly, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _read_seeds(value: object) -> object:
+    """Read `3`, `0:32` or a list of seeds."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,10}):([0-9]{1,10})", value.strip())
+        if match is None and re.fullmatch(r"[0-9]{1,10}", value.strip()):
+            return (int(value),)
+        if match is None or int(match[2]) <= int(match[1]):
+            raise ValueError("write one seed as 3, a range as 0:32 (0 to 31), or a list as [0, 3, 5]")
+        if int(match[2]) - int(match[1]) > SEEDS_ALLOWED:
+            raise ValueError(f"at most {SEEDS_ALLOWED} seeds train together")
+        return tuple(range(int(match[1]), int(match[2])))
+    if isinstance(value, list):
+        if len(set(map(repr, value))) < len(value):
+            raise ValueError("each seed can be named once")
+        return tuple(value)
+    return value
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**63)], ...],
+    BeforeValidator(_read_seeds),
+    Field(min_length=1, max_length=SEEDS_ALLOWED),
+]
+
+
+class Adam(Settings):
+    """The optimizer. Its learning rate is the sheet's column `lr`."""
+
+    name: Literal["adam"] = Field("adam", description="the optimizer's name")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), description="decay of the running means of the gradient and of its square"
+    )
+    eps: float = Field(1e-8, gt=0, description="added to the root of the mean square")
+
+
+class Recording(Settings):
+    """What a run stores."""
+
+    snapshot_every: int = Field(1, ge=1, description="steps from one snapshot of the parameters to the next")
+
+
+class HookSetting(Settings):
+    """A hook of the user's own, called while the run goes on."""
+
+    on: str = Field(description="the event: phase-start, action:NAME, pre-step, step-metrics, phase-end or run-end")
+    call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="what is called, as package.module:function")
+
+
+TaskSettings = TypeVar("TaskSettings", bound=Settings)
+
+
+class Config(Settings, Generic[TaskSettings]):
+    """What is trained, and how; the dopesheet says the rest."""
+
+    task: TaskSettings = Field(description="the task, by name, and its settings")
+    seeds: Seeds = Field((0,), description="seeds to train together: 0, 0:32 or [0, 3, 5]")
+    optimizer: Adam = Field(default_factory=Adam, description="how the parameters are updated")
+    record: Recording = Field(default_factory=Recording, description="what the run stores")
+    threads: int = Field(1, ge=1, le=256, description="threads of the training; small models are fastest with 1")
+    hooks: tuple[HookSetting, ...] = Field((), description="hooks of your own")
+
+    def dump(self) -> dict[str, Any]:
+        """Turn the config into plain values, as YAML and JSON hold them."""
+        plain: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
+        return plain
+
+
+SettingsOf = Callable[[str], type[Settings]]
+
+
+def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = ()) -> Config[Any]:
+    """Read a config from YAML text, with overrides `a.b=value`.
+
+    `settings_of` gives the settings of a task by its name, `tasks` are the names there are. Raises
+    `ConfigError` with every mistake that could be found, each at its place.
+    """
+    tree = _parse_yaml(text, source)
+    if not isinstance(tree, dict):
+        raise ConfigError([Problem(source, 1, 1, f"a config is a mapping of settings, this is {_kind(tree)}")])
+    data: dict[str, Any] = _plain(tree, source)
+    origins = _apply(data, overrides)
+    return _Validator(source, tree, origins).validate(data, settings_of, tasks)
+
+
+def write(config: Config[Any]) -> str:
+    """Write a config as YAML text, which `load` reads back as an equal config."""
+    import io
+
+    out = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.dump(config.dump(), out)
+    return out.getvalue()
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    try:
+        return YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        message = " ".join(str(error.problem or error.context or "cannot be read").split())
+        raise ConfigError([Problem(source, line, column, f"this is not valid YAML: {message}")]) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError([Problem(source, 0, 0, f"this is not valid YAML: {reason}")]) from None
+
+
+def _plain(node: Any, source: str) -> Any:
+    """Copy a parsed tree into dicts and lists, refusing one that unfolds without end."""
+    budget = NODES_ALLOWED
+
+    def copy(value: Any, depth: int) -> Any:
+        nonlocal budget
+        budget -= 1
+        if budget < 0 or depth > 50:
+            raise ConfigError([Problem(source, 0, 0, f"the config is too large: more than {NODES_ALLOWED:,} values, or nested too deeply")])
+        if isinstance(value, Mapping):
+            return {str(key): copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [copy(item, depth + 1) for item in value]
+        return value
+
+    return copy(node, 0)
+
+
+def _apply(data: dict[str, Any], overrides: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """Write overrides into `data`; return which paths came from which."""
+    origins: dict[tuple[str, ...], str] = {}
+    for override in overrides:
+        origin = f"--set {override}"
+        path, equals, value = override.partition("=")
+        keys = tuple(key.strip() for key in path.split("."))
+        if not equals or not all(keys):
+            raise ConfigError([Problem(origin, 0, 0, "cannot read the override: write --set a.b=value")])
+        node = data
+        for key in keys[:-1]:
+            child = node.setdefault(key, {})
+            if not isinstance(child, dict):
+                raise ConfigError([Problem(origin, 0, 0, f"{key!r} is {_kind(child)}, it has no settings inside")])
+            node = child
+        node[keys[-1]] = _plain(_parse_yaml(value, origin), origin)
+        origins[keys] = origin
+    return origins
+
+
+class _Validator:
+    def __init__(self, source: str, tree: Any, origins: Mapping[tuple[str, ...], str]):
+        self.source = source
+        self.tree = tree
+        self.origins = origins
+
+    def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any]:
+        task = data.get("task")
+        name = task.get("name") if isinstance(task, dict) else None
+        if not isinstance(name, str):
+            at = ("task", "name") if isinstance(task, dict) else ("task",)
+            message = f"the task is missing: write task: {{name: {tasks[0]}}} (allowed: {', '.join(tasks)})"
+            raise ConfigError([self.problem(at, message)])
+        if name not in tasks:
+            raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
+        schema = Config[settings_of(name)]  # type: ignore[misc]
+        try:
+            return schema.model_validate_json(json.dumps(data, default=str))
+        except ValidationError as error:
+            found = [self._explain(schema, dict(item)) for item in error.errors(include_url=False)]
+            raise ConfigError(found) from None
+
+    def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
+        """Place a message at a path of the config, or at the override that set it."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(tuple(str(part) for part in path[:length]))
+            if origin is not None:
+                return Problem(origin, 0, 0, message)
+        line, column = 1, 1
+        node = self.tree
+        for part in path:
+            try:
+                line, column = (mark + 1 for mark in (node.lc.key(part) if isinstance(part, str) else node.lc.item(part)))
+                node = node[part]
+            except (KeyError, IndexError, TypeError, AttributeError):
+                break
+        return Problem(self.source, line, column, message)
+
+    def _explain(self, schema: type[BaseModel], error: dict[str, Any]) -> Problem:
+        path = tuple(error["loc"])
+        name = ".".join(str(part) for part in path)
+        if error["type"] == "extra_forbidden":
+            allowed = allowed_keys(schema, path[:-1])
+            inside = f" in {'.'.join(map(str, path[:-1]))!r}" if path[:-1] else ""
+            return self.problem(path, unknown("setting", str(path[-1]), allowed) + inside)
+        if error["type"] == "missing":
+            return self.problem(path[:-1], f"the setting {name!r} is missing")
+        message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+        read = repr(error["input"])
+        read = read if len(read) <= 60 else read[:57] + "..."
+        guess = None
+        if error["type"] == "literal_error" and isinstance(error["input"], str):
+            guess = nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+        hint = f", did you mean {guess!r}?" if guess else ""
+        return self.problem(path, f"{name} cannot be {read}: {message}{hint}")
+
+
+def allowed_keys(schema: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """List the keys that a schema allows at a path."""
+    model: Any = schema
+    for part in path:
+        if isinstance(model, type) and issubclass(model, BaseModel) and isinstance(part, str):
+            field = model.model_fields.get(part)
+            model = _model_in(field.annotation) if field else None
+        elif not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    """Find the model inside an annotation such as `dict[str, Model]` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, types.UnionType, dict, tuple, list, Annotated):
+        for argument in get_args(annotation):
+            found = _model_in(argument)
+            if found is not None:
+                return found
+    return None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, list):
+        return "a list"
+    return f"the value {str(value)[:40]!r}"

@@ -1,0 +1,131 @@
+"""S seeds of one task as one stack of tensors `[S, ...]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from curriculum.task import Observation, Stacked, Task, Tensors
+
+Result = TypeVar("Result")
+MODELS_AT_ONCE = 2048  # in `observe`; bounds its memory to some 100 MB for small models
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter of one model stands in a flat vector `[P]`."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def size(self) -> int:
+        return sum(self._sizes())
+
+    def _sizes(self) -> Iterator[int]:
+        for shape in self.shapes.values():
+            yield int(torch.Size(shape).numel())
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Split `[..., P]` into a view for each parameter `[..., *shape]`."""
+        parts = flat.split(list(self._sizes()), dim=-1)
+        named = zip(self.shapes.items(), parts, strict=True)
+        return {name: part.unflatten(-1, shape) if len(shape) != 1 else part for (name, shape), part in named}
+
+
+def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor]:
+    """Build the models of all seeds; return their layout and their parameters as `[S, P]`.
+
+    The one place that touches PyTorch's global generator: each model is built right after
+    `torch.manual_seed(seed)`, and the generator is put back as it was.
+    """
+    rows = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in seeds:
+            torch.manual_seed(seed)
+            model = task.build()
+            rows.append(nn.utils.parameters_to_vector(model.parameters()).detach())
+    layout = Layout({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
+    return layout, torch.stack(rows)
+
+
+class _Caller(nn.Module):
+    """Lets `functional_call` run any function of a model, not only its forward."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(self.model, *args)
+
+
+class Ensemble:
+    """A task's functions of one model, made into functions of a stack of models."""
+
+    def __init__(self, task: Task):
+        self.task = task
+        with torch.random.fork_rng(devices=[]):
+            self._caller = _Caller(task.build())
+
+    def gradients(
+        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Compute the loss terms of a stack, and the gradients of their weighted sum.
+
+        `parameters` and `batch` are `[S, ...]`, `weights` `[S, K]` for the K `active` terms. Returns the terms
+        `[S, K]`, unweighted, and for each parameter its gradient `[S, ...]`.
+        """
+        if isinstance(self.task, Stacked):
+            return self.task.stacked_gradients(parameters, batch, references, active, weights)
+        return self.differentiate(parameters, batch, references, active, weights)
+
+    def differentiate(
+        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Do what `gradients` does from the task's losses alone: vmap forward, autograd back."""
+
+        def terms_of_one(model: nn.Module, own_batch: Tensors, own_references: Tensors) -> Tensor:
+            found = self.task.losses(model, own_batch, own_references, active)
+            return torch.stack([found[name] for name in active])
+
+        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        terms = self._each(terms_of_one, leaves, dict(batch), dict(references))
+        found = torch.autograd.grad((terms * weights).sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
+        return terms.detach(), list(found)
+
+    def capture(self, action: str, parameters: Tensors) -> dict[str, Tensor]:
+        """Answer an action for every model of a stack: references `[S, ...]` by name."""
+        with torch.no_grad():
+            return self._each(lambda model: self.task.capture(action, model), parameters)
+
+    def observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
+        """Run a stack of models `[S, ...]` on the same inputs `[N, ...]`, some thousand at a time."""
+        outputs, latents = [], []
+        stack = len(next(iter(parameters.values())))
+        with torch.no_grad():
+            for start in range(0, stack, MODELS_AT_ONCE):
+                part = {name: value[start : start + MODELS_AT_ONCE] for name, value in parameters.items()}
+                found = self._each(lambda model: _fields(self.task.observe(model, inputs)), part)
+                outputs.append(found[0])
+                latents.append(found[1])
+        return Observation(torch.cat(outputs), torch.cat(latents))
+
+    def _each(self, function: Callable[..., Result], parameters: Tensors, *args: Any) -> Result:
+        """Call `function(model, *args)` for each model of a stack, all of `args` being `[S, ...]` too."""
+
+        def one(own: Tensors, *own_args: Any) -> Result:
+            named = {f"model.{name}": value for name, value in own.items()}
+            result: Result = functional_call(self._caller, named, (function, *own_args))
+            return result
+
+        mapped: Result = torch.vmap(one)(dict(parameters), *args)
+        return mapped
+
+
+def _fields(observation: Observation) -> tuple[Tensor, Tensor]:
+    return observation.outputs, observation.latents

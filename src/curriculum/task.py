@@ -1,0 +1,128 @@
+"""What a task is: a model, its data and its loss terms, written for one seed in plain PyTorch.
+
+A task is one file in `tasks/`. It is trained as a stack of S seeds, which `ensemble` makes of what
+stands here; a task that knows a faster way for the whole stack is `Stacked` too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from curriculum.config import Settings
+from curriculum.dopesheet import Dopesheet, Phase
+from curriculum.errors import Problem
+from curriculum.schedule import Schedule
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fixed set of inputs `[N, ...]` on which models are compared; never sampled."""
+
+    name: str
+    title: str
+    inputs: Tensor
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a model makes of inputs: `outputs` `[N, ...]` and `latents` `[N, L]`.
+
+    Of a stack of models, each has the axis `[S, ...]` in front.
+    """
+
+    outputs: Tensor
+    latents: Tensor
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a task's latent space is shown: each input `[N, ...]` as a point in its color `[N, 3]`.
+
+    `circle` draws the unit circle, where the task wants the latents to be.
+    """
+
+    inputs: Tensor
+    colors: NDArray[np.float32]
+    circle: bool = False
+
+
+class Task(ABC):
+    """A task for one model and one seed.
+
+    `terms` are the loss terms in order, each weighed by the sheet's column of the same name.
+    `controls` are the other columns that the task reads, `actions` the actions that it answers
+    itself. `needs` names the reference a term depends on: before it is captured the term is absent.
+    """
+
+    settings_type: ClassVar[type[Settings]]
+    version: ClassVar[int]
+    terms: ClassVar[tuple[str, ...]]
+    controls: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def __init__(self, settings: Settings):
+        """Prepare the task's data from its settings."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Build the model of one seed, with the weights that PyTorch's generator gives now."""
+
+    @abstractmethod
+    def check(self, sheet: Dopesheet) -> list[Problem]:
+        """Find what in a sheet does not fit this task, apart from unknown columns and actions."""
+
+    @abstractmethod
+    def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
+        """Draw the batches of some steps of one phase: tensors `[C, S, ...]` by name.
+
+        A pure function: the same steps and seeds give the same batches, whatever was drawn before.
+        """
+
+    @abstractmethod
+    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+        """Compute the `active` terms of one model on one batch, each a scalar, unweighted."""
+
+    @abstractmethod
+    def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
+        """Answer an action: what is captured from one model as a reference, by name."""
+
+    @abstractmethod
+    def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
+        """Run one model on inputs `[N, ...]`."""
+
+    @abstractmethod
+    def validation(self, phase: Phase) -> Tensor:
+        """Give the inputs `[N, ...]` on which the end of a phase is looked at."""
+
+    @abstractmethod
+    def probes(self) -> tuple[Probe, ...]:
+        """Give the probes of this task; the first is the main one."""
+
+    @abstractmethod
+    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+        """Compute the error on a probe, from a stack's observation: `[S]`."""
+
+    @abstractmethod
+    def picture(self) -> Picture:
+        """Say what the task's latent space is shown with."""
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """A task that knows a faster way to the gradients of a whole stack than differentiating."""
+
+    def stacked_gradients(
+        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Compute terms `[S, K]` and gradients, as `ensemble.differentiate` does."""

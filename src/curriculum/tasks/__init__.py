@@ -1,0 +1,1 @@
+"""The tasks, one file each. A module here names its class as `TASK`."""

@@ -1,0 +1,338 @@
+"""The color task: an autoencoder learns RGB colors through a narrow bottleneck.
+
+The sheet decides which colors it sees (`data-hues`, `data-vibrancies`) and how its latent space is
+shaped (the `reg-` terms). Colors that have only begun to appear weigh less in the loss, so that
+they do not shock the optimizer.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import itertools
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from curriculum.config import Settings
+from curriculum.dopesheet import Dopesheet, Phase
+from curriculum.errors import Problem
+from curriculum.schedule import Schedule
+from curriculum.task import Observation, Picture, Probe, Task, Tensors
+
+Array = NDArray[np.float64]
+DataName = Literal["primary", "full"]
+ValidationName = Literal["primary", "full", "rgb"]
+
+HUES, SATURATIONS, VALUES = 36, 10, 10
+BATCH = 32
+NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
+NORM_EPS = 1e-8  # keeps the division by |z| finite
+SEPARATE_EPS = 1e-6  # keeps the repulsion of two equal latents finite
+
+
+class PhaseData(Settings):
+    """The data of one phase."""
+
+    train: DataName = Field(description="the colors to train on: primary (6) or full (3600, sampled)")
+    validate_on: ValidationName = Field(alias="validate", description="the colors to look at when it ends: primary, full or rgb")
+
+
+class ColorSettings(Settings):
+    """What can be set of the color task."""
+
+    name: Literal["color"] = Field("color", description="an autoencoder of RGB colors")
+    latent_dim: int = Field(4, ge=2, le=64, description="dimensions of the bottleneck")
+    hidden: int = Field(16, ge=1, le=1024, description="width of the hidden layers")
+    normalize_bottleneck: bool = Field(False, description="put the latents on the unit sphere")
+    sample_weighting: Literal["mean", "sum"] = Field(
+        "mean",
+        description="sample weights of a batch average 1 (mean), so that a loss means the same in every phase, "
+        "or sum to 1 (sum), as in the published notebook",
+    )
+    phases: dict[str, PhaseData] = Field(
+        default_factory=lambda: {
+            "Primary & secondary": PhaseData(train="primary", validate="primary"),
+            "All hues": PhaseData(train="full", validate="rgb"),
+            "Full color space": PhaseData(train="full", validate="rgb"),
+        },
+        description="the data of each phase of the sheet, by the phase's name",
+    )
+
+
+class ColorAutoencoder(nn.Module):
+    """Linear - GELU - Linear to the latents, and the same back, with a sigmoid at the end."""
+
+    def __init__(self, hidden: int, latent_dim: int, normalize: bool):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(3, hidden), nn.GELU(), nn.Linear(hidden, latent_dim))
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, hidden), nn.GELU(), nn.Linear(hidden, 3), nn.Sigmoid())
+        self.normalize = normalize
+
+    def encode(self, colors: Tensor) -> Tensor:
+        """Compute the latents `[N, L]` of colors `[N, 3]`."""
+        z: Tensor = self.encoder(colors)
+        return z / (z.norm(dim=-1, keepdim=True) + NORM_EPS) if self.normalize else z
+
+
+class ColorTask(Task):
+    """An autoencoder that learns colors through a bottleneck of a few dimensions."""
+
+    settings_type = ColorSettings
+    version = 1
+    terms = ("loss-recon", "reg-separate", "reg-planar", "reg-norm", "reg-anchor")
+    controls = ("data-hues", "data-vibrancies")
+    actions = ("anchor",)
+    needs = {"reg-anchor": "anchor"}
+
+    def __init__(self, settings: Settings):
+        assert isinstance(settings, ColorSettings)
+        self.settings = settings
+        hsv = np.array(list(itertools.product(np.arange(HUES) / HUES, np.linspace(0, 1, SATURATIONS), np.linspace(0, 1, VALUES))))
+        vivid = np.array([(k / HUES, 1.0, 1.0) for k in range(HUES)])
+        self.colors = {
+            "primary": _rgb(np.array([(k / 6, 1.0, 1.0) for k in range(6)])),
+            "full": _rgb(hsv),
+            "rgb": _cube(8),
+            "hues": _rgb(vivid),
+            "g5": _cube(5),
+        }
+        self.bias = _bias(hsv[:, 1], hsv[:, 2])
+        self.vibrancy = hsv[:, 1] * hsv[:, 2]
+        self.primary_focus = _primary_focus(hsv[:, 0])
+
+    def build(self) -> nn.Module:
+        return ColorAutoencoder(self.settings.hidden, self.settings.latent_dim, self.settings.normalize_bottleneck)
+
+    def check(self, sheet: Dopesheet) -> list[Problem]:
+        problems = []
+        known = self.settings.phases
+        for phase in {phase.name: phase for phase in reversed(sheet.phases)}.values():
+            if phase.name not in known:
+                line = next((row.line for row in sheet.rows if row.phase == phase.name), None)
+                message = (
+                    f"the phase {phase.name!r} has no data: the sheet's phases are {_names(p.name for p in sheet.phases)}, "
+                    f"the config's task.phases are {_names(known)}"
+                )
+                problems.append(sheet.problem(message, line, "PHASE"))
+            elif known[phase.name].train == "full":
+                for name in self.controls:
+                    if name not in sheet.properties:
+                        message = f"no column {name!r}: the phase {phase.name!r} samples its colors by it"
+                        problems.append(sheet.problem(message))
+        return problems
+
+    def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
+        """Draw batches: `colors` `[C, S, B, 3]` and `weights` `[C, S, B]`.
+
+        A batch is drawn before the events of its step, so by the focus of the step before.
+        """
+        if self._data(schedule.phase_at(steps[0])) == "primary":
+            colors = self.colors["primary"].expand(len(steps), len(seeds), -1, -1)
+            return {"colors": colors, "weights": torch.ones(colors.shape[:-1])}
+        earlier = sum(
+            min(phase.end + 1, steps[0]) - phase.start
+            for phase in schedule.phases
+            if phase.start < steps[0] and self._data(phase) == "full"
+        )
+        uniforms = np.stack([_uniforms(seed, earlier, len(steps)) for seed in seeds], axis=1)
+        before = np.maximum(np.asarray(steps) - 1, 0)
+        controls = np.stack([schedule.column(name)[before] for name in self.controls], axis=1)
+        distinct, which = np.unique(controls, axis=0, return_inverse=True)
+        chosen = np.empty(uniforms.shape, dtype=np.int64)
+        focus = np.empty(uniforms.shape)
+        for index, (hues, vibrancies) in enumerate(distinct):
+            rows = np.flatnonzero(which == index)
+            all_focus = _scaled(self.vibrancy, vibrancies) * _scaled(self.primary_focus, hues)
+            edges = np.cumsum(sampling_weights(all_focus * self.bias))
+            chosen[rows] = np.searchsorted(edges / edges[-1], uniforms[rows], side="right")
+            focus[rows] = all_focus[chosen[rows]]
+        return {"colors": self.colors["full"][torch.from_numpy(chosen)], "weights": self._sample_weights(focus)}
+
+    def _data(self, phase: Phase) -> DataName:
+        return self.settings.phases[phase.name].train
+
+    def _sample_weights(self, focus: Array) -> Tensor:
+        """Turn the focus of the chosen colors `[..., B]` into sample weights."""
+        total = focus.sum(axis=-1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = np.where(total < NO_WEIGHT, 1 / BATCH, focus / total)
+        if self.settings.sample_weighting == "mean":
+            weights *= BATCH
+        return torch.from_numpy(weights.astype(np.float32))
+
+    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+        assert isinstance(model, ColorAutoencoder)
+        colors, weights = batch["colors"], batch["weights"]
+        z = model.encode(colors)
+        terms = {}
+        for name in active:
+            if name == "loss-recon":
+                terms[name] = (weights * (model.decoder(z) - colors).square().mean(-1)).mean()
+            elif name == "reg-norm":
+                terms[name] = (weights * (z.norm(dim=-1) - 1).square()).mean()
+            elif name == "reg-planar":
+                terms[name] = (weights * z[:, 2:].square().sum(-1)).mean()
+            elif name == "reg-separate":
+                plane = z[:, :2]
+                apart = (plane[:, None] - plane[None]).square().sum(-1)
+                others = ~torch.eye(len(z), dtype=torch.bool)
+                terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / len(z) ** 2
+            elif name == "reg-anchor":
+                terms[name] = (model.encode(self.colors["primary"]) - references["anchor"]).square().mean()
+        return terms
+
+    def stacked_gradients(
+        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Compute terms and gradients of a whole stack by hand-written backpropagation.
+
+        At 263 parameters the time goes into calls, not arithmetic, and recording a graph doubles
+        their number. `losses` stays the definition, and tests hold the two together.
+        """
+        w1, b1, w2, b2, w3, b3, w4, b4 = parameters.values()
+        colors, sample = batch["colors"], batch["weights"]
+        size = colors.shape[1]
+        scale = {name: weights[:, k, None, None] for k, name in enumerate(active)}
+        found: dict[str, Tensor] = {}
+
+        anchored = "reg-anchor" in scale
+        x = torch.cat([colors, self.colors["primary"].expand(len(colors), -1, -1)], 1) if anchored else colors
+        h1 = torch.baddbmm(b1[:, None], x, w1.mT)
+        a1 = gelu(h1)
+        raw = torch.baddbmm(b2[:, None], a1, w2.mT)
+        norm = torch.linalg.vector_norm(raw, dim=2, keepdim=True)
+        z_all = raw / (norm + NORM_EPS) if self.settings.normalize_bottleneck else raw
+        z = z_all[:, :size] if anchored else z_all
+        per_sample = sample[..., None] / size
+        dz = torch.zeros_like(z)
+
+        grads_out: list[Tensor]
+        if "loss-recon" in scale:
+            h2 = torch.baddbmm(b3[:, None], z, w3.mT)
+            a2 = gelu(h2)
+            y = torch.baddbmm(b4[:, None], a2, w4.mT).sigmoid_()
+            error = y - colors
+            weighted = error * per_sample
+            found["loss-recon"] = torch.linalg.vecdot(weighted.flatten(1), error.flatten(1)) / 3
+            dy = weighted * (y - y * y) * (scale["loss-recon"] * (2 / 3))
+            dh2 = torch.ops.aten.gelu_backward(dy @ w4, h2)
+            dz = dh2 @ w3
+            grads_out = [dh2.mT @ z, dh2.sum(1), dy.mT @ a2, dy.sum(1)]
+        else:
+            grads_out = [torch.zeros_like(parameter) for parameter in (w3, b3, w4, b4)]
+        if "reg-norm" in scale:
+            length = torch.linalg.vector_norm(z, dim=2, keepdim=True)
+            short = length - 1
+            weighted = short * per_sample
+            found["reg-norm"] = (weighted * short).sum((1, 2))
+            dz = dz + z * (weighted * (2 * scale["reg-norm"]) / length.clamp_min(1e-30))
+        if "reg-planar" in scale:
+            beyond = z[..., 2:]
+            weighted = beyond * per_sample
+            found["reg-planar"] = (weighted * beyond).sum((1, 2))
+            dz[..., 2:] += weighted * (2 * scale["reg-planar"])
+        if "reg-separate" in scale:
+            plane = z[..., :2]
+            apart = plane[:, :, None] - plane[:, None]
+            inverse = (apart.square().sum(-1) + SEPARATE_EPS).reciprocal_()
+            inverse.diagonal(dim1=1, dim2=2).zero_()
+            found["reg-separate"] = inverse.sum((1, 2)) / size**2
+            pull = (inverse.square()[..., None] * apart).sum(2)
+            dz[..., :2] -= pull * (scale["reg-separate"] * (4 / size**2))
+        if anchored:
+            off = z_all[:, size:] - references["anchor"]
+            found["reg-anchor"] = off.square().mean((1, 2))
+            dz = torch.cat([dz, off * (scale["reg-anchor"] * (2 / off[0].numel()))], 1)
+        if self.settings.normalize_bottleneck:
+            along = (raw * dz).sum(2, keepdim=True) / norm.clamp_min(1e-30)
+            dz = (dz - z_all * along) / (norm + NORM_EPS)
+        dh1 = torch.ops.aten.gelu_backward(dz @ w2, h1)
+        grads_in = [dh1.mT @ x, dh1.sum(1), dz.mT @ a1, dz.sum(1)]
+        return torch.stack([found[name] for name in active], 1), grads_in + grads_out
+
+    def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
+        assert isinstance(model, ColorAutoencoder)
+        return {"anchor": model.encode(self.colors["primary"])}
+
+    def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
+        assert isinstance(model, ColorAutoencoder)
+        latents = model.encode(inputs)
+        return Observation(model.decoder(latents), latents)
+
+    def validation(self, phase: Phase) -> Tensor:
+        return self.colors[self.settings.phases[phase.name].validate_on]
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (
+            Probe("hues", "36 vivid hues", self.colors["hues"]),
+            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"]),
+            Probe("prim", "6 primaries and secondaries", self.colors["primary"]),
+            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"]),
+        )
+
+    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+        """Compute the unweighted mean squared error of the colors: `[S]`."""
+        return (observation.outputs - inputs).square().mean((-2, -1))
+
+    def picture(self) -> Picture:
+        grid = self.colors["rgb"]
+        return Picture(grid, grid.numpy(), circle=True)
+
+
+TASK = ColorTask
+
+
+def sampling_weights(weights: Array) -> Array:
+    """Give the weights to sample by: those above 0, or even ones where there are none `[N]`."""
+    positive = np.maximum(weights, 0)
+    if positive.any():
+        return positive
+    warnings.warn("no color has any focus at this step: all are sampled evenly", stacklevel=2)
+    return np.ones_like(positive)
+
+
+def _rgb(hsv: Array) -> Tensor:
+    return torch.tensor([colorsys.hsv_to_rgb(*color) for color in hsv.tolist()], dtype=torch.float32)
+
+
+def _cube(side: int) -> Tensor:
+    axis = np.linspace(0, 1, side)
+    return torch.tensor(list(itertools.product(axis, axis, axis)), dtype=torch.float32)
+
+
+def _bias(saturation: Array, value: Array) -> Array:
+    """Weigh colors by how often HSV repeats them: black and white come once for each hue."""
+    return (1 - value) / (HUES * SATURATIONS) + (1 - saturation) * value / HUES + saturation * value
+
+
+def _primary_focus(hue: Array) -> Array:
+    """Weigh hues by nearness to a primary or secondary, from 1 on it to 0 halfway between two."""
+    degrees = hue * 360
+    distance = np.abs(degrees - 60 * np.round(degrees / 60))
+    return (np.cos(np.pi * distance / 30) + 1) / 2
+
+
+def _scaled(weights: Array, factor: float) -> Array:
+    """Stretch weights: 0 keeps only the very top ones, 0.5 keeps them as they are, 1 makes all 1."""
+    lowest_in = np.interp(factor, [0, 0.5], [0.99, 0])
+    lowest_out = np.interp(factor, [0.5, 1], [0, 1])
+    levels = np.clip((weights - lowest_in) / (1 - lowest_in), 0, 1)
+    return np.asarray(lowest_out + (1 - lowest_out) * levels)
+
+
+def _uniforms(seed: int, batches_before: int, count: int) -> Array:
+    """Read the uniforms of some batches of a seed's stream: `[C, B]`."""
+    generator = np.random.PCG64(seed)
+    generator.advance(batches_before * BATCH)
+    return np.random.Generator(generator).random((count, BATCH))
+
+
+def _names(names: object) -> str:
+    return ", ".join(repr(name) for name in dict.fromkeys(names))  # type: ignore[call-overload]
