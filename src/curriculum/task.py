@@ -45,13 +45,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Picture:
-    """How a task's latent space is shown: each input `[N, ...]` as a point in its color `[N, 3]`.
+    """What a task's latent space is shown with: inputs `[N, ...]`, each a point.
 
     `circle` draws the unit circle, where the task wants the latents to be.
     """
 
     inputs: Tensor
-    colors: NDArray[np.float32]
     circle: bool = False
 
 
@@ -116,6 +115,10 @@ class Task(ABC):
     @abstractmethod
     def picture(self) -> Picture:
         """Say what the task's latent space is shown with."""
+
+    @abstractmethod
+    def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
+        """Give the color in which each input is drawn: RGB `[N, 3]` in 0 to 1."""
 
 
 @runtime_checkable

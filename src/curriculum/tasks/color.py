@@ -282,8 +282,10 @@ class ColorTask(Task):
         return (observation.outputs - inputs).square().mean((-2, -1))
 
     def picture(self) -> Picture:
-        grid = self.colors["rgb"]
-        return Picture(grid, grid.numpy(), circle=True)
+        return Picture(self.colors["rgb"], circle=True)
+
+    def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
+        return np.asarray(inputs.numpy(), dtype=np.float32)
 
 
 TASK = ColorTask

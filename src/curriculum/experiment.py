@@ -1,0 +1,353 @@
+"""Check a config and a sheet against a task, run them, and store what comes out."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from curriculum import config as configs
+from curriculum import plugins
+from curriculum.config import Config, Settings
+from curriculum.dopesheet import Dopesheet, decode, parse, write
+from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
+from curriculum.events import Action, Chunk, Diverged
+from curriculum.hooks import EventLog, Hook, Hooks, Recorder, Snapshooter, load_hook
+from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes
+from curriculum.plots import draw_run
+from curriculum.runfolder import Run, RunFolder, digest, free_name
+from curriculum.schedule import Schedule, compile_sheet
+from curriculum.task import Task
+from curriculum.trainer import RATE, State, initial_state, train
+
+DEFAULT_CONFIG = "color.yaml"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, checked in full: nothing in it can be refused once training has begun."""
+
+    config: Config[Any]
+    task: Task
+    sheet: Dopesheet
+    sheet_bytes: bytes
+    schedule: Schedule
+    hooks: tuple[Hook, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.config.seeds
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ended with: its `status`, the final `parameters` by name `[S, ...]`, and where it is stored.
+
+    `losses` are the last step's total and terms, `[S]` each; `run` is None where nothing was stored.
+    """
+
+    status: str
+    seconds: float
+    parameters: Mapping[str, Tensor]
+    schedule: Schedule
+    losses: Mapping[str, Tensor]
+    run: Run | None
+    diverged: Mapping[int, str] = field(default_factory=dict)
+
+
+def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = ()) -> Config[Any]:
+    """Read a config by its path or name, with overrides `a.b=value`."""
+    if isinstance(reference, Config):
+        if list(overrides):
+            raise InputError("overrides go with a config's file; change a Config by its model_copy")
+        return reference
+    path = find_file(reference, CONFIGS)
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{data[error.start]:02x} is not UTF-8 text")]) from None
+    return configs.load(text, str(path), settings_of, plugins.names("tasks"), overrides)
+
+
+def settings_of(task: str) -> type[Settings]:
+    """Give the settings that a task takes."""
+    settings: type[Settings] = plugins.find("tasks", task).TASK.settings_type
+    return settings
+
+
+def make_task(config: Config[Any]) -> Task:
+    """Make the task that a config names."""
+    task: Task = plugins.find("tasks", config.task.name).TASK(config.task)
+    return task
+
+
+def task_of(run: Run) -> Task:
+    """Make the task that a stored run was trained on. Its hooks are not imported.
+
+    Raises `RunError` where the run's own config cannot be read.
+    """
+    try:
+        config = configs.load(run.config_text, str(run.path / "config.yaml"), settings_of, plugins.names("tasks"))
+    except ConfigError as error:
+        raise RunError(f"the run {run.path} is damaged: {error}") from error
+    return make_task(config)
+
+
+def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
+    """Read a sheet by its path or name; also give its bytes."""
+    if isinstance(reference, Dopesheet):
+        return reference, write(reference).encode()
+    path = find_file(reference, SHEETS)
+    data = read_bytes(path)
+    return parse(decode(data, str(path)), str(path)), data
+
+
+def plan(
+    config: str | Path | Config[Any],
+    dopesheet: str | Path | Dopesheet,
+    *,
+    overrides: Iterable[str] = (),
+    hooks: Iterable[Hook] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    steps: int | None = None,
+) -> Plan:
+    """Check everything that can be known before step 0.
+
+    Raises `InputError` (`ConfigError`, `SheetError`) with all that was found.
+    """
+    loaded = load_config(config, overrides)
+    if seeds is not None:
+        loaded = with_seeds(loaded, seeds)
+    sheet, data = load_sheet(dopesheet)
+    all_hooks = (*hooks, *(load_hook(setting) for setting in loaded.hooks))
+    for hook in all_hooks:
+        if not isinstance(hook, Hook):
+            raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
+    task = make_task(loaded)
+    problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
+    if problems:
+        raise SheetError(problems)
+    schedule = compile_sheet(sheet)
+    _check_hooks(all_hooks, schedule)
+    if steps is not None:
+        schedule = schedule.truncate(steps)
+    return Plan(loaded, task, sheet, data, schedule, all_hooks, tuple(_warnings(schedule, task)))
+
+
+def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[Any]:
+    """Replace the seeds of a config: 3, "0:32" or a list."""
+    value = list(seeds) if not isinstance(seeds, str | int) else seeds
+    try:
+        parsed = type(config).model_validate({**config.model_dump(by_alias=True), "seeds": value}, strict=False).seeds
+    except ValueError as error:
+        reason = str(error.errors()[0]["msg"]) if hasattr(error, "errors") else str(error)
+        raise InputError(f"cannot read the seeds {value!r}: {reason.removeprefix('Value error, ')}") from None
+    return config.model_copy(update={"seeds": parsed})
+
+
+def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
+    """Find the columns and actions of a sheet that the task and the hooks do not know."""
+    known = [RATE, *task.terms, *task.controls]
+    problems = [sheet.problem(unknown("property", name, known), None, name) for name in sheet.properties if name not in known]
+    if RATE not in sheet.properties:
+        problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
+    elif not any(term in sheet.properties for term in task.terms):
+        problems.append(sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}"))
+    for row in sheet.rows:
+        if row.values.get(RATE, 0.0) < 0:
+            problems.append(sheet.problem(f"{RATE}: a learning rate cannot be {row.values[RATE]:g}, below 0", row.line, RATE))
+        for name in row.actions:
+            answered = [*task.actions, *(hook.name for hook in hooks if hook.name)]
+            if name not in answered:
+                message = f"{unknown('action', name, answered)}: no hook answers it"
+                problems.append(sheet.problem(message, row.line, "ACTION"))
+    return problems
+
+
+def _check_hooks(hooks: Iterable[Hook], schedule: Schedule) -> None:
+    names = tuple(dict.fromkeys(name for _, name in schedule.actions))
+    for hook in hooks:
+        if hook.on is Action and hook.name not in names:
+            raise InputError(f"a hook waits for an event that never comes: {unknown('action', str(hook.name), names)} in the sheet")
+
+
+def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
+    fired = {name for _, name in schedule.actions}
+    for term, action in task.needs.items():
+        if term in schedule.properties and schedule.column(term).any() and action not in fired:
+            yield f"{term} has weight, but the action {action!r} never fires: the term stays out of the loss"
+
+
+def execute(checked: Plan, path: Path | None, *, argv: Sequence[str] = (), watch: Iterable[Hook] = (), figures: bool = True) -> Result:
+    """Train a plan; store it in a new run folder at `path`, or nowhere where that is None.
+
+    `watch` are hooks that only look on. Raises `DivergedError` when no seed is left, after storing what
+    there is.
+    """
+    began = time.perf_counter()
+    task, schedule, seeds = checked.task, checked.schedule, checked.seeds
+    state = initial_state(task, schedule, seeds)
+    last: dict[str, Tensor] = {}
+    diverged: dict[int, str] = {}
+    listeners = [Hook(Chunk, lambda event: _keep_last(event, last)), Hook(Diverged, lambda event: _note(event, diverged))]
+    store = _Store(checked, path, argv, state) if path is not None else None
+    hooks = Hooks([*(store.hooks() if store else ()), *listeners, *watch, *checked.hooks])
+    try:
+        with _threads(checked.config.threads):
+            end = train(task, state, checked.config.optimizer, hooks)
+    except BaseException as error:
+        # Training changes the state's tensors in place, so they hold the last good weights.
+        if store:
+            store.abandon(_status_after(error), state, time.perf_counter() - began, error, diverged)
+        raise
+    seconds = time.perf_counter() - began
+    run = None
+    if store:
+        store.close("finished", end, seconds, diverged=diverged)
+        run = Run(store.folder.path)
+        if figures:
+            draw_run(run)
+    return Result("finished", seconds, end.parameters, end.schedule, last, run, diverged)
+
+
+def _status_after(error: BaseException) -> str:
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def run(
+    config: str | Path | Config[Any],
+    dopesheet: str | Path | Dopesheet,
+    *,
+    hooks: Iterable[Hook] = (),
+    overrides: Iterable[str] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    steps: int | None = None,
+    name: str | None = None,
+    folder: str | Path | None = None,
+) -> Result:
+    """Train one schedule.
+
+    `config` and `dopesheet` are paths, names of shipped files, or objects. With `folder` the run is stored
+    there, under `name` or one made from the sheet's; without it nothing is written. `steps` stops
+    early.
+
+    Raises `InputError` with everything that is wrong before step 0, `DivergedError` when no seed is left.
+    """
+    checked = plan(config, dopesheet, overrides=overrides, hooks=hooks, seeds=seeds, steps=steps)
+    return execute(checked, None if folder is None else new_path(Path(folder), name, checked))
+
+
+def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
+    """Give the path of a new run: by its name, or by the sheet's and a number."""
+    return folder / (name if name is not None else free_name(folder, Path(checked.sheet.source).stem))
+
+
+class _Store:
+    """Everything that a run writes to its folder."""
+
+    def __init__(self, checked: Plan, path: Path, argv: Sequence[str], state: State):
+        config_text = configs.write(checked.config)
+        self.folder = RunFolder.create(path, _manifest(checked, argv, state, config_text), config_text, checked.sheet_bytes)
+        self.log = EventLog(self.folder, checked.task)
+        self.recorder = Recorder(_possible_terms(checked), self.folder.append_metrics)
+        every = checked.config.record.snapshot_every
+        self.snapshooter = Snapshooter(state.layout, len(state.seeds), len(checked.schedule), every, self.folder.append_snapshots)
+        for message in checked.warnings:
+            self.log.warn(message)
+
+    def hooks(self) -> list[Hook]:
+        return [*self.recorder.hooks(), *self.snapshooter.hooks(), *self.log.hooks()]
+
+    def close(self, status: str, state: State, seconds: float, **more: Any) -> None:
+        """Store what waits, and say how the run ended."""
+        self.recorder.flush()
+        self.snapshooter.flush()
+        self.folder.write_model({name: value.numpy() for name, value in state.parameters.items()})
+        timings = {"train_s": round(seconds, 3), "steps_per_s": round(state.step / seconds, 1)}
+        self.folder.finish(status, timings=timings, ended=_now(), **more)
+
+    def abandon(self, status: str, state: State, seconds: float, error: BaseException, diverged: Mapping[int, str]) -> None:
+        """Store what there is of a run that did not finish; where not even that fits, only why."""
+        why = {"error": str(error) or type(error).__name__, "diverged": dict(diverged)}
+        try:
+            self.close(status, state, seconds, **why)
+        except RunError:
+            with suppress(RunError):
+                self.folder.update(status=status, **why)
+
+
+def _possible_terms(checked: Plan) -> list[str]:
+    properties = checked.schedule.properties
+    return [term for term in checked.task.terms if term in properties]
+
+
+def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
+    task = checked.task
+    probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
+    return {
+        "created": _now(),
+        "argv": list(argv),
+        "task": {"name": checked.config.task.name, "version": task.version},
+        "sheet": Path(checked.sheet.source).name,
+        "seeds": list(checked.seeds),
+        "steps": len(checked.schedule),
+        "sheet_steps": checked.sheet.last_step + 1,
+        "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
+        "hashes": {"sheet": digest(checked.sheet_bytes), "config": digest(config_text.encode()), "probes": probes},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},
+        "git": _git_commit(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "device": "cpu",
+        "threads": checked.config.threads,
+    }
+
+
+def _keep_last(event: Chunk, last: dict[str, Tensor]) -> None:
+    last.clear()
+    last["total"] = event.total[-1].clone()
+    last |= {name: values[-1].clone() for name, values in event.terms.items()}
+
+
+def _note(event: Diverged, diverged: dict[int, str]) -> None:
+    diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _git_commit() -> str | None:
+    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
+    with suppress(OSError, subprocess.SubprocessError):
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"], capture_output=True, text=True, timeout=5, check=False
+        )
+        return found.stdout.strip() or None
+    return None
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,229 @@
+"""Hooks: callables that are given events, and those that store a run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from curriculum.config import HookSetting
+from curriculum.ensemble import Layout
+from curriculum.errors import InputError, unknown
+from curriculum.events import (
+    EVENTS,
+    Action,
+    Chunk,
+    Diverged,
+    Event,
+    PhaseEnd,
+    PhaseStart,
+    PreStep,
+    Retarget,
+    Retargeted,
+    StepMetrics,
+)
+from curriculum.runfolder import STEPS, RunFolder
+from curriculum.task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART_STEPS = 2500  # steps whose metrics and snapshots are stored together while a run goes on
+PART_BYTES = 64 * 2**20  # or fewer, so that the snapshots that wait in memory stay below this
+
+Answer = Retarget | Iterable[Retarget] | None
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A callable for one type of event; for an action, also for its name.
+
+    It is given the event, and returns None, a `Retarget`, or several.
+    """
+
+    on: type[Event]
+    call: Callable[[Any], Answer]
+    name: str | None = None
+
+    def __call__(self, event: Event) -> Answer:
+        return self.call(event)
+
+
+def on(event: type[Event], name: str | None = None) -> Callable[[Callable[[Any], Answer]], Hook]:
+    """Make a hook of a function: `@on(PhaseEnd)`, or `@on(Action, "anchor")` for an action.
+
+    Raises `InputError` for an action without a name, or a name for another event.
+    """
+    if not (isinstance(event, type) and issubclass(event, Event)) or event is Event:
+        raise InputError(f"{event!r} is no event (allowed: {', '.join(kind.__name__ for kind in EVENTS.values())})")
+    if (name is not None) != (event is Action):
+        wants = "an action has a name: write on(Action, 'anchor')" if event is Action else f"{event.__name__} takes no name"
+        raise InputError(f"cannot register the hook: {wants}")
+    return lambda call: Hook(event, call, name)
+
+
+class Hooks:
+    """Takes each event to the hooks that listen to it, in order."""
+
+    def __init__(self, hooks: Iterable[Hook]):
+        self._by_type: dict[type[Event], list[Hook]] = {}
+        for hook in hooks:
+            self._by_type.setdefault(hook.on, []).append(hook)
+
+    def wants(self, kind: type[Event]) -> bool:
+        return kind in self._by_type
+
+    def __call__(self, event: Event) -> list[Retarget]:
+        requests: list[Retarget] = []
+        for hook in self._by_type.get(type(event), ()):
+            if hook.name is not None and (not isinstance(event, Action) or hook.name != event.name):
+                continue
+            answer = hook(event)
+            if isinstance(answer, Retarget):
+                requests.append(answer)
+            elif answer is not None:
+                requests.extend(answer)
+        return requests
+
+
+def load_hook(setting: HookSetting) -> Hook:
+    """Import the function that a config's hook names.
+
+    Raises `InputError` for an unknown event, or a function that cannot be imported.
+    """
+    kind, _, name = setting.on.partition(":")
+    user_events = [PhaseStart.kind, f"{Action.kind}:NAME", PreStep.kind, StepMetrics.kind, PhaseEnd.kind, "run-end"]
+    if kind not in EVENTS or (kind == Action.kind) != bool(name):
+        raise InputError(unknown("event", setting.on, user_events))
+    module_name, _, path = setting.call.partition(":")
+    # A hook beside the config is found as it would be by `python -m`.
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        target: Any = import_module(module_name)
+        for part in path.split("."):
+            target = getattr(target, part)
+    except Exception as error:
+        raise InputError(f"cannot load the hook {setting.call!r}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(here)
+    if isinstance(target, Hook):
+        target = target.call
+    if not callable(target):
+        raise InputError(f"the hook {setting.call!r} is not a function, but {type(target).__name__}")
+    return Hook(EVENTS[kind], target, name or None)
+
+
+class Recorder:
+    """Turns the losses of each chunk into rows, and hands them on some thousand steps at a time."""
+
+    def __init__(self, terms: Sequence[str], sink: Callable[[pa.Table], None]):
+        self.terms = terms
+        self.sink = sink
+        self._waiting: list[pa.Table] = []
+        self._steps = 0
+
+    def hooks(self) -> list[Hook]:
+        return [Hook(Chunk, self._chunk)]
+
+    def _chunk(self, event: Chunk) -> None:
+        import pyarrow as pa
+
+        steps = np.arange(event.first, event.step + 1)
+        seeds = np.asarray(event.seeds)
+        rows = {"step": np.repeat(steps, len(seeds)), "seed": np.tile(seeds, len(steps))}
+        columns: dict[str, Any] = {name: pa.array(values, pa.int64()) for name, values in rows.items()}
+        # A seed that diverged has no losses from there on: missing, as is a term that was not computed.
+        columns["total"] = pa.array(event.total.numpy().reshape(-1), pa.float32(), from_pandas=True)
+        for name in self.terms:
+            if name in event.terms:
+                columns[name] = pa.array(event.terms[name].numpy().reshape(-1), pa.float32(), from_pandas=True)
+            else:
+                columns[name] = pa.nulls(len(rows["step"]), pa.float32())
+        self._waiting.append(pa.table(columns))
+        self._steps += len(steps)
+        if self._steps >= PART_STEPS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on the rows that wait."""
+        import pyarrow as pa
+
+        if self._waiting:
+            self.sink(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting, self._steps = [], 0
+
+
+class Snapshooter:
+    """Copies the weights before every n-th update, and hands them on in parts of bounded size."""
+
+    def __init__(self, layout: Layout, seeds: int, steps: int, every: int, sink: Callable[[dict[str, Any]], None]):
+        self.layout = layout
+        self.every = every
+        self.sink = sink
+        frame = seeds * layout.size * 4
+        frames = max(1, min(PART_STEPS // every + 1, PART_BYTES // frame, (steps - 1) // every + 1))
+        self._flat = torch.empty(frames, seeds, layout.size)
+        self._steps: list[int] = []
+
+    def hooks(self) -> list[Hook]:
+        return [Hook(PreStep, self._pre_step)]
+
+    def _pre_step(self, event: PreStep) -> None:
+        if event.step % self.every:
+            return
+        self._flat[len(self._steps)].copy_(event.flat)
+        self._steps.append(event.step)
+        if len(self._steps) == len(self._flat):
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on the snapshots that wait."""
+        if self._steps:
+            views = self.layout.views(self._flat[: len(self._steps)])
+            arrays: dict[str, Any] = {name: view.numpy() for name, view in views.items()}
+            self.sink({STEPS: np.asarray(self._steps, dtype=np.int64), **arrays})
+            self._steps = []
+
+
+class EventLog:
+    """Writes what happens between the steps to the run's log, and keeps what phases end with."""
+
+    def __init__(self, folder: RunFolder, task: Task, clock: Callable[[], float] = time.time):
+        self.folder = folder
+        self.task = task
+        self.clock = clock
+        self._ends: dict[str, Any] = {}
+
+    def hooks(self) -> list[Hook]:
+        listeners: Mapping[type[Event], Callable[[Any], None]] = {
+            PhaseStart: lambda event: self.write(event, phase=event.phase.name),
+            Action: lambda event: self.write(event, name=event.name),
+            PhaseEnd: self._phase_end,
+            Retargeted: lambda event: self.write(event, name=event.name, value=event.value, duration=event.duration),
+            Diverged: lambda event: self.write(event, seed=event.seed, term=event.term, phase=event.phase.name),
+        }
+        return [Hook(kind, call) for kind, call in listeners.items()]
+
+    def write(self, event: Event, **more: Any) -> None:
+        """Write one event with its step and the time."""
+        self.folder.append_event({"event": event.kind, "step": event.step, "time": round(self.clock(), 3), **more})
+
+    def warn(self, message: str) -> None:
+        """Write a warning that belongs to no step."""
+        self.folder.append_event({"event": "warning", "step": 0, "time": round(self.clock(), 3), "message": message})
+
+    def _phase_end(self, event: PhaseEnd) -> None:
+        self.write(event, phase=event.phase.name)
+        index = len({key.partition(".")[0] for key in self._ends})
+        colors = self.task.point_colors(event.inputs)
+        arrays = {"inputs": event.inputs.numpy(), "outputs": event.outputs.numpy(), "latents": event.latents.numpy()}
+        self._ends |= {f"{index}.{name}": array for name, array in {**arrays, "colors": colors}.items()}
+        self.folder.write_phase_ends(self._ends)

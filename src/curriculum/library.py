@@ -1,0 +1,46 @@
+"""Find sheets and configs: by path, then in the working folder's collection, then in the package's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curriculum.errors import InputError, nearest
+
+SHEETS, CONFIGS = "dopesheets", "configs"
+SUFFIX = {SHEETS: ".csv", CONFIGS: ".yaml"}
+
+
+def shipped(kind: str) -> Path:
+    """Give the folder of the sheets or configs that come with the program."""
+    package = Path(__file__).parent
+    inside = package / kind
+    return inside if inside.is_dir() else package.parents[1] / kind  # a checkout keeps them at its top
+
+
+def find_file(reference: str | Path, kind: str) -> Path:
+    """Find a sheet or config; the suffix may be left out.
+
+    Raises `InputError` with the nearest name where there is none.
+    """
+    folders = [Path(), Path(kind), shipped(kind)]
+    suffix = SUFFIX[kind]
+    reference = Path(reference)
+    for folder in folders[:1] if reference.is_absolute() else folders:
+        for name in (reference, reference.with_name(reference.name + suffix) if reference.name else reference):
+            if (folder / name).is_file():
+                return folder / name
+    thing = kind.removesuffix("s")
+    if reference.is_dir():
+        raise InputError(f"{str(reference)!r} is a folder, not a {thing}")
+    names = sorted({path.name for folder in folders for path in folder.glob(f"*{suffix}")})
+    guess = nearest(reference.name, [*names, *(name.removesuffix(suffix) for name in names)])
+    hint = f", did you mean {guess!r}?" if guess else ""
+    raise InputError(f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names)})")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file. Raises `InputError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error

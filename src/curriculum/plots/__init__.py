@@ -1,0 +1,15 @@
+"""Figures, one file each. A plot draws what was computed elsewhere; it computes no statistics."""
+
+from __future__ import annotations
+
+from curriculum.runfolder import Run
+
+
+def draw_run(run: Run) -> None:
+    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends."""
+    from curriculum.plots import latents, losses, style, timeline
+
+    sheet = run.manifest.get("sheet", "dopesheet.csv")
+    style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
+    style.save(losses.draw([run]), run.figure("losses.png"))
+    style.save(latents.draw(run), run.figure("latents.png"))

@@ -1,0 +1,52 @@
+"""The latent space at the end of every phase."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from curriculum.plots import style
+from curriculum.runfolder import Run
+
+
+def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a row for each phase: dimensions 0-1, 0-2 and 0-3, each point in its own color."""
+    ends = run.phase_ends
+    phases = run.schedule.phases[: sum(key.endswith(".latents") for key in ends)]
+    latents = [ends[f"{k}.latents"][seed_index] for k in range(len(phases))]
+    pairs = [(0, d) for d in range(1, min(latents[0].shape[-1], 4))]
+    limit = limit_of(latents)
+    with style.themed(theme):
+        figure = style.figure(2.75 * len(pairs) + 0.6, 2.75 * len(phases) + 0.75)
+        grid = figure.subplots(len(phases), len(pairs), squeeze=False)
+        for row, (phase, z) in enumerate(zip(phases, latents, strict=True)):
+            for axes, (x, y) in zip(grid[row], pairs, strict=True):
+                frame(axes, limit, theme)
+                axes.scatter(z[:, x], z[:, y], c=ends[f"{row}.colors"], s=16, edgecolors=theme.faint, linewidths=0.3, zorder=3)
+                axes.set_xlabel(f"z{x}", labelpad=1)
+                axes.set_ylabel(f"z{y}", labelpad=-4)
+            grid[row][0].set_title(f"{phase.name or 'training'}, end of step {phase.end}", loc="left")
+        seed = f", seed {run.seeds[seed_index]}" if len(run.seeds) > 1 else ""
+        figure.suptitle(f"{run.name}: latent space at the end of each phase{seed}", x=0.02, ha="left", fontsize="large", fontweight="bold")
+        height, width = figure.get_figheight(), figure.get_figwidth()
+        figure.subplots_adjust(left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3)
+    return figure
+
+
+def limit_of(latents: list[np.ndarray]) -> float:
+    """Find one limit for all panels: half the side of a square that holds every point and the unit circle."""
+    finite = [np.abs(z[np.isfinite(z)]) for z in latents]
+    return max([1.15, *(float(z.max()) * 1.06 for z in finite if z.size)])
+
+
+def frame(axes: Axes, limit: float, theme: style.Theme) -> None:
+    """Prepare a square panel with the unit circle."""
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(-limit, limit)
+    axes.set_aspect("equal")
+    axes.add_patch(Circle((0, 0), 1, fill=False, ec=theme.faint, lw=0.9, zorder=1))
+    ticks = [-1, 0, 1]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)

@@ -1,0 +1,429 @@
+"""The run folder: `RunFolder` writes it, `Run` reads it. No other module knows its file names.
+
+Everything is a plain file that opens without executing anything. A file appears under its name only
+when it is whole: it is written beside and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.dopesheet import Dopesheet, decode, parse
+from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
+from curriculum.schedule import Schedule, compile_sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SCHEMA = 1
+STATUSES = ("running", "finished", "interrupted", "failed", "diverged")
+
+MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
+METRICS, SNAPSHOTS, MODEL = "metrics.parquet", "snapshots.safetensors", "model.safetensors"
+EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures"
+STEPS = "steps"  # the name of the steps among a snapshot file's tensors
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def digest(data: bytes) -> str:
+    """Compute the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def check_name(name: str) -> None:
+    """Raise `InputError` for a name that cannot be a folder's everywhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"{name!r} cannot be a name: use up to 100 letters, digits, '.', '_' and '-', the first no '.' or '-'")
+
+
+def free_name(folder: Path, stem: str, suffix: str = "") -> str:
+    """Find a name that nothing in `folder` has yet: the stem, or the stem and a number."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")[:80] or "run"
+    count = 1
+    while os.path.lexists(folder / (stem if count == 1 else f"{stem}-{count}")) or (
+        suffix and os.path.lexists(folder / f"{stem if count == 1 else f'{stem}-{count}'}{suffix}")
+    ):
+        count += 1
+    return stem if count == 1 else f"{stem}-{count}"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then rename it.
+
+    Raises `RunError` where the disk does not take it; nothing is left behind then.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+class RunFolder:
+    """Writes one run. Parts of metrics and snapshots are joined when the run ends."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path = path
+        self.manifest = manifest
+        self._metric_parts = 0
+        self._snapshot_parts = 0
+
+    @classmethod
+    def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes) -> RunFolder:
+        """Make the folder of a new run, whole at once.
+
+        Raises `OutputExistsError` where something has that name already, `RunError` where it cannot be
+        written.
+        """
+        check_name(path.name)
+        if os.path.lexists(path):
+            raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
+        full = {"schema": SCHEMA, "name": path.name, "status": "running", **manifest}
+        temporary = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            temporary.chmod(0o755)
+            (temporary / CONFIG).write_text(config, encoding="utf-8")
+            (temporary / SHEET).write_bytes(sheet)
+            (temporary / EVENTS).touch()
+            (temporary / FIGURES).mkdir()
+            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
+            os.rename(temporary, path)
+        except OSError as error:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+            if os.path.lexists(path):
+                raise OutputExistsError(f"{path} exists already: choose another --name") from error
+            raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        return cls(path, full)
+
+    def append_metrics(self, table: pa.Table) -> None:
+        """Store rows of metrics: step, seed, total and every term."""
+        self._metric_parts += 1
+        write_file(self._part(METRICS, self._metric_parts), _parquet(table))
+
+    def append_snapshots(self, arrays: Arrays) -> None:
+        """Store snapshots: parameters by name `[F, S, ...]`, and their `steps` `[F]`."""
+        self._snapshot_parts += 1
+        write_file(self._part(SNAPSHOTS, self._snapshot_parts), _safetensors(arrays))
+
+    def append_event(self, event: Mapping[str, Any]) -> None:
+        """Store one line of the log of events."""
+        try:
+            with (self.path / EVENTS).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(event) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
+
+    def write_phase_ends(self, arrays: Arrays) -> None:
+        """Store what the model made of the validation data at the end of each phase."""
+        write_file(self.path / PHASE_ENDS, _safetensors(arrays))
+
+    def write_model(self, arrays: Arrays) -> None:
+        """Store the weights after the last update: parameters by name `[S, ...]`."""
+        write_file(self.path / MODEL, _safetensors(arrays))
+
+    def figure(self, name: str) -> Path:
+        """Give the path of a figure of this run."""
+        return self.path / FIGURES / name
+
+    def finish(self, status: str, **more: Any) -> None:
+        """Join the parts, then say how the run ended; `more` is added to its manifest.
+
+        Memory: the snapshots of the whole run, twice.
+        """
+        if self._metric_parts:
+            import pyarrow as pa
+
+            tables = [_read_parquet(part) for part in self._parts(METRICS)]
+            write_file(self.path / METRICS, _parquet(pa.concat_tables(tables, promote_options="default")))
+        parts = self._parts(SNAPSHOTS)
+        if len(parts) == 1:
+            os.replace(parts[0], self.path / SNAPSHOTS)
+        elif parts:
+            loaded = [_read_safetensors(part) for part in parts]
+            joined = {name: np.concatenate([part[name] for part in loaded]) for name in loaded[0]}
+            write_file(self.path / SNAPSHOTS, _safetensors(joined))
+        self.update(status=status, **more)
+        for part in (*self._parts(METRICS), *self._parts(SNAPSHOTS)):
+            part.unlink()
+
+    def update(self, **more: Any) -> None:
+        """Change the manifest."""
+        self.manifest.update(more)
+        write_file(self.path / MANIFEST, _to_json(self.manifest).encode())
+
+    def _part(self, name: str, number: int) -> Path:
+        stem, suffix = name.split(".")
+        return self.path / f"{stem}-{number:06d}.{suffix}"
+
+    def _parts(self, name: str) -> list[Path]:
+        return _parts(self.path, name)
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Parameters by name `[F, S, ...]` before the update of each of `steps` `[F]`."""
+
+    steps: NDArray[np.int64]
+    parameters: dict[str, NDArray[np.float32]]
+
+    def select(self, steps: Iterable[int], seed_index: int | slice = slice(None)) -> dict[str, NDArray[np.float32]]:
+        """Read the parameters at some of the steps: `[G, S, ...]`, or `[G, ...]` for one seed.
+
+        Raises `KeyError` for a step that has no snapshot.
+        """
+        wanted = np.asarray(list(steps), dtype=np.int64)
+        rows = np.searchsorted(self.steps, wanted)
+        if len(self.steps) == 0 or (self.steps[np.minimum(rows, len(self.steps) - 1)] != wanted).any():
+            raise KeyError("there is no snapshot of some of these steps")
+        return {name: value[rows][:, seed_index] for name, value in self.parameters.items()}
+
+
+class Run:
+    """A stored run, read-only. Each part is read and checked when it is first asked for."""
+
+    def __init__(self, path: Path):
+        """Open a run folder.
+
+        Raises `InputError` where it is none, `RunError` where its manifest is damaged.
+        """
+        self.path = path
+        if not (path / MANIFEST).is_file():
+            raise InputError(f"{path} is not a run: it has no {MANIFEST}")
+        manifest = self._read(MANIFEST, lambda file: json.loads(file.read_text(encoding="utf-8")))
+        checks = {"schema": int, "status": str, "seeds": list, "steps": int, "task": dict, "hashes": dict}
+        if not isinstance(manifest, dict) or any(not isinstance(manifest.get(key), kind) for key, kind in checks.items()):
+            raise self._damaged(MANIFEST, "it lacks what every run has")
+        if manifest["schema"] != SCHEMA:
+            raise RunError(f"{path} has the schema version {manifest['schema']}, this program reads {SCHEMA}")
+        self.manifest: dict[str, Any] = manifest
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def status(self) -> str:
+        return str(self.manifest["status"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.manifest["seeds"])
+
+    @property
+    def created(self) -> str:
+        return str(self.manifest.get("created", ""))
+
+    @property
+    def task_name(self) -> str:
+        return str(self.manifest["task"].get("name", ""))
+
+    @cached_property
+    def config_text(self) -> str:
+        text = self._read(CONFIG, lambda file: file.read_bytes())
+        self._check_hash(CONFIG, "config", text)
+        return str(text, "utf-8")
+
+    @cached_property
+    def sheet(self) -> Dopesheet:
+        data = self._read(SHEET, lambda file: file.read_bytes())
+        self._check_hash(SHEET, "sheet", data)
+        return parse(decode(data, SHEET), str(self.path / SHEET))
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The schedule as it was trained: cut by --steps, and with every retarget of a hook."""
+        schedule = compile_sheet(self.sheet).truncate(self.manifest["steps"])
+        for event in self.events:
+            if event.get("event") == "retarget":
+                try:
+                    schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
+                except (KeyError, TypeError, InputError) as error:
+                    raise self._damaged(EVENTS, f"a retarget in it cannot be read ({error})") from None
+        return schedule
+
+    @cached_property
+    def events(self) -> tuple[dict[str, Any], ...]:
+        """The log of events: phase starts and ends, actions, retargets, warnings."""
+        text = self._read(EVENTS, lambda file: file.read_text(encoding="utf-8"))
+        try:
+            events = tuple(json.loads(line) for line in text.splitlines() if line)
+        except json.JSONDecodeError as error:
+            raise self._damaged(EVENTS, f"a line in it cannot be read ({error})") from None
+        if not all(isinstance(event, dict) for event in events):
+            raise self._damaged(EVENTS, "a line in it is no event")
+        return events
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
+        import pyarrow as pa
+
+        tables = [self._read(file.name, _read_parquet) for file in self._files(METRICS)]
+        table = pa.concat_tables(tables, promote_options="default")
+        if not {"step", "seed", "total"} <= set(table.column_names):
+            raise self._damaged(METRICS, "it lacks the columns step, seed and total")
+        if self.status == "finished" and table.num_rows != self.manifest["steps"] * len(self.seeds):
+            raise self._damaged(METRICS, f"it has {table.num_rows} rows for {self.manifest['steps']} steps of {len(self.seeds)} seeds")
+        return table.to_pandas()
+
+    @property
+    def terms(self) -> list[str]:
+        """The loss terms that were computed at some step, in the task's order."""
+        return [str(name) for name in self.metrics.columns if name not in ("step", "seed", "total")]
+
+    def losses(self, seed_index: int = 0) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]:
+        """Read the steps `[T]` of one seed, and `total` and every term at them `[T]`."""
+        rows = self.metrics[self.metrics["seed"] == self.seeds[seed_index]].sort_values("step")
+        values = {name: rows[name].to_numpy(dtype=np.float32) for name in ("total", *self.terms)}
+        return rows["step"].to_numpy(dtype=np.int64), values
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        parts = [self._read(file.name, _read_safetensors) for file in self._files(SNAPSHOTS)]
+        if any(STEPS not in part for part in parts):
+            raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        steps = joined.pop(STEPS)
+        shapes = self.manifest.get("parameters", {})
+        expected = {name: (len(steps), len(self.seeds), *shape) for name, shape in shapes.items()}
+        if {name: value.shape for name, value in joined.items()} != expected:
+            raise self._damaged(SNAPSHOTS, "its shapes are not those of this run's model")
+        return Snapshots(steps, {name: joined[name] for name in shapes})
+
+    @cached_property
+    def model(self) -> dict[str, NDArray[np.float32]]:
+        """The weights after the last update: parameters by name `[S, ...]`, in the model's order."""
+        arrays = self._read(MODEL, _read_safetensors)
+        names = self.manifest.get("parameters", {})
+        if set(names) != set(arrays):
+            raise self._damaged(MODEL, "its parameters are not those of this run's model")
+        return {name: arrays[name] for name in names}
+
+    @cached_property
+    def phase_ends(self) -> dict[str, NDArray[np.float32]]:
+        """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`."""
+        return self._read(PHASE_ENDS, _read_safetensors)
+
+    def figure(self, name: str) -> Path:
+        """Give the path of a figure of this run."""
+        return self.path / FIGURES / name
+
+    def _files(self, name: str) -> list[Path]:
+        whole = self.path / name
+        files = [whole] if whole.is_file() else _parts(self.path, name)
+        if not files:
+            raise self._damaged(name, "it is missing") if self.status != "running" else RunError(f"{self.path} has no {name} yet")
+        return files
+
+    def _read(self, name: str, read: Any) -> Any:
+        try:
+            return read(self.path / name)
+        except FileNotFoundError:
+            raise self._damaged(name, "it is missing") from None
+        except CurriculumError:
+            raise
+        except Exception as error:
+            # Whatever a damaged file makes its library raise, the person hears which file it was.
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise self._damaged(name, reason) from None
+
+    def _check_hash(self, name: str, key: str, data: bytes) -> None:
+        if self.manifest["hashes"].get(key) != digest(data):
+            raise self._damaged(name, "it is not the file that the run was trained with (its hash differs)")
+
+    def _damaged(self, name: str, why: str) -> RunError:
+        return RunError(f"the run {self.path} is damaged: {self.path / name}: {why}")
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """Open the runs in a folder, the oldest first; folders that are none are passed over."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not path.name.startswith(".") and (path / MANIFEST).is_file():
+            with suppress(CurriculumError):
+                found.append(Run(path))
+    return sorted(found, key=lambda run: (run.created, run.name))
+
+
+def find_run(reference: str, folder: Path) -> Run:
+    """Open a run by its path, its name in `folder`, or a unique beginning of its name.
+
+    Raises `InputError` with the nearest name where there is none.
+    """
+    for path in (folder / reference, Path(reference)):
+        if reference and (path / MANIFEST).is_file():
+            return Run(path)
+    names = [path.name for path in sorted(folder.iterdir())] if folder.is_dir() else []
+    names = [name for name in names if not name.startswith(".") and (folder / name / MANIFEST).is_file()]
+    close = [name for name in names if reference and name.startswith(reference)]
+    if len(close) == 1:
+        return Run(folder / close[0])
+    if close:
+        raise InputError(f"{reference!r} is the beginning of several runs: {', '.join(close)}")
+    if Path(reference).is_dir() or (folder / reference).is_dir():
+        raise InputError(f"{reference!r} is a folder, but no run: it has no {MANIFEST}")
+    guess = nearest(reference, names)
+    hint = f", did you mean {guess!r}?" if guess else ""
+    listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
+    raise InputError(f"there is no run {reference!r}{hint} {listed}")
+
+
+def _parts(folder: Path, name: str) -> list[Path]:
+    stem, suffix = name.split(".")
+    return sorted(folder.glob(f"{stem}-[0-9]*.{suffix}"))
+
+
+def _to_json(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path)
+
+
+def _safetensors(arrays: Arrays) -> bytes:
+    from safetensors.numpy import save
+
+    data: bytes = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return data
+
+
+def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    from safetensors.numpy import load_file
+
+    arrays: dict[str, NDArray[Any]] = load_file(path)
+    return arrays
