@@ -247,6 +247,42 @@ def allowed_keys(schema: type[BaseModel], path: Sequence[str | int]) -> list[str
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
+def describe(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any, str]]:
+    """List every setting of a schema: its path, type, default (None where there is none) and description."""
+    rows: list[tuple[str, str, Any, str]] = []
+    for name, field in schema.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        inner = _model_in(field.annotation)
+        if inner is field.annotation:
+            rows += describe(inner, f"{path}.")
+            continue
+        default = None if field.is_required() else json.loads(json.dumps(field.get_default(call_default_factory=True), default=_as_plain))
+        rows.append((path, _type_name(field.annotation), default, field.description or ""))
+        if inner is not None:
+            key = "NAME" if get_origin(field.annotation) is dict else "N"
+            rows += describe(inner, f"{path}.{key}.")
+    return rows
+
+
+def _as_plain(value: Any) -> Any:
+    return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else str(value)
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin in (tuple, list):
+        return f"list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
+    return getattr(annotation, "__name__", str(annotation))
+
+
 def _model_in(annotation: Any) -> Any:
     """Find the model inside an annotation such as `dict[str, Model]` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):

@@ -25,11 +25,16 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Probe:
-    """A fixed set of inputs `[N, ...]` on which models are compared; never sampled."""
+    """A fixed set of inputs `[N, ...]` on which models are compared; never sampled.
+
+    `uses` says for what: `loss` (followed over all steps; one probe), `final` (the error at the end) and
+    `motion` (how its latents move; one probe).
+    """
 
     name: str
     title: str
     inputs: Tensor
+    uses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Task(ABC):
 
     @abstractmethod
     def probes(self) -> tuple[Probe, ...]:
-        """Give the probes of this task; the first is the main one."""
+        """Give the probes of this task."""
 
     @abstractmethod
     def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:

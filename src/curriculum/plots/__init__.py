@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from curriculum.runfolder import Run
 
 
@@ -13,3 +16,11 @@ def draw_run(run: Run) -> None:
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
     style.save(losses.draw([run]), run.figure("losses.png"))
     style.save(latents.draw(run), run.figure("latents.png"))
+
+
+def draw_comparison(runs: Sequence[Run], folder: Path) -> None:
+    """Draw the figures of a comparison: losses and schedules of all runs."""
+    from curriculum.plots import losses, schedules, style
+
+    style.save(losses.draw(runs), folder / "losses.png")
+    style.save(schedules.draw(runs), folder / "schedules.png")

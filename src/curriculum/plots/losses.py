@@ -35,7 +35,7 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
                     style.curve(axes, steps, values[name], PIXELS, color, label=run.name)
             axes.set_ylabel(name)
             axes.set_xlim(0, max(last, 1))
-            _boundaries(axes, runs, theme)
+            mark_boundaries(axes, runs, theme)
         style.bands(rows[0], runs[0].schedule.phases, theme, labels=len(runs) == 1, width=150)
         if len(runs) > 1:
             rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
@@ -48,7 +48,7 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
     return figure
 
 
-def _boundaries(axes: style.Axes, runs: Sequence[Run], theme: style.Theme) -> None:
+def mark_boundaries(axes: style.Axes, runs: Sequence[Run], theme: style.Theme) -> None:
     """Mark where phases start: in gray for a single run, else in each run's color."""
     for index, run in enumerate(runs):
         color = theme.faint if len(runs) == 1 else theme.runs[index % len(theme.runs)]

@@ -271,10 +271,10 @@ class ColorTask(Task):
 
     def probes(self) -> tuple[Probe, ...]:
         return (
-            Probe("hues", "36 vivid hues", self.colors["hues"]),
-            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"]),
+            Probe("hues", "36 vivid hues", self.colors["hues"], frozenset({"loss", "final"})),
+            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"], frozenset({"final"})),
             Probe("prim", "6 primaries and secondaries", self.colors["primary"]),
-            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"]),
+            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"], frozenset({"motion"})),
         )
 
     def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:

@@ -1,0 +1,257 @@
+"""The command line: parse, call one function, print, exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curriculum import cli_sheets
+from curriculum.cli_sheets import HELP, Overrides, print_diff
+from curriculum.console import losses_text, number, put, put_json, put_table, say
+from curriculum.guard import DEBUG, RUNS, AsJson, Force, RunsFolder, check_free, guarded
+
+if TYPE_CHECKING:
+    from curriculum.compare import Comparison, Figure
+    from curriculum.experiment import Plan
+    from curriculum.runfolder import Run
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, rich_markup_mode=None)
+app.add_typer(cli_sheets.dopesheet, name="dopesheet")
+app.add_typer(cli_sheets.config, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        put(f"curriculum {version('curriculum')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Find out whether a training schedule helps, and show it.
+
+    A dopesheet (CSV) says how every hyperparameter moves over training, a config (YAML) says what is trained.
+
+    Examples:
+
+      curriculum train --dopesheet smooth.csv --name runA
+
+      curriculum train --dopesheet stepped.csv --name runB
+
+      curriculum compare runA runB
+
+      curriculum animate
+    """
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command()
+@guarded
+def train(
+    dopesheet: Annotated[str, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or a name in dopesheets/.")],
+    config: Annotated[str, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/.")] = "color",
+    name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
+    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Train one schedule and store the run.
+
+    Examples:
+
+      curriculum train --dopesheet smooth.csv --name runA
+
+      curriculum train --dopesheet smooth.csv --config ex-1.6 --seed 3
+
+      curriculum train --dopesheet my.csv --set task.hidden=32 --steps 50
+
+      curriculum train --dopesheet my.csv --dry-run
+    """
+    from curriculum.errors import OutputExistsError
+    from curriculum.runfolder import check_name
+
+    if name is not None:
+        check_name(name)
+        if os.path.lexists(runs / name):
+            raise OutputExistsError(f"{runs / name} exists already: choose another --name, or remove it first")
+    from curriculum.experiment import execute, new_path, plan
+    from curriculum.progress import Bar, training_hook
+
+    checked = plan(config, dopesheet, overrides=overrides or (), seeds=seed, steps=steps)
+    path = new_path(runs, name, checked)
+    for warning in checked.warnings:
+        say(f"warning: {warning}")
+    if dry_run:
+        _print_plan(checked, path, as_json)
+        return
+    with Bar(path.name, len(checked.schedule), "step") as bar:
+        result = execute(checked, path, argv=sys.argv, watch=[training_hook(bar)])
+    losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
+    if as_json:
+        document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
+        put_json({**document, "seeds": list(checked.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
+        return
+    for own_seed, why in result.diverged.items():
+        say(f"warning: seed {own_seed} diverged: {why}")
+    median = " (median over seeds)" if len(checked.seeds) > 1 else ""
+    put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s")
+    put(f"last losses{median}: {losses_text(losses)}")
+    put(f"figures: {path / 'figures'}")
+
+
+def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
+    document = {
+        "run": path.name,
+        "path": str(path),
+        "task": checked.config.task.name,
+        "sheet": checked.sheet.source,
+        "steps": len(checked.schedule),
+        "seeds": list(checked.seeds),
+        "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in checked.schedule.phases],
+        "actions": [{"step": step, "name": action} for step, action in checked.schedule.actions],
+        "warnings": list(checked.warnings),
+    }
+    if as_json:
+        put_json(document)
+        return
+    phases = ", ".join(f"{p.name!r} {p.start}-{p.end}" for p in checked.schedule.phases)
+    actions = ", ".join(f"{action} at {step}" for step, action in checked.schedule.actions) or "none"
+    put(f"would train {document['task']} by {checked.sheet.source} into {path}")
+    put(f"{len(checked.schedule):,} steps, {len(checked.seeds)} seed(s); phases: {phases}; actions: {actions}")
+
+
+@app.command()
+@guarded
+def compare(
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs; by default the two newest finished ones.")] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs: final errors, spikes, fluctuation and schedules, with figures.
+
+    The first run is the one that the others are measured against.
+
+    Examples:
+
+      curriculum compare runA runB
+
+      curriculum compare
+    """
+    from curriculum.store import new_comparison, newest_finished
+    from curriculum.runfolder import find_run
+
+    chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
+    from curriculum.compare import compare as compare_runs
+    from curriculum.plots import draw_comparison
+
+    found = compare_runs(chosen)
+    folder = new_comparison(runs, found)
+    draw_comparison(chosen, folder)
+    if as_json:
+        put_json({**found.to_json(), "folder": str(folder)})
+        return
+    print_comparison(found)
+    put(f"figures and compare.json: {folder}")
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a comparison as tables and notes."""
+    against = [f"{found.names[0]} / {other}" for other in found.names[1:]]
+    header = ["measure", "window", *found.names, *against]
+    right = list(range(2, len(header)))
+    many = any(len(run["seeds"]) > 1 for run in found.runs)
+    median = ", median over seeds" if many else ""
+    put_table(header, [_row(figure, found) for figure in found.final], f"Final error{median}", right)
+    title = f"Stability from step {found.first_step:,} on{median} (lower is better; counts: difference)"
+    put_table(header, [_row(figure, found) for figure in found.measures], title, right)
+    rates = [["mean lr", window, *(number(means[name]) for name in found.names)] for window, means in found.mean_lr.items()]
+    put_table(["", "window", *found.names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(found.names))))
+    terms = list(dict.fromkeys(term for losses in found.last_losses.values() for term in losses))
+    last = [[term, *(number(found.last_losses[name].get(term)) for name in found.names)] for term in terms]
+    put_table(["loss", *found.names], last, f"Losses of the last step, as logged{median}", right=list(range(1, 1 + len(found.names))))
+    for other, sheets in found.sheets.items():
+        put(f"Schedules of {found.names[0]} and {other}")
+        print_diff(sheets, found.names[0], other, keys=False)
+    for note in found.notes:
+        put(f"note: {note}")
+
+
+def _row(figure: Figure, found: Comparison) -> list[str]:
+    first, *others = (figure.median(name) for name in found.names)
+    window = figure.window
+    if figure.effect == "difference":
+        effects = [f"{first - other:+g}" if first - other == first - other else "-" for other in others]
+    else:
+        effects = [f"x{number(first / other)}" if other > 0 else "-" for other in others]
+    values = [number(value) for value in (first, *others)]
+    return [f"{figure.id} {figure.title}" if figure.id != "final" else figure.title, window, *values, *effects]
+
+
+@app.command("runs")
+@guarded
+def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """List all runs, the oldest first.
+
+    Examples:
+
+      curriculum runs
+    """
+    from curriculum.runfolder import runs_in
+
+    keys = ("created", "status", "sheet", "steps", "seeds")
+    found = [{"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in runs_in(runs)]
+    if as_json:
+        put_json(found)
+    elif not found:
+        say(f"{runs} has no runs yet; make one with: curriculum train --dopesheet smooth.csv")
+    else:
+        rows = [[r["name"], r["status"], r["task"], r["sheet"], f"{r['steps']:,}", str(len(r["seeds"])), r["created"][:19]] for r in found]
+        put_table(["run", "status", "task", "sheet", "steps", "seeds", "created (UTC)"], rows, right=[4, 5])
+
+
+@app.command("show")
+@guarded
+def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")], runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """Show what is known of a run: how it was made, how it ended, what happened in it.
+
+    Examples:
+
+      curriculum show runA
+    """
+    from curriculum.runfolder import find_run
+
+    run = find_run(name, runs)
+    if as_json:
+        put_json({**run.manifest, "events": list(run.events)})
+        return
+    skip = ("parameters", "schema", "name")
+    rows = [[key, _text(value)] for key, value in run.manifest.items() if key not in skip and value not in (None, {}, [])]
+    put_table(["", run.name], rows)
+    events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in run.events]
+    put_table(["step", "event", ""], events, right=[0])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return str(value)

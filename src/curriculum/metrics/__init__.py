@@ -1,0 +1,36 @@
+"""Measures of a run, one file each. A module here names its measure as `METRIC`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.traces import Trace
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure of one seed's trace within a window of steps.
+
+    `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
+    steps. `windowed` says whether it is also reported for parts of the run. Lower is better for all.
+    """
+
+    order: int
+    id: str
+    title: str
+    unit: str
+    compute: Callable[[Trace, NDArray[np.bool_]], float]
+    windowed: bool
+    effect: str = "ratio"
+
+
+def inside(trace: Trace, window: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark which of a trace's steps `[F]` lie in a window."""
+    known = trace.steps < len(window)
+    marked = np.zeros(len(trace.steps), dtype=bool)
+    marked[known] = window[trace.steps[known]]
+    return marked

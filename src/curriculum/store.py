@@ -1,0 +1,71 @@
+"""Where comparisons and videos are kept, beside the runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curriculum.errors import CurriculumError, InputError, RunError
+from curriculum.runfolder import Run, free_name, runs_in, write_file
+
+if TYPE_CHECKING:
+    from curriculum.compare import Comparison
+
+COMPARISONS, VIDEOS, DOCUMENT = "comparisons", "videos", "compare.json"
+RESERVED = (COMPARISONS, VIDEOS)
+
+
+def newest_finished(folder: Path, count: int = 2) -> list[Run]:
+    """Open the newest finished runs, the oldest of them first.
+
+    Raises `InputError` where there are fewer.
+    """
+    finished = [run for run in runs_in(folder) if run.status == "finished"]
+    if len(finished) < count:
+        raise InputError(f"{folder} has {len(finished)} finished run(s), {count} are needed: train some, or name runs")
+    return finished[-count:]
+
+
+def new_comparison(folder: Path, found: Comparison) -> Path:
+    """Store a comparison in a folder of its own; return the folder."""
+    parent = folder / COMPARISONS
+    document = {"created": datetime.now(UTC).isoformat(timespec="milliseconds"), **found.to_json()}
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        path = parent / free_name(parent, "-vs-".join(found.names))
+        made = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+        made.chmod(0o755)
+        write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+        os.rename(made, path)
+    except OSError as error:
+        raise RunError(f"cannot store the comparison in {parent}: {error.strerror or error}") from error
+    return path
+
+
+def latest_comparison(folder: Path) -> list[Run] | None:
+    """Open the runs of the latest comparison; None where there is none, or its runs are gone."""
+    found: list[tuple[str, Sequence[str]]] = []
+    for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads(path.read_text(encoding="utf-8"))
+            found.append((document["created"], [run["path"] for run in document["runs"]]))
+    if found:
+        with suppress(CurriculumError):
+            return [Run(Path(path)) for path in max(found)[1]]
+    return None
+
+
+def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:
+    """Give the path of a new video of some runs, and make the folder for it."""
+    parent = folder / VIDEOS
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {parent}: {error.strerror or error}") from error
+    return parent / (free_name(parent, "-vs-".join(run.name for run in runs), suffix) + suffix)
