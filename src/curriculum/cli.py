@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from curriculum.compare import Comparison, Figure
     from curriculum.experiment import Plan
     from curriculum.runfolder import Run
+
+
+class Theme(StrEnum):
+    """The colors of a video."""
+
+    dark = "dark"
+    light = "light"
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, rich_markup_mode=None)
 app.add_typer(cli_sheets.dopesheet, name="dopesheet")
@@ -203,6 +212,71 @@ def _row(figure: Figure, found: Comparison) -> list[str]:
         effects = [f"x{number(first / other)}" if other > 0 else "-" for other in others]
     values = [number(value) for value in (first, *others)]
     return [f"{figure.id} {figure.title}" if figure.id != "final" else figure.title, window, *values, *effects]
+
+
+@app.command()
+@guarded
+def animate(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="One to four runs; by default those of the latest comparison, else the two newest finished."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .mp4, .webm or .gif, or a .png poster.")] = None,
+    dims: Annotated[str, typer.Option(metavar="X,Y", help="The two latent dimensions.")] = "0,1",
+    size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "1600x900",
+    fps: Annotated[float, typer.Option(min=1, max=240, help="Frames per second.")] = 30,
+    stride: Annotated[int | None, typer.Option(min=1, help="Steps between frames; by default few at first, more later.")] = None,
+    theme: Annotated[Theme, typer.Option(help="The colors.")] = Theme.dark,
+    seed: Annotated[int | None, typer.Option(min=0, help="The seed to show, of runs with several.")] = None,
+    at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step of a poster; by default the last.")] = None,
+    runs: RunsFolder = RUNS,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Render runs side by side as a video: latent space, schedule and losses, step by step.
+
+    Examples:
+
+      curriculum animate
+
+      curriculum animate runA runB -o smooth-vs-stepped.mp4 --theme light
+
+      curriculum animate runA -o poster.png --at 5000
+    """
+    from curriculum.errors import InputError
+    from curriculum.runfolder import find_run
+    from curriculum.store import latest_comparison, new_video, newest_finished
+
+    pair, shape = _two_numbers(dims, ",", "--dims", "0,1"), _two_numbers(size, "x", "--size", "1600x900")
+    chosen = [find_run(name, runs) for name in names] if names else latest_comparison(runs) or newest_finished(runs)
+    from curriculum.animate import POSTER, animate, check_output, make_scene
+    from curriculum.progress import Bar
+    from curriculum.scene import Look
+
+    if output is not None:
+        check_output(output)
+        check_free(output, force)
+    poster = output is not None and output.suffix.lower() == POSTER
+    if at is not None and not poster:
+        raise InputError("--at chooses the step of a poster: give -o a name that ends in .png")
+    look = Look(shape[0], shape[1], pair, theme.value)
+    scene = make_scene(chosen, look, seed, stride, at if at is not None or not poster else max(len(run.schedule) for run in chosen) - 1)
+    path = output or new_video(runs, chosen)
+    with Bar(path.name, len(scene.frames), "frame") as bar:
+        animate(scene, path, fps, bar.update)
+    if as_json:
+        put_json({"path": str(path), "frames": len(scene.frames), "fps": fps, "runs": [run.name for run in chosen]})
+    else:
+        put(f"{path}: {len(scene.frames):,} frame(s) of {', '.join(run.name for run in chosen)}")
+
+
+def _two_numbers(text: str, separator: str, option: str, example: str) -> tuple[int, int]:
+    from curriculum.errors import InputError
+
+    first, _, second = text.lower().partition(separator)
+    if not (first.isascii() and second.isascii() and first.isdigit() and second.isdigit() and len(text) < 20):
+        raise InputError(f"cannot read {option} {text!r}: write two numbers, as {option} {example}")
+    return int(first), int(second)
 
 
 @app.command("runs")

@@ -28,7 +28,7 @@ class Bar:
         self.total = total
         self.unit = unit
         self.clock = clock
-        self._began = self._said_at = clock()
+        self._said_at = clock()
         self._said = 0
         self._rich: Progress | None = None
         self._task: TaskID | None = None
@@ -60,9 +60,7 @@ class Bar:
             self._rich.update(self._task, completed=done, text=safe(text))
             return
         now = self.clock()
-        due = done - self._said >= LINE_SHARE * self.total or now - self._said_at >= LINE_SECONDS
-        # Work that is over in two seconds needs no lines at all.
-        if (due and now - self._began > 2) or (done >= self.total and self._said):
+        if done - self._said >= LINE_SHARE * self.total or now - self._said_at >= LINE_SECONDS or done >= self.total > self._said:
             self._said, self._said_at = done, now
             say(f"{self.title}: {self.unit} {done:,} of {self.total:,} ({done / self.total:.0%})  {text}".rstrip())
 

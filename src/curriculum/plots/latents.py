@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 
 from curriculum.plots import style
 from curriculum.runfolder import Run
@@ -41,12 +42,12 @@ def limit_of(latents: list[np.ndarray]) -> float:
     return max([1.15, *(float(z.max()) * 1.06 for z in finite if z.size)])
 
 
-def frame(axes: Axes, limit: float, theme: style.Theme) -> None:
-    """Prepare a square panel with the unit circle."""
+def frame(axes: Axes, limit: float, theme: style.Theme, circle: bool = True) -> None:
+    """Prepare a square panel, with the unit circle where the task wants it."""
     axes.set_xlim(-limit, limit)
     axes.set_ylim(-limit, limit)
     axes.set_aspect("equal")
-    axes.add_patch(Circle((0, 0), 1, fill=False, ec=theme.faint, lw=0.9, zorder=1))
-    ticks = [-1, 0, 1]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    if circle:
+        axes.add_patch(Circle((0, 0), 1, fill=False, ec=theme.faint, lw=0.9, zorder=1))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4 if limit > 1.5 else 2, integer=limit > 1))

@@ -28,7 +28,9 @@ class Theme:
 
     back: str
     ink: str
+    muted: str
     faint: str
+    outline: str
     band: str
     cursor: str
     palette: tuple[str, ...]
@@ -39,7 +41,9 @@ class Theme:
 LIGHT = Theme(
     back="#ffffff",
     ink="#22262b",
+    muted="#656d78",
     faint="#b9bec6",
+    outline="#8d949e",
     band="#f1f3f6",
     cursor="#d1242f",
     palette=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00"),
@@ -48,7 +52,9 @@ LIGHT = Theme(
 DARK = Theme(
     back="#14171b",
     ink="#e3e6ea",
+    muted="#9aa3ae",
     faint="#5a626c",
+    outline="#4d555e",
     band="#1d2127",
     cursor="#ff6b6b",
     palette=("#4ea8de", "#ff8c42", "#3ddc97", "#e58bc0", "#ffd166", "#9ad7ff", "#b79cff", "#c9c94f"),
@@ -188,6 +194,8 @@ def log_limits(curves: Sequence[NDArray[Any]]) -> tuple[float, float]:
     if not values:
         return 1e-3, 1.0
     low, high = min(float(y.min()) for y in values), max(float(y.max()) for y in values)
-    # A single value far below all others (a term captured at 0 a moment ago) must not squeeze the rest.
-    low = max(low, min(float(np.percentile(y, 0.5)) for y in values) / 10)
+    # The few values of a term that was captured at 0 a moment ago must not squeeze the rest.
+    low = max(low, min(float(np.percentile(y, 2)) for y in values) / 3)
+    if high / low < 10:
+        low, high = low / 2, high * 2
     return low / 1.5, high * 1.5

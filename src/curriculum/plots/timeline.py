@@ -61,13 +61,27 @@ def panels(schedule: Schedule) -> list[list[str]]:
     return [*groups, *([log] if log else []), *([[RATE]] if RATE in order else [])]
 
 
-def draw_values(axes: Axes, schedule: Schedule, names: Sequence[str], theme: style.Theme, keys: bool = True, lw: float = 1.4) -> None:
-    """Draw some properties into a panel, with their keys marked."""
+def draw_values(
+    axes: Axes,
+    schedule: Schedule,
+    names: Sequence[str],
+    theme: style.Theme,
+    keys: bool = True,
+    lw: float = 1.4,
+    names_in_order: Sequence[str] = (),
+) -> None:
+    """Draw some properties into a panel, with their keys marked.
+
+    `names_in_order` are all that have a color, by default the schedule's; it keeps colors the same where
+    several schedules are drawn.
+    """
     steps = np.arange(len(schedule))
     tracks = {track.name: track for track in schedule.tracks}
-    for name in names:
-        color = theme.ink if name == RATE else style.color_of(name, _colored(schedule), theme)
-        axes.plot(steps, schedule.column(name), color=color, lw=lw, label=name, zorder=3)
+    for index, name in enumerate(names):
+        color = theme.ink if name == RATE else style.color_of(name, names_in_order or _colored(schedule), theme)
+        # Curves often lie on each other, at 0 or at 1: the lower ones are wider, so that they still show.
+        width = lw * (1 + 0.22 * (len(names) - 1 - index))
+        axes.plot(steps, schedule.column(name), color=color, lw=width, label=name, zorder=3)
         if keys:
             _draw_keys(axes, schedule, tracks[name], color, theme)
     if names and all(tracks[name].space == "log" for name in names):

@@ -1,0 +1,214 @@
+"""Measure speed as ratios, each pair timed in one run: `make bench`.
+
+Every part prints what it measured; nothing here is a test. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+SHEET = "smooth.csv"
+
+
+def notebook_loop(steps: int, seed: int = 0) -> float:
+    """Train as a notebook does, one seed; return the seconds.
+
+    A DataLoader with a batch sampler and a collate function, `torch.optim.Adam` as it comes, `.item()` for
+    every term, a cloned state dict each step, the schedule read by name.
+    """
+    import torch
+    from torch.utils.data import DataLoader, Dataset, Sampler
+
+    from curriculum.experiment import load_config, load_sheet, make_task
+    from curriculum.schedule import compile_sheet
+    from curriculum.tasks.color import ColorTask, sampling_weights, _scaled  # the data are the task's
+
+    task = make_task(load_config("ex-1.6"))
+    assert isinstance(task, ColorTask)
+    schedule = compile_sheet(load_sheet(SHEET)[0])
+    torch.manual_seed(seed)
+    model = task.build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-8)
+    focus = np.ones(len(task.colors["full"]))
+
+    class Colors(Dataset):
+        def __init__(self, name: str):
+            self.colors = task.colors[name]
+
+        def __len__(self) -> int:
+            return len(self.colors)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, float]:
+            return self.colors[index], float(focus[index]) if len(self.colors) == len(focus) else 1.0
+
+    class Focused(Sampler):
+        def __iter__(self):
+            generator = np.random.default_rng(seed)
+            while True:
+                weights = sampling_weights(focus * task.bias)
+                yield generator.choice(len(weights), size=32, p=weights / weights.sum()).tolist()
+
+    class Everything(Sampler):
+        def __iter__(self):
+            while True:
+                yield list(range(6))
+
+    def collate(samples):
+        colors, weights = zip(*samples, strict=True)
+        own = torch.tensor(weights)
+        return torch.stack(colors), own / own.sum()
+
+    loaders = {
+        "primary": iter(DataLoader(Colors("primary"), batch_sampler=Everything(), collate_fn=collate)),
+        "full": iter(DataLoader(Colors("full"), batch_sampler=Focused(), collate_fn=collate)),
+    }
+    history: list[dict[str, float]] = []
+    snapshots: list[dict[str, torch.Tensor]] = []
+    references: dict[str, torch.Tensor] = {}
+    began = time.perf_counter()
+    for step in range(steps):
+        phase = schedule.phase_at(step)
+        colors, weights = next(loaders[task.settings.phases[phase.name].train])
+        values = schedule.at(step)
+        if "anchor" in schedule.actions_at(step):
+            with torch.no_grad():
+                references = task.capture("anchor", model)
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+        focus = _scaled(task.vibrancy, values["data-vibrancies"]) * _scaled(task.primary_focus, values["data-hues"])
+        for group in optimizer.param_groups:
+            group["lr"] = values["lr"]
+        active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
+        optimizer.zero_grad()
+        terms = task.losses(model, {"colors": colors, "weights": weights}, references, active)
+        total = sum(values[name] * term for name, term in terms.items())
+        total.backward()
+        optimizer.step()
+        history.append({"total": total.item(), **{name: term.item() for name, term in terms.items()}})
+    return time.perf_counter() - began
+
+
+def our_loop(steps: int, folder: Path, seeds: str = "0") -> float:
+    """Train with everything stored, as `curriculum train` does but for the figures; return the seconds."""
+    from curriculum.experiment import execute, new_path, plan
+
+    checked = plan("ex-1.6", SHEET, seeds=seeds, steps=steps)
+    began = time.perf_counter()
+    execute(checked, new_path(folder, None, checked), figures=False)
+    return time.perf_counter() - began
+
+
+def bench_training(steps: int, folder: Path) -> dict[str, float]:
+    import torch
+
+    torch.set_num_threads(1)
+    our_loop(50, folder)
+    ours = our_loop(steps, folder)
+    theirs = notebook_loop(steps)
+    print(f"training, 1 seed, {steps:,} steps, metrics and snapshots of every step stored:")
+    print(f"  notebook-style loop  {steps / theirs:8,.0f} steps/s")
+    print(f"  curriculum           {steps / ours:8,.0f} steps/s   ratio {theirs / ours:.1f}  (wanted: at least 3)")
+    return {"notebook_steps_per_s": steps / theirs, "steps_per_s": steps / ours, "ratio": theirs / ours}
+
+
+def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
+    import matplotlib as mpl
+    from matplotlib.animation import FFMpegWriter, FuncAnimation
+
+    from curriculum.animate import animate, frame_steps, make_scene, render
+    from curriculum.encoder import CODECS, ffmpeg
+    from curriculum.experiment import run
+    from curriculum.scene import Look
+
+    runs = [run("ex-1.6", sheet, folder=folder).run for sheet in ("smooth.csv", "stepped.csv")]
+    scene = make_scene(runs, Look())
+    all_frames = list(scene.frames)
+    scene.frames = all_frames[:: max(1, len(all_frames) // frames)]
+    columns = [np.searchsorted(all_frames, scene.frames)] * len(runs)
+    for column, rows in zip(scene.columns, columns, strict=True):
+        object.__setattr__(column, "latents", column.latents[rows])
+
+    began = time.perf_counter()
+    animate(scene, folder / "ours.mp4")
+    ours = (time.perf_counter() - began) / len(scene.frames)
+    pixels = {i: np.frombuffer(frame, np.uint8).copy() for i, frame in enumerate(render(scene)) if i % (len(scene.frames) // 5) == 0}
+
+    for artist in scene.moving:
+        artist.set_animated(False)
+    few = range(0, len(scene.frames), max(1, len(scene.frames) // 40))
+    mpl.rcParams["animation.ffmpeg_path"] = ffmpeg()
+    writer = FFMpegWriter(fps=30, codec="libx264", extra_args=CODECS[".mp4"][2:])
+    animation = FuncAnimation(scene.figure, lambda index: scene.show(index), frames=few, repeat=False, cache_frame_data=False)
+    began = time.perf_counter()
+    animation.save(folder / "theirs.mp4", writer=writer, dpi=100)
+    theirs = (time.perf_counter() - began) / len(few)
+
+    worst = 0
+    for index, frame in pixels.items():
+        scene.show(index)
+        scene.figure.canvas.draw()
+        full = np.frombuffer(memoryview(scene.figure.canvas.buffer_rgba()).cast("B"), np.uint8)
+        worst = max(worst, int(np.abs(full.astype(int) - frame.astype(int)).max()))
+    print(f"rendering, two runs, 1600x900, encoded as .mp4 ({len(scene.frames)} frames of {len(frame_steps(10001)):,}; FuncAnimation {len(few)}):")
+    print(f"  FuncAnimation.save   {1 / theirs:8.1f} frames/s")
+    print(f"  curriculum           {1 / ours:8.1f} frames/s  ratio {theirs / ours:.1f}  (wanted: at least 10)")
+    print(f"  largest difference of a pixel between the two: {worst}/255  (wanted: at most 1)")
+    return {"funcanimation_fps": 1 / theirs, "fps": 1 / ours, "ratio": theirs / ours, "largest_difference": worst}
+
+
+def bench_startup() -> dict[str, float]:
+    from curriculum.dopesheet import parse
+    from curriculum.library import SHEETS, find_file
+    from curriculum.schedule import compile_sheet
+
+    sheet = parse(find_file(SHEET, SHEETS).read_text())
+    compiled = _best(lambda: compile_sheet(sheet), 20) * 1e3
+    program = Path(sys.executable).with_name("curriculum")
+    helped = _best(lambda: subprocess.run([program, "--help"], capture_output=True, check=True), 5)
+    shown = _best(lambda: subprocess.run([program, "dopesheet", "show", SHEET], capture_output=True, check=True), 5)
+    print("waiting:")
+    print(f"  compiling 10,001 x 8        {compiled:6.2f} ms  (wanted: at most 10)")
+    print(f"  curriculum --help           {helped:6.2f} s   (wanted: at most 0.3)")
+    print(f"  curriculum dopesheet show   {shown:6.2f} s   (wanted: at most 0.6)")
+    return {"compile_ms": compiled, "help_s": helped, "show_s": shown}
+
+
+def _best(call: Callable[[], object], times: int) -> float:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10001, help="training steps")
+    parser.add_argument("--frames", type=int, default=400, help="frames to render")
+    parser.add_argument("--only", choices=["training", "rendering", "startup"])
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    args = parser.parse_args()
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if args.only in (None, "startup"):
+            found["startup"] = bench_startup()
+        if args.only in (None, "training"):
+            found["training"] = bench_training(args.steps, folder)
+        if args.only in (None, "rendering"):
+            found["rendering"] = bench_rendering(args.frames, folder)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

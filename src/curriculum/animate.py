@@ -1,0 +1,159 @@
+"""Render runs side by side as a video, or one moment of them as a poster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from curriculum.encoder import CODECS, encode
+from curriculum.ensemble import Ensemble
+from curriculum.errors import InputError
+from curriculum.experiment import task_of
+from curriculum.plots import style
+from curriculum.runfolder import Run
+from curriculum.scene import MOST_COLUMNS, Column, Look, Scene
+from curriculum.task import Picture, Task
+
+POSTER = ".png"
+SUFFIXES = (*CODECS, POSTER)
+
+
+def frame_steps(steps: int, stride: int | None = None) -> list[int]:
+    """Choose the steps of a run of `steps` steps that the video shows.
+
+    Without a stride the pace quickens as training slows down: a position x starts at 0 and moves by
+    max(1, 7.9236 ln(0.0005 round(x) + 1) + 1), unrounded, and frames are at round(x). The last step is always
+    shown.
+    """
+    chosen: list[int] = []
+    x = 0.0
+    while round(x) < steps:
+        chosen.append(round(x))
+        x += stride if stride is not None else max(1.0, 7.9236 * math.log(0.0005 * round(x) + 1) + 1)
+    if chosen[-1] != steps - 1:
+        chosen.append(steps - 1)
+    return chosen
+
+
+def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None) -> Scene:
+    """Read everything that is shown of some runs, and draw it.
+
+    `seed` chooses among the seeds of the runs (the first by default), `at` a single step. Raises `InputError`
+    for too many runs, different tasks, or a seed, step or latent dimension that they do not have.
+    """
+    if not 1 <= len(runs) <= MOST_COLUMNS:
+        raise InputError(f"a video shows 1 to {MOST_COLUMNS} runs side by side, not {len(runs)}")
+    for run in runs[1:]:
+        if run.task_name != runs[0].task_name:
+            raise InputError(f"{runs[0].name!r} and {run.name!r} are of different tasks: {runs[0].task_name!r} and {run.task_name!r}")
+    if look.width % 2 or look.height % 2 or not (320 <= look.width <= 7680 and 180 <= look.height <= 4320):
+        raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
+    tasks = [task_of(run) for run in runs]
+    indices = [_seed_index(run, seed) for run in runs]
+    length = max(len(run.schedule) for run in runs)
+    if at is not None and not 0 <= at < length:
+        raise InputError(f"there is no step {at}: the steps are 0 to {length - 1}")
+    frames = _available(runs, frame_steps(length, stride) if at is None else [at])
+    picture = tasks[0].picture()
+    columns = [_column(run, task, picture, index, frames, look) for run, task, index in zip(runs, tasks, indices, strict=True)]
+    return Scene(columns, frames, tasks[0].point_colors(picture.inputs), picture.circle, look)
+
+
+def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> Iterator[memoryview]:
+    """Draw the frames of a scene one after another, as RGBA pixels.
+
+    What never moves is drawn once; each frame puts the rest on top of it. The memory of a frame is reused for
+    the next.
+    """
+    canvas = scene.figure.canvas
+    for artist in scene.moving:
+        artist.set_animated(True)
+    background = None
+    for index in range(len(scene.frames)):
+        if scene.show(index) or background is None:
+            canvas.draw()
+            background = canvas.copy_from_bbox(scene.figure.bbox)  # type: ignore[attr-defined]
+        canvas.restore_region(background)  # type: ignore[attr-defined]
+        for artist in scene.moving:
+            scene.figure.draw_artist(artist)
+        yield memoryview(canvas.buffer_rgba()).cast("B")  # type: ignore[attr-defined]
+        watch(index + 1)
+
+
+def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], None] = lambda done: None) -> None:
+    """Write a scene: a video as .mp4, .webm or .gif, or its last frame as .png.
+
+    Raises `RunError` where it cannot be written; nothing is left under `path` then.
+    """
+    if path.suffix.lower() == POSTER:
+        scene.show(len(scene.frames) - 1)
+        style.save(scene.figure, path)
+        watch(len(scene.frames))
+        return
+    encode(render(scene, watch), path, scene.look.width, scene.look.height, fps)
+
+
+def check_output(path: Path) -> None:
+    """Raise `InputError` for an output that is no video and no poster."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"cannot write {path}: the name ends in one of {', '.join(SUFFIXES)}")
+
+
+def _seed_index(run: Run, seed: int | None) -> int:
+    if seed is None:
+        return 0
+    if seed not in run.seeds:
+        raise InputError(f"the run {run.name!r} has no seed {seed} (it has {', '.join(map(str, run.seeds[:20]))})")
+    return run.seeds.index(seed)
+
+
+def _available(runs: Sequence[Run], wanted: Sequence[int]) -> list[int]:
+    """Take, for each wanted step, the last one up to it at which every run that still goes has a snapshot."""
+    chosen: list[int] = []
+    stored = [run.snapshots.steps for run in runs]
+    for step in wanted:
+        common = step
+        moved = True
+        while moved and common >= 0:
+            moved = False
+            for run, steps in zip(runs, stored, strict=True):
+                if common <= run.schedule.last_step:
+                    found = int(steps[max(0, np.searchsorted(steps, common, side="right") - 1)])
+                    moved |= found < common
+                    common = min(common, found)
+        if common >= 0 and (not chosen or common > chosen[-1]):
+            chosen.append(common)
+    return chosen
+
+
+def _column(run: Run, task: Task, picture: Picture, index: int, frames: Sequence[int], look: Look) -> Column:
+    stored = run.snapshots.steps
+    # A run that is over while another goes on stays as it was at its last snapshot.
+    own = [min(step, int(stored[-1])) for step in frames]
+    distinct = sorted(set(own))
+    parameters = {
+        name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in run.snapshots.select(distinct, index).items()
+    }
+    latents = Ensemble(task).observe(parameters, picture.inputs).latents.numpy()
+    dimensions = latents.shape[-1]
+    for dim in look.dims:
+        if not 0 <= dim < dimensions:
+            raise InputError(f"the latent space has no dimension {dim}: it has 0 to {dimensions - 1}")
+    rows = np.searchsorted(np.asarray(distinct), np.asarray(own))
+    steps, losses = run.losses(index)
+    return Column(run.name, _subtitle(run, index), run.schedule, steps, losses, _float32(latents[rows]))
+
+
+def _subtitle(run: Run, index: int) -> str:
+    seed = f"seed {run.seeds[index]}"
+    status = "" if run.status == "finished" else f", {run.status}"
+    return f"{run.manifest.get('sheet', '')}, {seed}{status}"
+
+
+def _float32(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(values, dtype=np.float32)

@@ -1,0 +1,71 @@
+"""Pipe raw frames to the ffmpeg that imageio-ffmpeg ships."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from curriculum.errors import InputError, RunError
+
+# One palette for each frame: a palette for all would hold every frame in memory at once.
+_GIF_FILTER = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+CODECS: dict[str, list[str]] = {
+    ".mp4": ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart"],
+    ".webm": ["-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "30", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-pix_fmt", "yuv420p"],
+    ".gif": ["-filter_complex", _GIF_FILTER, "-loop", "0"],
+}
+
+
+def ffmpeg() -> str:
+    """Find the encoder; IMAGEIO_FFMPEG_EXE names another one than the one shipped.
+
+    Raises `InputError` where there is none.
+    """
+    import imageio_ffmpeg
+
+    try:
+        path: str = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(f"there is no ffmpeg to encode the video with: {error}") from None
+    return path
+
+
+def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fps: float) -> None:
+    """Write RGBA frames as a video, under its name only when it is whole.
+
+    Raises `RunError` where the encoder fails or cannot write; what it wrote is removed then, as it is when
+    this is interrupted.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    source = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
+    command = [ffmpeg(), "-y", "-v", "error", *source, "-an", *CODECS[path.suffix.lower()], str(beside)]
+    with tempfile.TemporaryFile() as messages:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages)
+        except OSError as error:
+            raise InputError(f"cannot start the encoder {command[0]}: {error.strerror or error}") from None
+        try:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                for frame in frames:
+                    process.stdin.write(frame)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            if process.wait() != 0:
+                messages.seek(0)
+                lines = messages.read().decode(errors="replace").strip().splitlines()
+                raise RunError(f"cannot write {path}: the encoder stopped ({lines[-1] if lines else f'exit code {process.returncode}'})")
+            try:
+                os.replace(beside, path)
+            except OSError as error:
+                raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            with suppress(OSError):
+                beside.unlink()
