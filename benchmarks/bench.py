@@ -65,7 +65,7 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     def collate(samples):
         colors, weights = zip(*samples, strict=True)
         own = torch.tensor(weights)
-        return torch.stack(colors), own / own.sum()
+        return torch.stack(colors), own / own.sum() / len(own)
 
     loaders = {
         "primary": iter(DataLoader(Colors("primary"), batch_sampler=Everything(), collate_fn=collate)),
@@ -88,7 +88,7 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
             group["lr"] = values["lr"]
         active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
         optimizer.zero_grad()
-        terms = task.losses(model, {"colors": colors, "weights": weights}, references, active)
+        terms = task.losses(model, {"colors": colors, "shares": weights}, references, active)
         total = sum(values[name] * term for name, term in terms.items())
         total.backward()
         optimizer.step()

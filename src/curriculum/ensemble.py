@@ -69,6 +69,8 @@ class Ensemble:
 
     def __init__(self, task: Task):
         self.task = task
+        # Asking this of a protocol costs as much as a few tensor operations: not once a step.
+        self._stacked = task.stacked_gradients if isinstance(task, Stacked) else None
         with torch.random.fork_rng(devices=[]):
             self._caller = _Caller(task.build())
 
@@ -80,9 +82,8 @@ class Ensemble:
         `parameters` and `batch` are `[S, ...]`, `weights` `[S, K]` for the K `active` terms. Returns the terms
         `[S, K]`, unweighted, and for each parameter its gradient `[S, ...]`.
         """
-        if isinstance(self.task, Stacked):
-            return self.task.stacked_gradients(parameters, batch, references, active, weights)
-        return self.differentiate(parameters, batch, references, active, weights)
+        compute = self._stacked or self.differentiate
+        return compute(parameters, batch, references, active, weights)
 
     def differentiate(
         self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor

@@ -6,6 +6,7 @@ The events of a step come in this order: the batch is drawn; `PhaseStart`; `Acti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -103,47 +104,49 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
     # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
     stop = _boundary(task, schedule, start) if schedule is state.schedule else start + 1
     steps = range(start, stop)
-    weights = _columns(schedule, active, steps)[:, None].expand(-1, len(state.seeds), -1)
-    rates = _columns(schedule, [RATE], steps)
-    table = torch.empty(len(steps), len(state.seeds), 1 + len(active))
+    weights = _columns(schedule, active, steps)[:, None].expand(-1, len(state.seeds), -1).unbind()
+    rates = _columns(schedule, [RATE], steps)[:, None].expand(-1, len(state.seeds), -1).unbind()
+    drawn = {name: values.unbind() for name, values in batches.items()}
+    totals: list[Tensor] = []
+    rows: list[Tensor] = []
     pre_step, step_metrics = emit.wants(PreStep), emit.wants(StepMetrics)
-    alive, rate_mask = state.alive, None if bool(state.alive.all()) else state.alive[:, None].float()
+    alive, all_alive = state.alive, bool(state.alive.all())
     requests: list[Retarget] = []
-    reason, done = "", 0
+    reason = ""
 
     for index, step in enumerate(steps):
         if pre_step:
             requests += emit(PreStep(step, parameters, flat, schedule))
-        batch = {name: values[index] for name, values in batches.items()}
+        batch = {name: values[index] for name, values in drawn.items()}
         terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
-        total = (terms * weights[index]).sum(1)
+        total = torch.linalg.vecdot(terms, weights[index])
         gradient = torch.cat([part.flatten(1) for part in found], 1)
-        if rate_mask is not None or not bool(torch.isfinite(total.sum() + gradient.sum())):
+        rate = rates[index]
+        if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
             dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
             if bool(dead.any()):
-                alive = alive & ~dead
+                alive, all_alive = alive & ~dead, False
                 reason = _announce(emit, step, state, dead, active, terms, total, schedule)
                 if not bool(alive.any()):
                     break
-            rate_mask = alive[:, None].float()
             gradient = torch.where(alive[:, None], gradient, 0.0)
             terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
-        rate = rates[index].expand(len(flat), 1) if rate_mask is None else rates[index] * rate_mask
+            rate = torch.where(alive[:, None], rate, 0.0)
         optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
-        table[index, :, 0], table[index, :, 1:] = total, terms
-        done = index + 1
+        totals.append(total)
+        rows.append(terms)
         if step_metrics:
             requests += emit(StepMetrics(step, total, dict(zip(active, terms.unbind(1), strict=True)), schedule))
         if requests:
             break
 
-    if done:
-        losses = dict(zip(active, table[:done, :, 1:].unbind(2), strict=True))
-        requests += emit(Chunk(steps[done - 1], start, state.seeds, table[:done, :, 0], losses, schedule))
+    if rows:
+        losses = dict(zip(active, torch.stack(rows).unbind(2), strict=True))
+        requests += emit(Chunk(steps[len(rows) - 1], start, state.seeds, torch.stack(totals), losses, schedule))
     if not bool(alive.any()):
         left = "" if len(state.seeds) == 1 else f"; it was the last of {len(state.seeds)} seeds"
         raise DivergedError(f"training diverged: {reason}{left}")
-    last = steps[done - 1]
+    last = steps[len(rows) - 1]
     phase = schedule.phase_at(last)
     if last == phase.end and emit.wants(PhaseEnd):
         inputs = task.validation(phase)

@@ -35,6 +35,7 @@ BATCH = 32
 NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
 NORM_EPS = 1e-8  # keeps the division by |z| finite
 SEPARATE_EPS = 1e-6  # keeps the repulsion of two equal latents finite
+TINY = 1e-30  # a length below it is 0, and so is its derivative
 
 
 class PhaseData(Settings):
@@ -129,13 +130,13 @@ class ColorTask(Task):
         return problems
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
-        """Draw batches: `colors` `[C, S, B, 3]` and `weights` `[C, S, B]`.
+        """Draw batches: `colors` `[C, S, B, 3]`, and each sample's `shares` `[C, S, B]` of a per-sample term.
 
         A batch is drawn before the events of its step, so by the focus of the step before.
         """
         if self._data(schedule.phase_at(steps[0])) == "primary":
             colors = self.colors["primary"].expand(len(steps), len(seeds), -1, -1)
-            return {"colors": colors, "weights": torch.ones(colors.shape[:-1])}
+            return {"colors": colors, "shares": torch.full(colors.shape[:-1], 1 / colors.shape[-2])}
         earlier = sum(
             min(phase.end + 1, steps[0]) - phase.start
             for phase in schedule.phases
@@ -153,32 +154,36 @@ class ColorTask(Task):
             edges = np.cumsum(sampling_weights(all_focus * self.bias))
             chosen[rows] = np.searchsorted(edges / edges[-1], uniforms[rows], side="right")
             focus[rows] = all_focus[chosen[rows]]
-        return {"colors": self.colors["full"][torch.from_numpy(chosen)], "weights": self._sample_weights(focus)}
+        return {"colors": self.colors["full"][torch.from_numpy(chosen)], "shares": self._shares(focus)}
 
     def _data(self, phase: Phase) -> DataName:
         return self.settings.phases[phase.name].train
 
-    def _sample_weights(self, focus: Array) -> Tensor:
-        """Turn the focus of the chosen colors `[..., B]` into sample weights."""
+    def _shares(self, focus: Array) -> Tensor:
+        """Turn the focus of the chosen colors `[..., B]` into their shares of a term.
+
+        A term is the mean over the batch of weight x loss. The weights sum to 1 or average 1, so the shares
+        are a B-th of the focus's share, or that itself.
+        """
         total = focus.sum(axis=-1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
-            weights = np.where(total < NO_WEIGHT, 1 / BATCH, focus / total)
-        if self.settings.sample_weighting == "mean":
-            weights *= BATCH
-        return torch.from_numpy(weights.astype(np.float32))
+            shares = np.where(total < NO_WEIGHT, 1 / BATCH, focus / total)
+        if self.settings.sample_weighting == "sum":
+            shares /= BATCH
+        return torch.from_numpy(shares.astype(np.float32))
 
     def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
         assert isinstance(model, ColorAutoencoder)
-        colors, weights = batch["colors"], batch["weights"]
+        colors, shares = batch["colors"], batch["shares"]
         z = model.encode(colors)
         terms = {}
         for name in active:
             if name == "loss-recon":
-                terms[name] = (weights * (model.decoder(z) - colors).square().mean(-1)).mean()
+                terms[name] = (shares * (model.decoder(z) - colors).square().mean(-1)).sum()
             elif name == "reg-norm":
-                terms[name] = (weights * (z.norm(dim=-1) - 1).square()).mean()
+                terms[name] = (shares * (z.norm(dim=-1) - 1).square()).sum()
             elif name == "reg-planar":
-                terms[name] = (weights * z[:, 2:].square().sum(-1)).mean()
+                terms[name] = (shares * z[:, 2:].square().sum(-1)).sum()
             elif name == "reg-separate":
                 plane = z[:, :2]
                 apart = (plane[:, None] - plane[None]).square().sum(-1)
@@ -197,47 +202,47 @@ class ColorTask(Task):
         their number. `losses` stays the definition, and tests hold the two together.
         """
         w1, b1, w2, b2, w3, b3, w4, b4 = parameters.values()
-        colors, sample = batch["colors"], batch["weights"]
+        colors, shares = batch["colors"], batch["shares"][..., None]
         size = colors.shape[1]
-        scale = {name: weights[:, k, None, None] for k, name in enumerate(active)}
+        scale = dict(zip(active, weights[..., None, None].unbind(1), strict=True))
+        normalize, anchored = self.settings.normalize_bottleneck, "reg-anchor" in scale
         found: dict[str, Tensor] = {}
 
-        anchored = "reg-anchor" in scale
         x = torch.cat([colors, self.colors["primary"].expand(len(colors), -1, -1)], 1) if anchored else colors
         h1 = torch.baddbmm(b1[:, None], x, w1.mT)
         a1 = gelu(h1)
-        raw = torch.baddbmm(b2[:, None], a1, w2.mT)
-        norm = torch.linalg.vector_norm(raw, dim=2, keepdim=True)
-        z_all = raw / (norm + NORM_EPS) if self.settings.normalize_bottleneck else raw
+        z_all = raw = torch.baddbmm(b2[:, None], a1, w2.mT)
+        if normalize:
+            norm = torch.linalg.vector_norm(raw, dim=2, keepdim=True)
+            z_all = raw / (norm + NORM_EPS)
         z = z_all[:, :size] if anchored else z_all
-        per_sample = sample[..., None] / size
-        dz = torch.zeros_like(z)
 
-        grads_out: list[Tensor]
         if "loss-recon" in scale:
             h2 = torch.baddbmm(b3[:, None], z, w3.mT)
             a2 = gelu(h2)
             y = torch.baddbmm(b4[:, None], a2, w4.mT).sigmoid_()
             error = y - colors
-            weighted = error * per_sample
+            weighted = error * shares
             found["loss-recon"] = torch.linalg.vecdot(weighted.flatten(1), error.flatten(1)) / 3
-            dy = weighted * (y - y * y) * (scale["loss-recon"] * (2 / 3))
+            # sigmoid' = y (1 - y)
+            dy = torch.addcmul(y, y, y, value=-1).mul_(weighted).mul_(scale["loss-recon"] * (2 / 3))
             dh2 = torch.ops.aten.gelu_backward(dy @ w4, h2)
             dz = dh2 @ w3
             grads_out = [dh2.mT @ z, dh2.sum(1), dy.mT @ a2, dy.sum(1)]
         else:
+            dz = torch.zeros_like(z)
             grads_out = [torch.zeros_like(parameter) for parameter in (w3, b3, w4, b4)]
         if "reg-norm" in scale:
             length = torch.linalg.vector_norm(z, dim=2, keepdim=True)
             short = length - 1
-            weighted = short * per_sample
-            found["reg-norm"] = (weighted * short).sum((1, 2))
-            dz = dz + z * (weighted * (2 * scale["reg-norm"]) / length.clamp_min(1e-30))
+            weighted = short * shares
+            found["reg-norm"] = torch.linalg.vecdot(weighted.flatten(1), short.flatten(1))
+            dz.addcmul_(z, weighted * (2 * scale["reg-norm"]) / length.clamp_min_(TINY))
         if "reg-planar" in scale:
             beyond = z[..., 2:]
-            weighted = beyond * per_sample
+            weighted = beyond * shares
             found["reg-planar"] = (weighted * beyond).sum((1, 2))
-            dz[..., 2:] += weighted * (2 * scale["reg-planar"])
+            dz[..., 2:].addcmul_(weighted, 2 * scale["reg-planar"])
         if "reg-separate" in scale:
             plane = z[..., :2]
             apart = plane[:, :, None] - plane[:, None]
@@ -245,13 +250,14 @@ class ColorTask(Task):
             inverse.diagonal(dim1=1, dim2=2).zero_()
             found["reg-separate"] = inverse.sum((1, 2)) / size**2
             pull = (inverse.square()[..., None] * apart).sum(2)
-            dz[..., :2] -= pull * (scale["reg-separate"] * (4 / size**2))
+            dz[..., :2].addcmul_(pull, scale["reg-separate"] * (-4 / size**2))
         if anchored:
             off = z_all[:, size:] - references["anchor"]
-            found["reg-anchor"] = off.square().mean((1, 2))
-            dz = torch.cat([dz, off * (scale["reg-anchor"] * (2 / off[0].numel()))], 1)
-        if self.settings.normalize_bottleneck:
-            along = (raw * dz).sum(2, keepdim=True) / norm.clamp_min(1e-30)
+            flat = off.flatten(1)
+            found["reg-anchor"] = torch.linalg.vecdot(flat, flat) / flat.shape[1]
+            dz = torch.cat([dz, off * (scale["reg-anchor"] * (2 / flat.shape[1]))], 1)
+        if normalize:
+            along = (raw * dz).sum(2, keepdim=True) / norm.clamp_min(TINY)
             dz = (dz - z_all * along) / (norm + NORM_EPS)
         dh1 = torch.ops.aten.gelu_backward(dz @ w2, h1)
         grads_in = [dh1.mT @ x, dh1.sum(1), dz.mT @ a1, dz.sum(1)]
