@@ -123,7 +123,7 @@ def _available(runs: Sequence[Run], wanted: Sequence[int]) -> list[int]:
             moved = False
             for run, steps in zip(runs, stored, strict=True):
                 if common <= run.schedule.last_step:
-                    found = int(steps[max(0, np.searchsorted(steps, common, side="right") - 1)])
+                    found = int(steps[max(0, int(np.searchsorted(steps, common, side="right")) - 1)])
                     moved |= found < common
                     common = min(common, found)
         if common >= 0 and (not chosen or common > chosen[-1]):
@@ -136,9 +136,7 @@ def _column(run: Run, task: Task, picture: Picture, index: int, frames: Sequence
     # A run that is over while another goes on stays as it was at its last snapshot.
     own = [min(step, int(stored[-1])) for step in frames]
     distinct = sorted(set(own))
-    parameters = {
-        name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in run.snapshots.select(distinct, index).items()
-    }
+    parameters = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in run.snapshots.select(distinct, index).items()}
     latents = Ensemble(task).observe(parameters, picture.inputs).latents.numpy()
     dimensions = latents.shape[-1]
     for dim in look.dims:

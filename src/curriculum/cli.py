@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,6 @@ from curriculum.guard import DEBUG, RUNS, AsJson, Force, RunsFolder, check_free,
 if TYPE_CHECKING:
     from curriculum.compare import Comparison, Figure
     from curriculum.experiment import Plan
-    from curriculum.runfolder import Run
 
 
 class Theme(StrEnum):
@@ -73,7 +72,9 @@ def options(
 @guarded
 def train(
     dopesheet: Annotated[str, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or a name in dopesheets/.")],
-    config: Annotated[str, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/.")] = "color",
+    config: Annotated[
+        str, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/.")
+    ] = "color",
     name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
     seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
@@ -150,7 +151,9 @@ def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
 @app.command()
 @guarded
 def compare(
-    names: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs; by default the two newest finished ones.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs; by default the two newest finished ones.")
+    ] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -164,8 +167,8 @@ def compare(
 
       curriculum compare
     """
-    from curriculum.store import new_comparison, newest_finished
     from curriculum.runfolder import find_run
+    from curriculum.store import new_comparison, newest_finished
 
     chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
     from curriculum.compare import compare as compare_runs
@@ -291,7 +294,9 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     from curriculum.runfolder import runs_in
 
     keys = ("created", "status", "sheet", "steps", "seeds")
-    found = [{"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in runs_in(runs)]
+    found: list[dict[str, Any]] = [
+        {"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in runs_in(runs)
+    ]
     if as_json:
         put_json(found)
     elif not found:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from curriculum.sheetdiff import SheetDiff
 
 HELP = {"help_option_names": ["-h", "--help"]}
-dopesheet = typer.Typer(no_args_is_help=True, help="Check, show, draw and compare dopesheets.", context_settings=HELP, rich_markup_mode=None)
-config = typer.Typer(no_args_is_help=True, help="Show a config as it is read, or what can be set.", context_settings=HELP, rich_markup_mode=None)
+dopesheet = typer.Typer(
+    no_args_is_help=True, help="Check, show, draw and compare dopesheets.", context_settings=HELP, rich_markup_mode=None
+)
+config = typer.Typer(
+    no_args_is_help=True, help="Show a config as it is read, or what can be set.", context_settings=HELP, rich_markup_mode=None
+)
 
 Sheet = Annotated[str, typer.Argument(metavar="SHEET", help="A path, or the name of a sheet in dopesheets/ or among those shipped.")]
 
@@ -153,7 +157,9 @@ def _short(cell: Any) -> str:
 @guarded
 def plot(
     sheet: Sheet,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PNG", help="The file to write; by default the sheet's name.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The file to write; by default the sheet's name.")
+    ] = None,
     derivatives: Annotated[bool, typer.Option("--derivatives", help="Add panels of velocity and acceleration.")] = False,
     force: Force = False,
 ) -> None:
@@ -263,10 +269,10 @@ def schema(
 
       curriculum config schema --json > config.schema.json
     """
-    from curriculum.config import Config, describe
+    from curriculum.config import describe, schema_of
     from curriculum.experiment import settings_of
 
-    full = Config[settings_of(task)]  # type: ignore[misc]
+    full = schema_of(settings_of(task))
     if as_json:
         put_json(full.model_json_schema())
         return

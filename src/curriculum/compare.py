@@ -123,7 +123,9 @@ def _check(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
         if run.task_name != first.task_name:
-            raise InputError(f"runs of different tasks cannot be compared: {first.name!r} is {first.task_name!r}, {run.name!r} {run.task_name!r}")
+            raise InputError(
+                f"runs of different tasks cannot be compared: {first.name!r} is {first.task_name!r}, {run.name!r} {run.task_name!r}"
+            )
         if run.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
             raise InputError(f"{first.name!r} and {run.name!r} cannot be compared: their probes differ")
 

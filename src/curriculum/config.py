@@ -97,6 +97,12 @@ class Config(Settings, Generic[TaskSettings]):
         return plain
 
 
+def schema_of(settings: type[Settings]) -> type[Config[Any]]:
+    """Give the config's schema for a task that takes these settings."""
+    schema: type[Config[Any]] = Config.__class_getitem__(settings)  # type: ignore[assignment]
+    return schema
+
+
 SettingsOf = Callable[[str], type[Settings]]
 
 
@@ -191,7 +197,7 @@ class _Validator:
             raise ConfigError([self.problem(at, message)])
         if name not in tasks:
             raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
-        schema = Config[settings_of(name)]  # type: ignore[misc]
+        schema = schema_of(settings_of(name))
         try:
             return schema.model_validate_json(json.dumps(data, default=str))
         except ValidationError as error:
@@ -253,7 +259,7 @@ def describe(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str, 
     for name, field in schema.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         inner = _model_in(field.annotation)
-        if inner is field.annotation:
+        if inner is not None and not get_args(field.annotation):
             rows += describe(inner, f"{path}.")
             continue
         default = None if field.is_required() else json.loads(json.dumps(field.get_default(call_default_factory=True), default=_as_plain))
@@ -283,7 +289,7 @@ def _type_name(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
-def _model_in(annotation: Any) -> Any:
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     """Find the model inside an annotation such as `dict[str, Model]` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):
         return annotation

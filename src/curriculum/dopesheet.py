@@ -249,10 +249,9 @@ class _Parser:
             places[name] = index
             if column and not any(p.line == header.number and p.column == index + 1 for p in self.problems):
                 columns.append(column)
-        if "STEP" not in places:
-            if not any(cell.upper() == "STEP" for cell in header.cells):
-                first = next(cell for cell in header.cells if cell)
-                self._report(header.number, 1, f"no STEP column in the header row, which begins with {first[:40]!r}")
+        if "STEP" not in places and not any(cell.upper() == "STEP" for cell in header.cells):
+            first = next(cell for cell in header.cells if cell)
+            self._report(header.number, 1, f"no STEP column in the header row, which begins with {first[:40]!r}")
         return places, columns
 
     def _column(self, line: int, index: int, cell: str) -> Column:
@@ -271,7 +270,7 @@ class _Parser:
         timing = rest[1] if len(rest) > 1 and rest[1] else DEFAULT_TIMING
         timing = ALIASES.get(timing, timing)
         timings = [*EASINGS, *ALIASES]
-        if space not in SPACES and (space in timings or nearest(space, SPACES) is None and nearest(space, timings)):
+        if space not in SPACES and (space in timings or (nearest(space, SPACES) is None and nearest(space, timings))):
             meant = space if space in timings else nearest(space, timings)
             message = f"{space!r} is no space (allowed: {', '.join(SPACES)}); for the timing {meant!r} write {name}::{meant}"
             self._report(line, index + 1, message)
@@ -358,7 +357,9 @@ class _Parser:
             for name in ([] if row.phase is None else ["PHASE"]) + list(row.values):
                 first = filled.setdefault((row.step, name), row)
                 if first is not row:
-                    message = f"{name} at step {row.step} is filled already, in line {first.line}: two rows on one step need different cells"
+                    message = (
+                        f"{name} at step {row.step} is filled already, in line {first.line}: two rows on one step need different cells"
+                    )
                     self._report(row.line, row.cells[name], message)
 
 
@@ -375,7 +376,7 @@ def _carry(anchors: Sequence[int | None]) -> list[int | None]:
 def _delimiter(text: str) -> str:
     """Find the delimiter of the header row: the one that sets STEP apart, else the most frequent."""
     for line in text.splitlines():
-        if not line.strip(",;\t \"") or line.lstrip(' "').startswith("#"):
+        if not line.strip(',;\t "') or line.lstrip(' "').startswith("#"):
             continue
         for delimiter in ",;\t":
             if "STEP" in [cell.strip(' "') for cell in line.split(delimiter)]:

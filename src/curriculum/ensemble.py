@@ -32,9 +32,9 @@ class Layout:
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Split `[..., P]` into a view for each parameter `[..., *shape]`."""
-        parts = flat.split(list(self._sizes()), dim=-1)
+        parts = torch.split(flat, list(self._sizes()), dim=-1)
         named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.unflatten(-1, shape) if len(shape) != 1 else part for (name, shape), part in named}
+        return {name: part.view(*part.shape[:-1], *shape) for (name, shape), part in named}
 
 
 def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor]:
@@ -74,6 +74,11 @@ class Ensemble:
         with torch.random.fork_rng(devices=[]):
             self._caller = _Caller(task.build())
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether the task finds its own gradients, so that no graph need be recorded."""
+        return self._stacked is not None
+
     def gradients(
         self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
@@ -82,6 +87,9 @@ class Ensemble:
         `parameters` and `batch` are `[S, ...]`, `weights` `[S, K]` for the K `active` terms. Returns the terms
         `[S, K]`, unweighted, and for each parameter its gradient `[S, ...]`.
         """
+        if not active:
+            # No term has any weight at this step: nothing pulls.
+            return weights.new_empty(weights.shape), [torch.zeros_like(value) for value in parameters.values()]
         compute = self._stacked or self.differentiate
         return compute(parameters, batch, references, active, weights)
 

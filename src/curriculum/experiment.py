@@ -337,7 +337,11 @@ def _git_commit() -> str | None:
     """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
     with suppress(OSError, subprocess.SubprocessError):
         found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"], capture_output=True, text=True, timeout=5, check=False
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
         return found.stdout.strip() or None
     return None

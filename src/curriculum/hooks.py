@@ -15,7 +15,7 @@ import torch
 
 from curriculum.config import HookSetting
 from curriculum.ensemble import Layout
-from curriculum.errors import InputError, unknown
+from curriculum.errors import CurriculumError, InputError, unknown
 from curriculum.events import (
     EVENTS,
     Action,
@@ -85,11 +85,15 @@ class Hooks:
         for hook in self._by_type.get(type(event), ()):
             if hook.name is not None and (not isinstance(event, Action) or hook.name != event.name):
                 continue
-            answer = hook(event)
-            if isinstance(answer, Retarget):
-                requests.append(answer)
-            elif answer is not None:
-                requests.extend(answer)
+            try:
+                answer = hook(event)
+            except CurriculumError:
+                raise
+            except Exception as error:
+                name = getattr(hook.call, "__qualname__", repr(hook.call))
+                place = f"at step {event.step} on {event.kind}"
+                raise CurriculumError(f"the hook {name} failed {place}: {type(error).__name__}: {error}") from error
+            requests += [answer] if isinstance(answer, Retarget) else answer or ()
         return requests
 
 

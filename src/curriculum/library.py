@@ -35,7 +35,9 @@ def find_file(reference: str | Path, kind: str) -> Path:
     names = sorted({path.name for folder in folders for path in folder.glob(f"*{suffix}")})
     guess = nearest(reference.name, [*names, *(name.removesuffix(suffix) for name in names)])
     hint = f", did you mean {guess!r}?" if guess else ""
-    raise InputError(f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names)})")
+    raise InputError(
+        f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names)})"
+    )
 
 
 def read_bytes(path: Path) -> bytes:

@@ -324,7 +324,8 @@ class Run:
     @cached_property
     def phase_ends(self) -> dict[str, NDArray[np.float32]]:
         """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`."""
-        return self._read(PHASE_ENDS, _read_safetensors)
+        arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, _read_safetensors)
+        return arrays
 
     def figure(self, name: str) -> Path:
         """Give the path of a figure of this run."""

@@ -15,7 +15,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.text import Text
@@ -197,7 +196,10 @@ class Scene:
         for axes in bars[:-1]:
             axes.tick_params(labelbottom=False)
         bars[-1].set_xlabel("step", labelpad=1)
-        cursors = [axes.plot([0, 0], [0, 1], transform=axes.get_xaxis_transform(), color=theme.cursor, lw=1.4 * unit, zorder=MOVING)[0] for axes in bars]
+        cursors = [
+            axes.plot([0, 0], [0, 1], transform=axes.get_xaxis_transform(), color=theme.cursor, lw=1.4 * unit, zorder=MOVING)[0]
+            for axes in bars
+        ]
         head = self._axes(index, layout.left, 12 * unit, layout.right - layout.left, 42 * unit)
         head.set_axis_off()
         size = 15 * unit * 72 / 100
@@ -232,11 +234,15 @@ class Scene:
         if self._narrow():
             distinct = {(line.get_label(), line.get_color()): line for line in [*props, *losses]}
             columns = min(len(distinct), max(4, math.floor(self.look.width / self.look.height * 7)))
-            self.figure.legend(handles=list(distinct.values()), loc="lower center", ncols=columns, borderaxespad=0.2, handlelength=1.2, columnspacing=1.2)
+            self.figure.legend(
+                handles=list(distinct.values()), loc="lower center", ncols=columns, borderaxespad=0.2, handlelength=1.2, columnspacing=1.2
+            )
             return
         for index in range(len(self.columns)):
             beside = self._axes(index, layout.square_left + layout.square, layout.square_top, 1, layout.square)
             beside.set_axis_off()
-            first = beside.legend(handles=props, loc="upper left", bbox_to_anchor=(18, 1), title="schedule", alignment="left", handlelength=1.4)
+            first = beside.legend(
+                handles=props, loc="upper left", bbox_to_anchor=(18, 1), title="schedule", alignment="left", handlelength=1.4
+            )
             beside.add_artist(first)
             beside.legend(handles=losses, loc="lower left", bbox_to_anchor=(18, 0), title="loss", alignment="left", handlelength=1.4)

@@ -94,9 +94,7 @@ def diff_sheets(a: Dopesheet, b: Dopesheet) -> SheetDiff:
 
 def _key_changes(name: str, a: Sequence[tuple[int, float]], b: Sequence[tuple[int, float]]) -> list[KeyChange]:
     at_a, at_b = dict(a), dict(b)
-    changes = [
-        KeyChange("changed", name, step, value, step, at_b[step]) for step, value in a if step in at_b and at_b[step] != value
-    ]
+    changes = [KeyChange("changed", name, step, value, step, at_b[step]) for step, value in a if step in at_b and at_b[step] != value]
     gone = [(step, value) for step, value in a if step not in at_b]
     come = [(step, value) for step, value in b if step not in at_a]
     for step, value in gone:

@@ -118,21 +118,23 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
         if pre_step:
             requests += emit(PreStep(step, parameters, flat, schedule))
         batch = {name: values[index] for name, values in drawn.items()}
-        terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
-        total = torch.linalg.vecdot(terms, weights[index])
-        gradient = torch.cat([part.flatten(1) for part in found], 1)
-        rate = rates[index]
-        if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
-            dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
-            if bool(dead.any()):
-                alive, all_alive = alive & ~dead, False
-                reason = _announce(emit, step, state, dead, active, terms, total, schedule)
-                if not bool(alive.any()):
-                    break
-            gradient = torch.where(alive[:, None], gradient, 0.0)
-            terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
-            rate = torch.where(alive[:, None], rate, 0.0)
-        optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
+        # Inference mode takes a fifth off the calls; hooks stay outside of it, their tensors are ordinary ones.
+        with torch.inference_mode(ensemble.by_hand):
+            terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
+            total = torch.linalg.vecdot(terms, weights[index])
+            gradient = torch.cat([part.flatten(1) for part in found], 1)
+            rate = rates[index]
+            if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
+                dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
+                if bool(dead.any()):
+                    alive, all_alive = alive & ~dead, False
+                    reason = _announce(emit, step, state, dead, active, terms, total, schedule)
+                    if not bool(alive.any()):
+                        break
+                gradient = torch.where(alive[:, None], gradient, 0.0)
+                terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
+                rate = torch.where(alive[:, None], rate, 0.0)
+            optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
         totals.append(total)
         rows.append(terms)
         if step_metrics:

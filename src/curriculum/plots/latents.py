@@ -32,7 +32,9 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
         seed = f", seed {run.seeds[seed_index]}" if len(run.seeds) > 1 else ""
         figure.suptitle(f"{run.name}: latent space at the end of each phase{seed}", x=0.02, ha="left", fontsize="large", fontweight="bold")
         height, width = figure.get_figheight(), figure.get_figwidth()
-        figure.subplots_adjust(left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3)
+        figure.subplots_adjust(
+            left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3
+        )
     return figure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from curriculum.plots import style
@@ -48,7 +49,7 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
     return figure
 
 
-def mark_boundaries(axes: style.Axes, runs: Sequence[Run], theme: style.Theme) -> None:
+def mark_boundaries(axes: Axes, runs: Sequence[Run], theme: style.Theme) -> None:
     """Mark where phases start: in gray for a single run, else in each run's color."""
     for index, run in enumerate(runs):
         color = theme.faint if len(runs) == 1 else theme.runs[index % len(theme.runs)]

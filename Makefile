@@ -1,0 +1,51 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer; each sets up .venv by itself.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test test-slow smoke bench lint clean
+
+demo: $(READY)
+	@echo "Training the smooth and the stepped schedule, one seed each ..."
+	@$(BIN)/curriculum train --config ex-1.6 --dopesheet smooth.csv
+	@$(BIN)/curriculum train --config ex-1.6 --dopesheet stepped.csv
+	@$(BIN)/curriculum compare
+	@$(BIN)/curriculum animate
+	@echo
+	@echo "Look at the video and the figures named above: runs/videos, runs/comparisons, and the figures of each run."
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+# What a user's own CI would run: both sheets for 50 steps, a comparison, a poster.
+smoke: $(READY)
+	@set -e; runs=$$(mktemp -d); trap 'rm -rf $$runs' EXIT; export CURRICULUM_RUNS=$$runs; \
+	$(BIN)/curriculum train --dopesheet smooth.csv --steps 50 --name smooth; \
+	$(BIN)/curriculum train --dopesheet stepped.csv --steps 50 --name stepped; \
+	$(BIN)/curriculum compare smooth stepped; \
+	$(BIN)/curriculum animate -o $$runs/poster.png
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# torch comes first and by itself: its pin decides which build of it is fetched.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "curriculum needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up .venv (a minute or two the first time) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
