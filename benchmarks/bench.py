@@ -28,8 +28,9 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     import torch
     from torch.utils.data import DataLoader, Dataset, Sampler
 
-    from curriculum.experiment import load_config, load_sheet, make_task
+    from curriculum.experiment import load_config, load_sheet
     from curriculum.schedule import compile_sheet
+    from curriculum.task import make_task
     from curriculum.tasks.color import ColorTask, _scaled, sampling_weights  # the data are the task's
 
     task = make_task(load_config("ex-1.6"))
@@ -157,9 +158,7 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
         scene.figure.canvas.draw()
         full = np.frombuffer(memoryview(scene.figure.canvas.buffer_rgba()).cast("B"), np.uint8)
         worst = max(worst, int(np.abs(full.astype(int) - frame.astype(int)).max()))
-    print(
-        f"rendering, two runs, 1600x900, encoded as .mp4 ({len(scene.frames)} frames, FuncAnimation {len(few)} of them):"
-    )
+    print(f"rendering, two runs, 1600x900, encoded as .mp4 ({len(scene.frames)} frames, FuncAnimation {len(few)} of them):")
     print(f"  FuncAnimation.save   {1 / theirs:8.1f} frames/s")
     print(f"  curriculum           {1 / ours:8.1f} frames/s  ratio {theirs / ours:.1f}  (wanted: at least 10)")
     print(f"  largest difference of a pixel between the two: {worst}/255  (wanted: at most 1)")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from curriculum.encoder import CODECS, encode
 from curriculum.ensemble import Ensemble
 from curriculum.errors import InputError
-from curriculum.experiment import task_of
 from curriculum.plots import style
 from curriculum.runfolder import Run
 from curriculum.scene import MOST_COLUMNS, Column, Look, Scene
 from curriculum.task import Picture, Task
+from curriculum.traces import task_of
 
 POSTER = ".png"
 SUFFIXES = (*CODECS, POSTER)

@@ -64,7 +64,8 @@ def check(
     missing: list[str] = []
     task = None
     if config is not None:
-        from curriculum.experiment import check_sheet, load_config, make_task
+        from curriculum.experiment import check_sheet, load_config
+        from curriculum.task import make_task
 
         task = make_task(load_config(config))
     for reference in files:
@@ -270,7 +271,7 @@ def schema(
       curriculum config schema --json > config.schema.json
     """
     from curriculum.config import describe, schema_of
-    from curriculum.experiment import settings_of
+    from curriculum.task import settings_of
 
     full = schema_of(settings_of(task))
     if as_json:

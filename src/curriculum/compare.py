@@ -14,11 +14,10 @@ import numpy as np
 
 from curriculum import plugins
 from curriculum.errors import InputError
-from curriculum.experiment import task_of
 from curriculum.metrics import Metric
 from curriculum.runfolder import Run
 from curriculum.sheetdiff import SheetDiff, diff_sheets
-from curriculum.traces import trace
+from curriculum.traces import task_of, trace
 from curriculum.windows import RATE, first_step, intervals, windows
 
 SCHEMA = 1

@@ -57,7 +57,7 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
     """
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     source = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
-    command = [ffmpeg(), "-y", "-v", "error", *source, "-an", *CODECS[path.suffix.lower()], str(beside)]
+    command = [ffmpeg(), "-y", "-v", "error", *source, "-an", *CODECS[path.suffix.lower()], f"file:{beside}"]
     with tempfile.TemporaryFile() as messages:
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages)
@@ -82,5 +82,8 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
             with suppress(OSError):
                 beside.unlink()

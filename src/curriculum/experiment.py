@@ -19,7 +19,7 @@ from torch import Tensor
 
 from curriculum import config as configs
 from curriculum import plugins
-from curriculum.config import Config, Settings
+from curriculum.config import Config
 from curriculum.dopesheet import Dopesheet, decode, parse, write
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
 from curriculum.events import Action, Chunk, Diverged
@@ -28,7 +28,7 @@ from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes
 from curriculum.plots import draw_run
 from curriculum.runfolder import Run, RunFolder, digest, free_name
 from curriculum.schedule import Schedule, compile_sheet
-from curriculum.task import Task
+from curriculum.task import Task, make_task, settings_of
 from curriculum.trainer import RATE, State, initial_state, train
 
 DEFAULT_CONFIG = "color.yaml"
@@ -81,30 +81,6 @@ def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = 
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError([Problem(str(path), line, 0, f"byte 0x{data[error.start]:02x} is not UTF-8 text")]) from None
     return configs.load(text, str(path), settings_of, plugins.names("tasks"), overrides)
-
-
-def settings_of(task: str) -> type[Settings]:
-    """Give the settings that a task takes."""
-    settings: type[Settings] = plugins.find("tasks", task).TASK.settings_type
-    return settings
-
-
-def make_task(config: Config[Any]) -> Task:
-    """Make the task that a config names."""
-    task: Task = plugins.find("tasks", config.task.name).TASK(config.task)
-    return task
-
-
-def task_of(run: Run) -> Task:
-    """Make the task that a stored run was trained on. Its hooks are not imported.
-
-    Raises `RunError` where the run's own config cannot be read.
-    """
-    try:
-        config = configs.load(run.config_text, str(run.path / "config.yaml"), settings_of, plugins.names("tasks"))
-    except ConfigError as error:
-        raise RunError(f"the run {run.path} is damaged: {error}") from error
-    return make_task(config)
 
 
 def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:

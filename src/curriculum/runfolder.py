@@ -239,6 +239,10 @@ class Run:
     def task_name(self) -> str:
         return str(self.manifest["task"].get("name", ""))
 
+    @property
+    def config_path(self) -> Path:
+        return self.path / CONFIG
+
     @cached_property
     def config_text(self) -> str:
         text = self._read(CONFIG, lambda file: file.read_bytes())

@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum.config import Settings
+from curriculum import plugins
+from curriculum.config import Config, Settings
 from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.errors import Problem
 from curriculum.schedule import Schedule
@@ -134,3 +135,15 @@ class Stacked(Protocol):
         self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """Compute terms `[S, K]` and gradients, as `ensemble.differentiate` does."""
+
+
+def settings_of(name: str) -> type[Settings]:
+    """Give the settings that the task of this name takes."""
+    settings: type[Settings] = plugins.find("tasks", name).TASK.settings_type
+    return settings
+
+
+def make_task(config: Config[Any]) -> Task:
+    """Make the task that a config names."""
+    task: Task = plugins.find("tasks", config.task.name).TASK(config.task)
+    return task

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from curriculum import config as configs
+from curriculum import plugins
 from curriculum.ensemble import Ensemble
-from curriculum.errors import RunError
+from curriculum.errors import InputError, RunError
 from curriculum.runfolder import Run
-from curriculum.task import Probe, Task
+from curriculum.task import Probe, Task, make_task, settings_of
 
 Array = NDArray[np.float64]
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
@@ -38,6 +40,18 @@ class Trace:
     @property
     def motion_stride(self) -> int:
         return int(self.motion_steps[1] - self.motion_steps[0]) if len(self.motion_steps) > 1 else self.stride
+
+
+def task_of(run: Run) -> Task:
+    """Make the task that a stored run was trained on. The hooks that its config names are not imported.
+
+    Raises `RunError` where the run's own config cannot be read.
+    """
+    try:
+        config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("tasks"))
+    except InputError as error:
+        raise RunError(f"the run {run.path} is damaged: {error}") from error
+    return make_task(config)
 
 
 def trace(run: Run, task: Task, seed_index: int, stride: int) -> Trace:

@@ -1,0 +1,131 @@
+"""Each measure on synthetic curves and latents of known truth."""
+
+import math
+
+import numpy as np
+import pytest
+
+from curriculum import plugins
+from curriculum.metrics import Metric
+from curriculum.metrics.draw_up import draw_up, largest_rise
+from curriculum.metrics.drift_jerk import drift_jerk
+from curriculum.metrics.fluctuation import fluctuation
+from curriculum.metrics.jitter import jitter
+from curriculum.metrics.spikes import count_spikes
+from curriculum.traces import Trace
+
+STEPS = 4001
+ALL = np.ones(STEPS, dtype=bool)
+
+
+def trace_of(y=None, latents=None, stride=1, motion_stride=10) -> Trace:
+    steps = np.arange(0, STEPS, stride)
+    motion = np.arange(0, STEPS, motion_stride)
+    return Trace(
+        stride,
+        steps,
+        np.zeros(len(steps)) if y is None else y[steps],
+        motion,
+        np.zeros((len(motion), 1, 2)) if latents is None else latents[motion],
+        {},
+    )
+
+
+def spiky(heights: list[float], width: int = 15) -> np.ndarray:
+    """A slow descent with a spike of each height, rising at once and decaying over `width` steps."""
+    y = -3 - np.arange(STEPS) / STEPS
+    for index, height in enumerate(heights):
+        at = 500 + index * 600
+        y[at : at + 200] += height * np.exp(-np.arange(200) / width)
+    return y
+
+
+def test_draw_up_looks_back_over_its_window_only():
+    y = np.random.default_rng(0).normal(size=300)
+    for lag in (1, 2, 7, 100):
+        expected = [y[t] - y[max(0, t - lag) : t + 1].min() for t in range(300)]
+        np.testing.assert_allclose(draw_up(y, lag), expected)
+
+
+def test_the_largest_rise_is_the_highest_spike():
+    assert largest_rise(trace_of(spiky([0.6, 0.9, 0.2])), ALL) == pytest.approx(0.9, abs=0.03)
+    before = np.arange(STEPS) < 900
+    assert largest_rise(trace_of(spiky([0.6, 0.9, 0.2])), before) == pytest.approx(0.6, abs=0.03)
+
+
+def test_a_slow_climb_is_no_sudden_rise():
+    climb = np.linspace(-3, -1, STEPS)
+    assert largest_rise(trace_of(climb), ALL) == pytest.approx(2 * 100 / (STEPS - 1))
+    assert count_spikes(trace_of(climb), ALL) == 0
+
+
+def test_four_spikes_are_counted_as_four():
+    assert count_spikes(trace_of(spiky([0.6] * 4)), ALL) == 4
+    assert count_spikes(trace_of(spiky([0.6, 0.1, 0.6, 0.1])), ALL) == 2
+
+
+def test_spikes_are_counted_where_their_peak_is():
+    window = np.zeros(STEPS, dtype=bool)
+    window[1000:1300] = True
+    assert count_spikes(trace_of(spiky([0.6] * 4)), window) == 1
+
+
+def test_noise_is_no_spike():
+    noise = np.random.default_rng(1).normal(scale=0.04, size=STEPS)
+    assert count_spikes(trace_of(-3 + noise), ALL) == 0
+
+
+def test_fluctuation_is_the_spread_of_the_changes_and_ignores_the_trend():
+    rng = np.random.default_rng(2)
+    noise = rng.normal(scale=0.1, size=STEPS)
+    # The difference of two independent normals has sqrt(2) times their spread; its quartiles are 1.349 sigma apart.
+    expected = 0.1 * math.sqrt(2) * 1.349
+    assert fluctuation(trace_of(noise), ALL) == pytest.approx(expected, rel=0.05)
+    assert fluctuation(trace_of(noise - np.arange(STEPS) / 100), ALL) == pytest.approx(expected, rel=0.05)
+    assert fluctuation(trace_of(-np.arange(STEPS) / 100), ALL) == pytest.approx(0, abs=1e-12)
+
+
+def path_from(progress: np.ndarray) -> np.ndarray:
+    return np.stack([progress, -2 * progress], axis=-1)[:, None]
+
+
+def min_jerk(duration: int) -> np.ndarray:
+    u = np.clip((np.arange(STEPS) - 1000) / duration, 0, 1)
+    return path_from(10 * u**3 - 15 * u**4 + 6 * u**5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.01])
+def test_a_minimum_jerk_path_is_less_jerky_than_a_jump_at_every_jitter(noise):
+    extra = np.random.default_rng(3).normal(scale=noise, size=(STEPS, 1, 2)) if noise else 0
+    smooth = drift_jerk(trace_of(latents=min_jerk(2000) + extra), ALL)
+    jump = drift_jerk(trace_of(latents=min_jerk(1) + extra), ALL)
+    assert smooth < jump
+
+
+def test_the_jerk_of_a_cubic_is_its_third_derivative():
+    t = np.arange(STEPS, dtype=float)
+    cubic = np.stack([1e-9 * t**3, np.zeros(STEPS)], axis=-1)[:, None]
+    assert drift_jerk(trace_of(latents=cubic), ALL) == pytest.approx(6e-9, rel=1e-3)
+
+
+def test_jitter_is_the_distance_from_the_drift():
+    rng = np.random.default_rng(4)
+    noise = rng.normal(scale=0.01, size=(STEPS, 50, 2))
+    # In two dimensions the root mean square distance is sqrt(2) sigma; the filter takes a little of it.
+    assert jitter(trace_of(latents=min_jerk(2000) + noise), ALL) == pytest.approx(0.01 * math.sqrt(2), rel=0.08)
+    assert jitter(trace_of(latents=min_jerk(2000)), ALL) < 1e-3
+
+
+def metrics() -> list[Metric]:
+    return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
+
+
+@pytest.mark.parametrize("metric", metrics(), ids=lambda metric: metric.id)
+def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
+    trace = trace_of(spiky([0.5]), min_jerk(500))
+    assert math.isfinite(metric.compute(trace, ALL))
+    assert math.isnan(metric.compute(trace, np.zeros(STEPS, dtype=bool)))
+
+
+def test_metrics_have_distinct_ids_and_places():
+    assert len({metric.id for metric in metrics()}) == len({metric.order for metric in metrics()}) == len(metrics())

@@ -1,0 +1,199 @@
+"""Figures and videos: what they show, not how pretty they are."""
+
+import subprocess
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+
+from curriculum.animate import animate, frame_steps, make_scene, render
+from curriculum.dopesheet import parse
+from curriculum.encoder import encode
+from curriculum.errors import InputError, RunError
+from curriculum.experiment import run
+from curriculum.plots import style, timeline
+from curriculum.scene import Look
+from curriculum.schedule import compile_sheet
+
+SMALL = Look(width=480, height=270)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    short, long = (run("color", "smooth.csv", steps=steps, folder=folder, name=f"s{steps}").run for steps in (25, 40))
+    sparse = run("color", "stepped.csv", steps=40, folder=folder, name="sparse", overrides=["record.snapshot_every=4"]).run
+    return short, long, sparse
+
+
+def test_a_run_of_10001_steps_has_1342_frames():
+    frames = frame_steps(10001)
+    assert len(frames) == 1342
+    assert frames[:4] == [0, 1, 2, 3]
+    assert frames[-1] == 10000
+    assert frames == sorted(set(frames))
+
+
+@pytest.mark.parametrize(("steps", "stride", "expected"), [(1, None, [0]), (11, 5, [0, 5, 10]), (10, 4, [0, 4, 8, 9]), (3, 100, [0, 2])])
+def test_the_last_step_is_always_shown(steps, stride, expected):
+    assert frame_steps(steps, stride) == expected
+
+
+def test_a_frame_drawn_on_the_background_is_the_full_drawing(runs):
+    scene = make_scene(runs[:2], SMALL)
+    quick = {index: np.frombuffer(frame, np.uint8).copy() for index, frame in enumerate(render(scene)) if index in (0, 7, 30)}
+    for artist in scene.moving:
+        artist.set_animated(False)
+    for index, frame in quick.items():
+        scene.show(index)
+        scene.figure.canvas.draw()
+        full = np.frombuffer(memoryview(scene.figure.canvas.buffer_rgba()).cast("B"), np.uint8)
+        assert np.abs(full.astype(int) - frame.astype(int)).max() <= 1
+
+
+def test_frames_are_paired_by_step_and_a_run_that_is_over_stays(runs):
+    short, long, _ = runs
+    scene = make_scene([short, long], SMALL)
+    assert scene.frames[-1] == 39
+    alone = make_scene([long], SMALL, at=30)
+    np.testing.assert_allclose(scene.columns[1].latents[scene.frames.index(30)], alone.columns[0].latents[0])
+    last = make_scene([short], SMALL, at=24).columns[0].latents[0]
+    np.testing.assert_allclose(scene.columns[0].latents[-1], last)
+
+
+def test_runs_with_fewer_snapshots_are_shown_at_steps_that_both_have(runs):
+    _, long, sparse = runs
+    scene = make_scene([long, sparse], SMALL)
+    assert set(scene.frames) <= set(range(0, 40, 4))
+    assert scene.frames == sorted(set(scene.frames))
+
+
+def test_all_columns_have_the_same_limits(runs):
+    scene = make_scene(runs, SMALL)
+    squares = [axes for axes in scene.figure.axes if axes.get_aspect() == 1]
+    assert len(squares) == 3
+    assert len({axes.get_xlim() + axes.get_ylim() for axes in squares}) == 1
+    limit = squares[0].get_xlim()[1]
+    assert all(np.abs(column.latents[..., :2]).max() < limit for column in scene.columns)
+
+
+@pytest.mark.parametrize(
+    ("look", "options", "message"),
+    [
+        (Look(dims=(0, 7)), {}, "no dimension 7: it has 0 to 3"),
+        (Look(width=481), {}, "even numbers"),
+        (SMALL, {"seed": 3}, "has no seed 3"),
+        (SMALL, {"at": 99}, "no step 99"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(runs, look, options, message):
+    with pytest.raises(InputError, match=message):
+        make_scene(runs[:1], look, **options)
+    with pytest.raises(InputError, match="1 to 4 runs"):
+        make_scene([runs[0]] * 5, SMALL)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_every_number_of_columns_fits_into_the_picture(runs, columns, theme):
+    scene = make_scene((*runs, runs[0])[:columns], Look(theme=theme), at=20)
+    scene.figure.canvas.draw()
+    box = scene.figure.bbox
+    for axes in scene.figure.axes:
+        tight = axes.get_tightbbox()
+        if tight is not None:
+            assert tight.x0 >= box.x0 - 1
+            assert tight.x1 <= box.x1 + 1
+            assert tight.y0 >= box.y0 - 1
+            assert tight.y1 <= box.y1 + 1
+
+
+def decoded(path, width, height) -> np.ndarray:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+def test_a_video_decodes_to_the_frames_that_were_drawn(runs, tmp_path, suffix):
+    scene = make_scene(runs[:2], SMALL, stride=8)
+    path = tmp_path / f"video{suffix}"
+    animate(scene, path)
+    frames = decoded(path, 480, 270)
+    assert len(frames) == len(scene.frames)
+    drawn = [np.frombuffer(frame, np.uint8).reshape(270, 480, 4)[..., :3].copy() for frame in render(scene)]
+    assert np.abs(frames[-1].astype(int) - drawn[-1].astype(int)).mean() < 6
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_stopped_video_leaves_nothing(tmp_path):
+    def frames():
+        yield memoryview(bytes(480 * 270 * 4))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(frames(), tmp_path / "video.mp4", 480, 270, 30)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_that_fails_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    with pytest.raises(RunError, match="the encoder stopped"):
+        encode(iter([memoryview(bytes(64))] * 3), tmp_path / "video.mp4", 4, 4, 30)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_spike_is_lost_where_points_outnumber_pixels():
+    x, y = np.arange(10001), np.full(10001, 1e-4)
+    y[[17, 5003, 9999]] = [1.0, 3.0, 0.5]
+    at, low, high = style.envelope(x, y, 300)
+    assert len(at) <= 300
+    assert sorted(high[high > 1e-3]) == [0.5, 1.0, 3.0]
+    assert low.max() == 1e-4
+
+
+def test_the_envelope_of_missing_values_is_missing():
+    y = np.ones(1000)
+    y[:500] = np.nan
+    _, low, high = style.envelope(np.arange(1000), y, 10)
+    assert np.isnan(low[:5]).all()
+    assert (high[5:] == 1).all()
+
+
+def test_a_curve_of_many_points_is_drawn_with_its_band():
+    figure = style.figure(4, 3)
+    axes = figure.subplots()
+    axes.set_yscale("log")
+    y = np.full(5000, 1e-3)
+    y[2500] = 1.0
+    style.curve(axes, np.arange(5000), y, 200, "black")
+    (band,) = [artist for artist in axes.collections if isinstance(artist, PolyCollection)]
+    assert band.get_paths()[0].vertices[:, 1].max() == 1.0
+
+
+def test_properties_of_very_different_size_get_panels_of_their_own():
+    schedule = compile_sheet(parse("STEP,lr,a,b,c,d:log\n0,1,1,0.5,1000,1\n9,1,0,0,0,2\n"))
+    assert timeline.panels(schedule) == [["c"], ["a", "b"], ["d"], ["lr"]]
+
+
+@pytest.mark.parametrize("derivatives", [False, True])
+def test_a_timeline_marks_keys_phases_and_actions(derivatives):
+    sheet = parse("STEP,PHASE,ACTION,lr,a\n0,warm up,,1,0\n50,,anchor,,1\n60,main,,,\n99,,,,0\n")
+    figure = timeline.draw(compile_sheet(sheet), "a sheet", derivatives)
+    texts = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert {"warm up", "main", "anchor"} <= texts
+    assert len(figure.axes) == (4 if derivatives else 2)
+    keys = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert keys[0].get_xdata().tolist() == [0, 50, 99]
+
+
+def test_train_draws_a_row_of_latents_for_each_phase(tmp_path):
+    sheet = parse(
+        "STEP,PHASE,lr,loss-recon,data-hues,data-vibrancies\n0,Primary & secondary,0.01,1,0,0\n5,All hues,,,,\n9,All hues,,,,\n12,,,,,\n"
+    )
+    stored = run("color", sheet, folder=tmp_path).run
+    ends = stored.phase_ends
+    assert [len(ends[f"{k}.latents"][0]) for k in range(3)] == [6, 512, 512]
+    for name in ("timeline.png", "losses.png", "latents.png"):
+        assert stored.figure(name).read_bytes().startswith(b"\x89PNG")
