@@ -222,7 +222,7 @@ class Scene:
             low, high = zip(*(bars[row].get_ylim() for bars in self._bars), strict=True)
             for bars in self._bars:
                 bars[row].set_ylim(min(low), max(high))
-        limits = style.log_limits([values for column in self.columns for values in column.losses.values()])
+        limits = style.log_limits([values for column in self.columns for values in column.losses.values()], trim=2)
         for bars in self._bars:
             bars[2].set_ylim(*limits)
 

@@ -37,7 +37,8 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
             axes.set_ylabel(name)
             axes.set_xlim(0, max(last, 1))
             mark_boundaries(axes, runs, theme)
-        style.bands(rows[0], runs[0].schedule.phases, theme, labels=len(runs) == 1, width=150)
+        if len(runs) == 1:
+            style.bands(rows[0], runs[0].schedule.phases, theme, labels=True, width=150)
         if len(runs) > 1:
             rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
         rows[-1].set_xlabel("step")

@@ -187,15 +187,19 @@ def curve(axes: Axes, x: NDArray[Any], y: NDArray[Any], pixels: int, color: str,
         axes.fill_between(at, low, high, color=color, alpha=0.45, lw=0.6, zorder=more.get("zorder", 2))
 
 
-def log_limits(curves: Sequence[NDArray[Any]]) -> tuple[float, float]:
-    """Find limits for a log axis that hold every positive value of some curves."""
+def log_limits(curves: Sequence[NDArray[Any]], trim: float = 0.0) -> tuple[float, float]:
+    """Find limits for a log axis that hold every positive value of some curves.
+
+    With `trim` the lowest values of each curve, so many percent, may fall below: where curves share a panel,
+    a term that was captured at 0 a moment ago must not squeeze the rest. The highest are always held.
+    """
     values = [y[(y > 0) & np.isfinite(y)] for y in curves]
     values = [y for y in values if len(y)]
     if not values:
         return 1e-3, 1.0
     low, high = min(float(y.min()) for y in values), max(float(y.max()) for y in values)
-    # The few values of a term that was captured at 0 a moment ago must not squeeze the rest.
-    low = max(low, min(float(np.percentile(y, 2)) for y in values) / 3)
+    if trim:
+        low = max(low, min(float(np.percentile(y, trim)) for y in values) / 3)
     if high / low < 10:
         low, high = low / 2, high * 2
     return low / 1.5, high * 1.5

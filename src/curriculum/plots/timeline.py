@@ -28,7 +28,9 @@ def draw(schedule: Schedule, title: str, derivatives: bool = False, theme: style
         rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
         for axes, group in zip(rows, groups, strict=False):
             draw_values(axes, schedule, group, theme)
-            axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
+            legend = axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
+            for line in legend.get_lines():
+                line.set_linewidth(2)
         for axes, (kind, read) in zip(rows[len(groups) :], extra, strict=True):
             _draw_derivative(axes, schedule, kind, read, theme)
         style.bands(rows[0], schedule.phases, theme, labels=True, width=125)
@@ -37,9 +39,9 @@ def draw(schedule: Schedule, title: str, derivatives: bool = False, theme: style
         _draw_actions(rows[-1], schedule, theme)
         rows[-1].set_xlabel("step", labelpad=8)
         rows[-1].set_xlim(0, max(schedule.last_step, 1))
-        figure.suptitle(title, x=0.07, ha="left", fontsize="large", fontweight="bold")
+        figure.suptitle(title, x=0.085, ha="left", fontsize="large", fontweight="bold")
         top = 1 - 0.72 / figure.get_figheight()
-        figure.subplots_adjust(left=0.07, right=0.83, top=top, bottom=0.62 / figure.get_figheight(), hspace=0.16)
+        figure.subplots_adjust(left=0.085, right=0.83, top=top, bottom=0.62 / figure.get_figheight(), hspace=0.16)
     return figure
 
 
@@ -106,14 +108,15 @@ def _draw_keys(axes: Axes, schedule: Schedule, track: Track, color: str, theme: 
 def _draw_derivative(axes: Axes, schedule: Schedule, kind: str, read: Callable[[str], Array], theme: style.Theme) -> None:
     """Draw each property's derivative as a share of its own largest: they differ by many orders."""
     steps = np.arange(len(schedule))
-    for name in _colored(schedule):
+    for name in (*([RATE] if RATE in schedule.properties else []), *_colored(schedule)):
         values = read(name)
         peak = np.abs(values).max()
         if peak > 0:
-            axes.plot(steps, values / peak, color=style.color_of(name, _colored(schedule), theme), lw=1, zorder=3)
+            color = theme.ink if name == RATE else style.color_of(name, _colored(schedule), theme)
+            axes.plot(steps, values / peak, color=color, lw=1, zorder=3)
     axes.axhline(0, color=theme.faint, lw=0.7, zorder=1)
     axes.set_ylim(-1.1, 1.1)
-    axes.set_ylabel(f"{kind}\n(share of its peak)")
+    axes.set_ylabel(f"{kind}\n(share of peak)")
 
 
 def _draw_actions(axes: Axes, schedule: Schedule, theme: style.Theme) -> None:
