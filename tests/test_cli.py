@@ -1,0 +1,452 @@
+"""The command line as a user types it: what it prints where, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import typer
+from matplotlib.image import imread
+
+from curriculum.cli import app
+from curriculum.dopesheet import parse
+from curriculum.runfolder import Run
+from curriculum.schedule import compile_sheet
+
+COMMAND = str(Path(sys.executable).with_name("curriculum"))
+STEPS = 40
+SMALL = ("--size", "320x180")
+SHEET = """STEP,PHASE,ACTION,lr:log:cosine,loss-recon,reg-norm::step-end,data-hues,data-vibrancies
+0,Primary & secondary,,1e-3,1,0.1,0,0
+prev+4,,,0.01,,,,
+50%,,,,,0.30000000000000004,,
+10,All hues,anchor,,,,,
+30,,,1e-4,0.5,0,1,
+"""
+
+
+def commands(group: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [path]
+    for name, inner in getattr(group, "commands", {}).items():
+        found += commands(inner, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", commands(typer.main.get_command(app)), ids=" ".join)
+def test_help_shows_examples_that_name_the_command(here, path):
+    shown = here(*path, "--help")
+    assert shown.code == 0
+    assert shown.err == ""
+    assert "Usage: curriculum" in shown.out
+    examples = shown.out.partition("Examples:")[2]
+    assert f"curriculum {' '.join(path)}".strip() in examples
+
+
+@pytest.mark.parametrize("args", [["--help"], ["train", "--help"], ["dopesheet", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(args, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", COMMAND, *args], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "curriculum.cli" in imported
+    assert not imported & {"torch", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}
+
+
+def test_version_is_that_of_the_package(process, tmp_path):
+    from importlib.metadata import version
+
+    shown = process("--version", cwd=tmp_path)
+    assert (shown.code, shown.out, shown.err) == (0, f"curriculum {version('curriculum')}\n", "")
+
+
+# train
+
+
+def test_train_compare_animate_as_processes(process, bench):
+    made = process("train", "--dopesheet", "smooth.csv", "--name", "runA", "--steps", STEPS, cwd=bench)
+    assert made.code == 0, made.err
+    assert "runs/runA: 40 steps" in made.out
+    assert "loss-recon" in made.out
+    assert "step 40 of 40" in made.err
+    assert "step 40 of 40" not in made.out
+    run = Run(bench / "runs" / "runA")
+    assert run.status == "finished"
+    assert run.metrics["step"].tolist() == list(range(STEPS))
+    assert {path.name for path in (run.path / "figures").iterdir()} == {"timeline.png", "losses.png", "latents.png"}
+
+    compared = process("compare", "runA", "b", cwd=bench)
+    assert compared.code == 0, compared.err
+    assert compared.err == ""
+    assert "runA / b" in compared.out
+    assert "too few seeds to test" in compared.out
+
+    shown = process("animate", "--stride", 20, *SMALL, cwd=bench)
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith("runs/videos/")
+    assert "frame 3 of 3" in shown.err
+    assert (bench / shown.out.partition(":")[0]).is_file()
+
+
+def test_train_prints_one_json_document(here, empty):
+    made = here("train", "-d", "smooth", "--steps", 8, "--name", "j", "--json")
+    document = json.loads(made.out)
+    assert document["run"] == "j"
+    assert document["status"] == "finished"
+    assert document["seeds"] == [0]
+    last = Run(Path(document["path"])).metrics.iloc[-1]
+    assert document["losses"]["total"] == pytest.approx(last["total"])
+    assert document["losses"]["loss-recon"] == pytest.approx(last["loss-recon"])
+
+
+def test_a_run_without_a_name_is_named_after_its_sheet(here, empty):
+    (empty / "mine.csv").write_text(SHEET)
+    names = [json.loads(here("train", "-d", "mine.csv", "--steps", 2, "--json").out)["run"] for _ in range(3)]
+    assert names == ["mine", "mine-2", "mine-3"]
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)], ids=["text", "json"])
+def test_dry_run_says_what_would_run_and_writes_nothing(here, empty, tree, extra):
+    (empty / "mine.csv").write_text(SHEET)
+    before = tree(empty)
+    shown = here("train", "-d", "mine.csv", "--seed", "2:5", "--name", "later", "--dry-run", *extra)
+    assert shown.code == 0, shown.err
+    assert tree(empty) == before
+    if extra:
+        plan = json.loads(shown.out)
+        assert (plan["run"], plan["steps"], plan["seeds"]) == ("later", 31, [2, 3, 4])
+        phases = [{"name": "Primary & secondary", "start": 0, "end": 9}, {"name": "All hues", "start": 10, "end": 30}]
+        assert plan["phases"] == phases
+        assert plan["actions"] == [{"step": 10, "name": "anchor"}]
+    else:
+        for text in ("mine.csv", "runs/later", "31 steps", "3 seed", "'All hues' 10-30", "anchor at 10"):
+            assert text in shown.out
+
+
+def test_dry_run_refuses_what_train_would_refuse(here, bench, tree):
+    before = tree(bench)
+    assert here("train", "-d", "smooth", "--name", "a", "--dry-run").code == 1
+    assert here("train", "-d", "smooth", "--set", "task.hiden=3", "--dry-run").code == 2
+    assert tree(bench) == before
+
+
+def test_set_and_seed_change_what_is_trained(here, empty):
+    made = here("train", "-d", "smooth", "--steps", 3, "--name", "s", "--set", "task.hidden=8", "--set", "seeds=7", "--seed", "0:3")
+    assert made.code == 0, made.err
+    run = Run(empty / "runs" / "s")
+    assert run.seeds == (0, 1, 2)
+    assert len(run.metrics) == 9
+    assert {shape[0] for name, shape in run.manifest["parameters"].items() if name.endswith("bias")} == {8, 4, 3}
+    assert "hidden: 8" in run.config_text
+
+
+def test_a_sheet_is_stored_byte_for_byte(here, empty):
+    data = b"\xef\xbb\xbf" + SHEET.replace(",", ";").replace("\n", "\r\n").encode()
+    (empty / "sheet.csv").write_bytes(data)
+    assert here("train", "-d", "sheet.csv", "--steps", 2).code == 0
+    assert (empty / "runs" / "sheet" / "dopesheet.csv").read_bytes() == data
+
+
+def test_a_sheet_is_found_as_a_path_then_here_then_among_the_shipped(here, empty):
+    def steps(reference):
+        return json.loads(here("train", "-d", reference, "--dry-run", "--json").out)["steps"]
+
+    assert steps("smooth") == steps("smooth.csv") == 10_001
+    (empty / "dopesheets").mkdir()
+    (empty / "dopesheets" / "smooth.csv").write_text(SHEET)
+    assert steps("smooth") == steps("smooth.csv") == 31
+    (empty / "smooth.csv").write_text(SHEET.replace("\n30,", "\n20,"))
+    assert steps("smooth.csv") == 21
+    assert steps(empty / "dopesheets" / "smooth.csv") == 31
+
+
+def test_runs_may_live_elsewhere(here, empty, monkeypatch):
+    assert here("train", "-d", "smooth", "--steps", 2, "--name", "x", "--runs", "there").code == 0
+    monkeypatch.setenv("CURRICULUM_RUNS", "there")
+    assert [run["name"] for run in json.loads(here("runs", "--json").out)] == ["x"]
+    assert not (empty / "runs").exists()
+
+
+def test_a_term_that_waits_for_an_action_is_warned_about(here, empty):
+    (empty / "mine.csv").write_text("STEP,PHASE,lr,loss-recon,reg-anchor\n0,Primary & secondary,0.01,1,1\n3,,,,\n")
+    made = here("train", "-d", "mine.csv")
+    assert made.code == 0
+    assert "warning: reg-anchor has weight, but the action 'anchor' never fires" in made.err
+    assert "warning" not in made.out
+    assert "reg-anchor" not in made.out
+
+
+# compare
+
+
+def test_compare_stores_what_it_prints(here, bench):
+    found = json.loads(here("compare", "a", "b", "--json").out)
+    folder = Path(found.pop("folder"))
+    stored = json.loads((folder / "compare.json").read_text())
+    assert stored.pop("created")
+    assert stored == found
+    assert [run["name"] for run in found["runs"]] == ["a", "b"]
+    for name in ("losses.png", "schedules.png"):
+        assert min(imread(folder / name).shape[:2]) > 300
+    again = json.loads(here("compare", "a", "b", "--json").out)
+    assert again["folder"] != str(folder)
+
+
+def test_compare_takes_the_two_newest_finished_runs(here, bench):
+    assert here("train", "-d", "smooth", "--steps", STEPS, "--name", "c").code == 0
+    found = json.loads(here("compare", "--json").out)
+    assert [run["name"] for run in found["runs"]] == ["b", "c"]
+    assert not any("identical" in note or "different configs" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_runs_of_a_few_steps_can_be_compared(here, empty, steps):
+    for name in ("a", "b"):
+        assert here("train", "-d", "smooth", "--steps", steps, "--name", name).code == 0
+    compared = here("compare", "a", "b")
+    assert compared.code == 0, compared.err
+    assert here("animate", "-o", "x.png", *SMALL).code == 0
+
+
+def test_a_run_is_found_by_path_name_and_unique_beginning(here, bench):
+    (bench / "runs" / "a").rename(bench / "runs" / "first-smooth")
+    for reference in ("runs/first-smooth", bench / "runs" / "first-smooth", "first-smooth", "fir"):
+        shown = here("show", reference, "--json")
+        assert shown.code == 0, shown.err
+        assert json.loads(shown.out)["sheet"] == "smooth.csv"
+    (bench / "runs" / "b").rename(bench / "runs" / "first-stepped")
+    refused = here("show", "first")
+    assert refused.code == 2
+    assert "first-smooth, first-stepped" in refused.err
+
+
+# animate
+
+
+def decode(path: Path) -> tuple[np.ndarray, str]:
+    """Decode a video with ffmpeg: its frames `[N, H, W, 3]`, and what ffmpeg says of the stream."""
+    exe = imageio_ffmpeg.get_ffmpeg_exe()
+    said = subprocess.run([exe, "-i", path], capture_output=True, text=True, check=False).stderr
+    stream = next(line for line in said.splitlines() if "Video:" in line)
+    size = re.search(r"(\d{3,4})x(\d{3,4})", stream)
+    command = [exe, "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, int(size[2]), int(size[1]), 3), stream
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mp4", r"h264 .*yuv420p\b.* 30 fps"), (".webm", r"vp9 .*yuv420p\b.* 30 fps"), (".gif", r"gif\b")]
+)
+def test_animate_writes_a_video(here, bench, tree, suffix, codec):
+    before = set(tree(bench))
+    made = here("animate", "a", "b", "-o", f"v{suffix}", "--stride", 10, *SMALL, "--json")
+    assert made.code == 0, made.err
+    assert json.loads(made.out) == {"path": f"v{suffix}", "frames": 5, "fps": 30, "runs": ["a", "b"]}
+    assert set(tree(bench)) - before == {f"v{suffix}"}
+    frames, stream = decode(bench / f"v{suffix}")
+    assert re.search(codec, stream)
+    assert frames.shape == (5, 180, 320, 3)
+    assert all((frames[i] != frames[i + 1]).any() for i in range(4))
+
+
+def test_an_mp4_can_play_while_it_loads(here, bench):
+    assert here("animate", "a", "-o", "v.mp4", "--stride", 20, "--fps", 12, *SMALL).code == 0
+    data = (bench / "v.mp4").read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+    assert " 12 fps" in decode(bench / "v.mp4")[1]
+
+
+def test_a_poster_shows_the_step_dims_and_theme_asked_for(here, bench):
+    looks = {
+        "last": (),
+        "last-again": ("--at", STEPS - 1),
+        "first": ("--at", 0),
+        "dims": ("--dims", "0,2"),
+        "light": ("--theme", "light"),
+    }
+    pictures = {}
+    for name, options in looks.items():
+        made = here("animate", "a", "b", "-o", f"{name}.png", "--size", "480x270", *options)
+        assert made.code == 0, made.err
+        pictures[name] = (bench / f"{name}.png").read_bytes()
+        assert imread(bench / f"{name}.png").shape[:2] == (270, 480)
+    assert pictures["last"] == pictures["last-again"]
+    assert len(set(pictures.values())) == 4
+    assert imread(bench / "light.png").mean() > imread(bench / "last.png").mean() + 0.3
+
+
+def test_animate_takes_the_latest_comparison_else_the_newest_runs(here, bench):
+    assert here("train", "-d", "smooth", "--steps", STEPS, "--name", "c").code == 0
+
+    def chosen():
+        made = here("animate", "-o", "p.png", "--force", *SMALL, "--json")
+        assert made.code == 0, made.err
+        return json.loads(made.out)["runs"]
+
+    assert chosen() == ["b", "c"]
+    assert here("compare", "b", "a").code == 0
+    assert chosen() == ["b", "a"]
+    assert here("compare", "a", "c", "b").code == 0
+    assert chosen() == ["a", "c", "b"]
+
+
+def test_videos_without_a_name_do_not_replace_each_other(here, bench):
+    paths = [json.loads(here("animate", "a", "b", "--stride", 40, *SMALL, "--json").out)["path"] for _ in range(2)]
+    assert paths == ["runs/videos/a-vs-b.mp4", "runs/videos/a-vs-b-2.mp4"]
+    assert sorted(path.name for path in (bench / "runs" / "videos").iterdir()) == ["a-vs-b-2.mp4", "a-vs-b.mp4"]
+
+
+def test_force_replaces_an_output(here, bench):
+    (bench / "p.png").write_bytes(b"old")
+    assert here("animate", "a", "-o", "p.png", "--force", *SMALL).code == 0
+    assert imread(bench / "p.png").shape[:2] == (180, 320)
+
+
+# dopesheet
+
+
+def test_check_describes_each_sheet(here, empty):
+    (empty / "mine.csv").write_text(SHEET)
+    shown = here("dopesheet", "check", "mine.csv", "smooth.csv", "--config", "color")
+    assert (shown.code, shown.err) == (0, "")
+    mine, smooth = shown.out.splitlines()
+    assert mine.startswith("mine.csv: 31 steps, 5 properties")
+    assert "10,001 steps, 8 properties" in smooth
+
+
+def test_show_resolves_the_steps(here, empty):
+    (empty / "mine.csv").write_text(SHEET)
+    rows = list(csv.DictReader(io.StringIO(here("dopesheet", "show", "mine.csv", "--format", "csv").out)))
+    assert [row["STEP"] for row in rows] == ["0", "4", "5", "10", "30"]
+    assert list(rows[0]) == SHEET.splitlines()[0].split(",")
+    assert list(rows[0].values()) == ["0", "Primary & secondary", "", "0.001", "1.0", "0.1", "0.0", "0.0"]
+    assert float(rows[2]["reg-norm::step-end"]) == 0.30000000000000004
+    documents = json.loads(here("dopesheet", "show", "mine.csv", "--format", "json").out)
+    assert [row["STEP"] for row in documents] == [0, 4, 5, 10, 30]
+    assert documents[3]["ACTION"] == "anchor"
+    assert documents[3]["lr:log:cosine"] is None
+    table = here("dopesheet", "show", "mine.csv").out.splitlines()
+    assert table[0].split()[:3] == ["STEP", "PHASE", "ACTION"]
+    assert table[4].split()[0] == "10"
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_dense_shows_every_step_in_full_precision(here, empty, format):
+    (empty / "mine.csv").write_text(SHEET)
+    schedule = compile_sheet(parse(SHEET))
+    text = here("dopesheet", "show", "mine.csv", "--dense", "--format", format).out
+    rows = list(csv.DictReader(io.StringIO(text))) if format == "csv" else json.loads(text)
+    assert list(rows[0]) == ["STEP", "PHASE", "ACTION", "lr", "loss-recon", "reg-norm", "data-hues", "data-vibrancies"]
+    values = np.array([[float(row[name]) for name in schedule.properties] for row in rows])
+    assert np.array_equal(values, schedule.values)
+    assert [int(row["STEP"]) for row in rows] == list(range(31))
+    assert [row["PHASE"] for row in rows] == ["Primary & secondary"] * 10 + ["All hues"] * 21
+    assert [row["ACTION"] for row in rows] == [""] * 10 + ["anchor"] + [""] * 20
+
+
+def test_plot_names_the_file_after_the_sheet(here, empty):
+    (empty / "mine.csv").write_text(SHEET)
+    assert here("dopesheet", "plot", "mine.csv").out == "mine.png\n"
+    assert here("dopesheet", "plot", "mine.csv", "-o", "d.png", "--derivatives").code == 0
+    plain, derivatives = imread(empty / "mine.png"), imread(empty / "d.png")
+    assert plain.shape != derivatives.shape or (plain != derivatives).any()
+    assert sorted(path.name for path in empty.iterdir()) == ["d.png", "mine.csv", "mine.png"]
+
+
+def test_diff_says_what_moved(here, empty):
+    (empty / "a.csv").write_text(SHEET)
+    changed = SHEET.replace("prev+4,,,0.01", "prev+6,,,0.01").replace("reg-norm", "reg-planar").replace("30,,,1e-4,0.5", "30,,,2e-4,0.5")
+    (empty / "b.csv").write_text(changed.replace("50%,,,,,", "80%,,,,,"))
+    text = here("dopesheet", "diff", "a.csv", "b.csv")
+    assert (text.code, text.err) == (0, "")
+    for part in ("only in a.csv: reg-norm", "only in b.csv: reg-planar", "0.01 @ 4", "0.01 @ 6", "0.0001 @ 30", "0.0002 @ 30"):
+        assert part in text.out
+    document = json.loads(here("dopesheet", "diff", "a.csv", "b.csv", "--json").out)
+    assert document["only_a"] == ["reg-norm"]
+    assert not document["identical"]
+    assert {curve["property"] for curve in document["curves"] if curve["area"] > 0} == {"lr"}
+    assert "say the same" in here("dopesheet", "diff", "a.csv", "a.csv").out
+
+
+# config, runs, show
+
+
+def test_config_show_is_a_config(here, empty):
+    shown = here("config", "show", "ex-1.6", "--set", "task.hidden=32", "--set", "seeds=0:3")
+    (empty / "mine.yaml").write_text(shown.out)
+    assert here("config", "show", "mine.yaml").out == shown.out
+    document = json.loads(here("config", "show", "mine.yaml", "--json").out)
+    assert document["task"]["hidden"] == 32
+    assert document["task"]["sample_weighting"] == "sum"
+    assert document["seeds"] == [0, 1, 2]
+    assert json.loads(here("config", "show", "--json").out)["task"]["sample_weighting"] == "mean"
+
+
+def test_config_schema_lists_every_setting(here):
+    shown = here("config", "schema")
+    assert shown.code == 0
+    for setting in ("task.hidden", "task.sample_weighting", "optimizer.betas", "record.snapshot_every", "seeds", "hooks", "threads"):
+        assert re.search(rf"^{re.escape(setting)}\s", shown.out, re.MULTILINE)
+    document = json.loads(here("config", "schema", "--json").out)
+    assert set(document["properties"]) == {"task", "seeds", "optimizer", "record", "threads", "hooks"}
+    assert document["additionalProperties"] is False
+
+
+def test_runs_lists_the_oldest_first(here, bench):
+    documents = json.loads(here("runs", "--json").out)
+    assert [(run["name"], run["status"], run["sheet"], run["steps"]) for run in documents] == [
+        ("a", "finished", "smooth.csv", STEPS),
+        ("b", "finished", "stepped.csv", STEPS),
+    ]
+    lines = here("runs").out.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["run", "a", "b"]
+
+
+def test_no_runs_is_no_failure(here, empty):
+    shown = here("runs")
+    assert (shown.code, shown.out) == (0, "")
+    assert "curriculum train" in shown.err
+    assert json.loads(here("runs", "--json").out) == []
+
+
+def test_show_tells_how_a_run_was_made_and_what_happened(here, bench):
+    text = here("show", "a")
+    assert (text.code, text.err) == (0, "")
+    for part in ("finished", "smooth.csv", "phase-start", "Primary & secondary"):
+        assert part in text.out
+    document = json.loads(here("show", "a", "--json").out)
+    assert document["status"] == "finished"
+    assert document["events"][0]["event"] == "phase-start"
+    assert document["versions"]["torch"]
+
+
+# the terminal's side
+
+
+def test_a_reader_that_stops_early_hears_no_complaint(tmp_path):
+    command = [COMMAND, "dopesheet", "show", "smooth", "--dense", "--format", "csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline().startswith("STEP,PHASE,ACTION,lr")
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait(timeout=60) == 0
+
+
+def test_names_from_files_cannot_steer_the_terminal(here, empty):
+    (empty / "bad\x1b[31m.csv").write_text("")
+    refused = here("dopesheet", "check", "bad\x1b[31m.csv")
+    assert refused.code == 2
+    assert "\x1b" not in refused.err
+
+
+def test_debug_shows_where_an_error_comes_from(process, empty):
+    shown = process("--debug", "dopesheet", "show", "nosuch.csv", cwd=empty)
+    assert shown.code == 2
+    assert "library.py" in shown.err
