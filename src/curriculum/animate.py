@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,30 +13,14 @@ from curriculum.encoder import CODECS, encode
 from curriculum.ensemble import Ensemble
 from curriculum.errors import InputError
 from curriculum.plots import style
+from curriculum.replay import task_of
 from curriculum.runfolder import Run
 from curriculum.scene import MOST_COLUMNS, Column, Look, Scene
+from curriculum.schedule import frame_steps
 from curriculum.task import Picture, Task
-from curriculum.traces import task_of
 
 POSTER = ".png"
 SUFFIXES = (*CODECS, POSTER)
-
-
-def frame_steps(steps: int, stride: int | None = None) -> list[int]:
-    """Choose the steps of a run of `steps` steps that the video shows.
-
-    Without a stride the pace quickens as training slows down: a position x starts at 0 and moves by
-    max(1, 7.9236 ln(0.0005 round(x) + 1) + 1), unrounded, and frames are at round(x). The last step is always
-    shown.
-    """
-    chosen: list[int] = []
-    x = 0.0
-    while round(x) < steps:
-        chosen.append(round(x))
-        x += stride if stride is not None else max(1.0, 7.9236 * math.log(0.0005 * round(x) + 1) + 1)
-    if chosen[-1] != steps - 1:
-        chosen.append(steps - 1)
-    return chosen
 
 
 def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None) -> Scene:

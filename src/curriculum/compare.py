@@ -1,4 +1,4 @@
-"""Compare runs: final errors, spikes and fluctuation, and how their schedules differ.
+"""Compare runs: measures by seed, their effects and verdicts, and how the schedules differ.
 
 What comes out is plain data; tables, JSON and figures are made from it elsewhere.
 """
@@ -6,28 +6,31 @@ What comes out is plain data; tables, JSON and figures are made from it elsewher
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from curriculum import plugins
+from curriculum import plugins, stats, verdicts
 from curriculum.errors import InputError
 from curriculum.metrics import Metric
 from curriculum.runfolder import Run
 from curriculum.sheetdiff import SheetDiff, diff_sheets
-from curriculum.traces import task_of, trace
+from curriculum.traces import common_strides, final_error, probes_of, trace
+from curriculum.verdicts import SmallestEffect, Verdict
 from curriculum.windows import RATE, first_step, intervals, windows
 
 SCHEMA = 1
-FEWEST_PAIRS = 8
 USABLE = ("finished", "diverged", "interrupted")
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure over one window: `values` by run, one for each of its seeds."""
+    """One measure over one window: `values` by run, one for each of its seeds, infinite for one that diverged."""
 
     id: str
     title: str
@@ -38,13 +41,23 @@ class Figure:
 
     def median(self, run: str) -> float:
         """Give the median over the seeds of a run; NaN where no seed has a number."""
-        numbers = [value for value in self.values[run] if math.isfinite(value)]
+        numbers = [value for value in self.values[run] if not math.isnan(value)]
         return float(np.median(numbers)) if numbers else float("nan")
 
 
 @dataclass(frozen=True)
+class Tail:
+    """What an average hides, of one measure in one run: the worst seed, and the mean of the worst tenth."""
+
+    id: str
+    run: str
+    largest: float
+    worst_tenth: float
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Two or more runs side by side; the first is the baseline of the others."""
+    """Two or more runs side by side; the first is measured against each of the others."""
 
     runs: tuple[dict[str, Any], ...]
     first_step: int
@@ -52,6 +65,11 @@ class Comparison:
     mean_lr: dict[str, dict[str, float]]
     final: tuple[Figure, ...]
     measures: tuple[Figure, ...]
+    gates: dict[str, dict[str, tuple[int, int]]]
+    verdicts: tuple[Verdict, ...]
+    guards: tuple[Verdict, ...]
+    hypotheses: dict[str, dict[str, str]]
+    tails: tuple[Tail, ...]
     last_losses: dict[str, dict[str, float]]
     sheets: dict[str, SheetDiff]
     notes: tuple[str, ...]
@@ -61,36 +79,62 @@ class Comparison:
         return tuple(run["name"] for run in self.runs)
 
     def to_json(self) -> dict[str, Any]:
-        """Turn the comparison into plain values; numbers that do not exist become null."""
-        plain: dict[str, Any] = _nulls({"schema": SCHEMA, **asdict(self)})
+        """Turn the comparison into plain values; numbers that do not exist become null, infinite ones "inf"."""
+        plain: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
+        for section in ("verdicts", "guards"):
+            for row, verdict in zip(plain[section], getattr(self, section), strict=True):
+                row["sentence"] = verdict.sentence()
         return plain
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
-    """Measure runs of one task side by side.
+def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: Callable[[int], None] = lambda done: None) -> Comparison:
+    """Measure runs of one task side by side, and judge the differences where there are enough seeds.
 
-    Raises `InputError` for fewer than two runs, runs that are not over, or runs of different tasks or probes.
+    `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, or
+    runs that cannot be paired: of different tasks, configs or probes.
     """
     _check(runs)
-    tasks = [task_of(run) for run in runs]
+    smallest = smallest or SmallestEffect()
     schedules = [run.schedule for run in runs]
     parts = windows(schedules)
-    stride = math.lcm(*(_stride(run) for run in runs))
-    traces = {run.name: [trace(run, task, index, stride) for index in range(len(run.seeds))] for run, task in zip(runs, tasks, strict=True)}
-    measures = []
-    for metric in _metrics():
-        for window, mask in parts.items():
-            if window == "whole" or metric.windowed:
-                values = {name: tuple(metric.compute(one, mask) for one in found) for name, found in traces.items()}
-                measures.append(Figure(metric.id, metric.title, metric.unit, metric.effect, window, values))
-    final = []
-    for probe in (probe for probe in tasks[0].probes() if "final" in probe.uses):
-        values = {name: tuple(10 ** one.final[probe.name] for one in found) for name, found in traces.items()}
-        final.append(Figure("final", f"final error on {probe.title}", "MSE", "ratio", "last 5% of steps", values))
+    strides = common_strides(runs)
+    values: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {}
+    variants: dict[tuple[str, int], dict[str, tuple[float, ...]]] = {}
+    for done, run in enumerate(runs):
+        for index in range(len(run.seeds)):
+            own = trace(run, index, strides)
+            for metric in _metrics():
+                for window in _windows_of(metric, parts):
+                    _add(values, (metric.id, window), run, _or_diverged(run, index, metric.compute(own, parts[window])))
+                for number, options in enumerate(metric.variants if len(run.seeds) > 1 else ()):
+                    found = metric.compute(own, parts["whole"], **options)
+                    _add(variants, (metric.id, number), run, _or_diverged(run, index, found))
+            watch(sum(len(earlier.seeds) for earlier in runs[:done]) + index + 1)
+    measures = [
+        Figure(metric.id, metric.title, metric.unit, metric.effect, window, values[metric.id, window])
+        for metric in _metrics()
+        for window in _windows_of(metric, parts)
+    ]
+    final = [
+        Figure(
+            "final",
+            f"final error on {probe.title}",
+            "MSE",
+            "ratio",
+            "last 5% of steps",
+            {run.name: tuple(_or_diverged(run, i, 10 ** final_error(run, probe.name, i)) for i in range(len(run.seeds))) for run in runs},
+        )
+        for probe in probes_of(runs[0])
+        if "final" in probe.uses
+    ]
     rates = {
         window: {run.name: float(run.schedule.column(RATE)[: len(mask)][mask].mean()) if mask.any() else math.nan for run in runs}
         for window, mask in parts.items()
     }
+    primary = [figure for figure in measures if figure.window == "whole"]
+    guards = [replace(v, p_holm=v.p, verdict=verdicts.judge(v.estimate, v.p, v.effect, smallest)) for v in _estimates(runs, final)]
+    judged = verdicts.correct(_estimates(runs, primary), smallest)
+    judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants))) for v in judged]
     return Comparison(
         runs=tuple(_describe(run) for run in runs),
         first_step=first_step(schedules),
@@ -98,15 +142,38 @@ def compare(runs: Sequence[Run]) -> Comparison:
         mean_lr=rates,
         final=tuple(final),
         measures=tuple(measures),
+        gates={},
+        verdicts=tuple(judged),
+        guards=tuple(guards),
+        hypotheses=_hypotheses(judged),
+        tails=tuple(Tail(f.id, name, *stats.tail(np.array(own))) for f in primary for name, own in f.values.items() if len(own) > 1),
         last_losses={run.name: _last_losses(run) for run in runs},
         sheets={run.name: diff_sheets(runs[0].sheet, run.sheet) for run in runs[1:]},
-        notes=tuple(_notes(runs, stride)),
+        notes=tuple(_notes(runs, strides[0])),
     )
 
 
 def _metrics() -> list[Metric]:
     found: list[Metric] = [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
     return sorted(found, key=lambda metric: metric.order)
+
+
+def _windows_of(metric: Metric, parts: dict[str, Any]) -> list[str]:
+    return [window for window in parts if window == "whole" or metric.windowed]
+
+
+def _add(table: dict[Any, dict[str, tuple[float, ...]]], key: Any, run: Run, value: float) -> None:
+    row = table.setdefault(key, {})
+    row[run.name] = (*row.get(run.name, ()), value)
+
+
+def _or_diverged(run: Run, index: int, value: float) -> float:
+    """Replace the value of a seed that diverged: it is never dropped, it ranks worst."""
+    return math.inf if _diverged(run, index) else value
+
+
+def _diverged(run: Run, index: int) -> bool:
+    return str(run.seeds[index]) in (run.manifest.get("diverged") or {})
 
 
 def _check(runs: Sequence[Run]) -> None:
@@ -121,17 +188,74 @@ def _check(runs: Sequence[Run]) -> None:
             raise InputError(f"the run {run.name!r} cannot be compared: its status is {run.status!r}")
     first = runs[0]
     for run in runs[1:]:
-        if run.task_name != first.task_name:
-            raise InputError(
-                f"runs of different tasks cannot be compared: {first.name!r} is {first.task_name!r}, {run.name!r} {run.task_name!r}"
-            )
+        if run.manifest["task"] != first.manifest["task"]:
+            raise InputError(f"runs of different tasks cannot be compared: {first.name!r} is {_task(first)}, {run.name!r} is {_task(run)}")
         if run.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
             raise InputError(f"{first.name!r} and {run.name!r} cannot be compared: their probes differ")
 
 
-def _stride(run: Run) -> int:
-    steps = run.snapshots.steps
-    return int(steps[1] - steps[0]) if len(steps) > 1 else 1
+def _task(run: Run) -> str:
+    return f"{run.task_name!r} version {run.manifest['task'].get('version')}"
+
+
+def _shared_seeds(first: Run, other: Run) -> list[int]:
+    """List the seeds that pair: in both runs, and of models that start from the same weights."""
+    if first.manifest.get("parameters") != other.manifest.get("parameters"):
+        return []
+    return [seed for seed in first.seeds if seed in other.seeds]
+
+
+def _estimates(runs: Sequence[Run], figures: Sequence[Figure]) -> list[Verdict]:
+    """Estimate every figure for the first run against each other one, where both have enough seeds."""
+    found = []
+    first = runs[0]
+    for other in runs[1:]:
+        shared = _shared_seeds(first, other)
+        if min(len(first.seeds), len(other.seeds)) < verdicts.FEWEST or 0 < len(shared) < verdicts.FEWEST:
+            continue
+        if max(_diverged_share(first), _diverged_share(other)) > verdicts.DIVERGED_SHARE:
+            continue
+        for figure in figures:
+            a = np.array([figure.values[first.name][first.seeds.index(seed)] for seed in shared or first.seeds])
+            b = np.array([figure.values[other.name][other.seeds.index(seed)] for seed in shared or other.seeds])
+            if np.isnan(a).any() or np.isnan(b).any():
+                continue
+            estimate = verdicts.estimate(a, b, figure.effect, paired=bool(shared))
+            found.append(verdicts.to_verdict(figure.id, figure.title, figure.effect, (first.name, other.name), estimate))
+    return found
+
+
+def _diverged_share(run: Run) -> float:
+    return len(run.manifest.get("diverged") or {}) / len(run.seeds)
+
+
+def _caveats(runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], variants: dict[Any, Any]) -> list[str]:
+    """Qualify a verdict: what it cost, and whether it holds for other settings of the measure."""
+    caveats = []
+    if verdict.verdict == verdicts.SUPPORTED:
+        costs = [guard for guard in guards if guard.other == verdict.other and guard.verdict == verdicts.CONTRADICTED]
+        if costs:
+            worst = max(costs, key=lambda guard: guard.value)
+            caveats.append(f"at the cost of a final error x{worst.value:.2f}")
+    first, other = (next(run for run in runs if run.name == name) for name in (verdict.first, verdict.other))
+    for (metric, _), values in variants.items():
+        if metric == verdict.id:
+            figure = Figure(metric, verdict.title, "", verdict.effect, "whole", values)
+            again = _estimates([first, other], [figure])
+            if again and verdict.estimate and again[0].estimate and again[0].estimate.value * verdict.estimate.value < 0:
+                return [*caveats, "depends on the window"]
+    return caveats
+
+
+def _hypotheses(judged: Sequence[Verdict]) -> dict[str, dict[str, str]]:
+    """Sum up each hypothesis for each run that the first is measured against."""
+    return {
+        other: {
+            name: verdicts.hypothesis([verdict.verdict for verdict in judged if verdict.other == other and verdict.id.startswith(name)])
+            for name in verdicts.HYPOTHESES
+        }
+        for other in dict.fromkeys(verdict.other for verdict in judged)
+    }
 
 
 def _describe(run: Run) -> dict[str, Any]:
@@ -141,17 +265,15 @@ def _describe(run: Run) -> dict[str, Any]:
 
 def _last_losses(run: Run) -> dict[str, float]:
     """Read the losses of the last step as they were logged, the median over seeds."""
-    _, values = run.losses(0)
     rows = run.metrics[run.metrics["step"] == run.metrics["step"].max()]
-    medians = {name: float(rows[name].median()) for name in values}
+    medians = {name: float(rows[name].median()) for name in ("total", *run.terms)}
     return {name: value for name, value in medians.items() if math.isfinite(value)}
 
 
 def _notes(runs: Sequence[Run], stride: int) -> list[str]:
     first, notes = runs[0], []
-    hashes = [run.manifest["hashes"].get("sheet") for run in runs]
-    for run, own in zip(runs[1:], hashes[1:], strict=True):
-        if own == hashes[0]:
+    for run in runs[1:]:
+        if run.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
             notes.append(f"the sheets of {first.name} and {run.name} are identical")
         if len(run.schedule) != len(first.schedule):
             notes.append(
@@ -160,21 +282,40 @@ def _notes(runs: Sequence[Run], stride: int) -> list[str]:
             )
         if run.config_text != first.config_text:
             notes.append(f"{first.name} and {run.name} were trained with different configs: the sheets are not all that differs")
-    notes += [f"{run.name} ended {run.status}" for run in runs if run.status != "finished"]
+        notes += _pairing_notes(first, run)
+    for run in runs:
+        if run.status != "finished":
+            notes.append(f"{run.name} ended {run.status}")
+        lost = run.manifest.get("diverged") or {}
+        if lost:
+            notes.append(f"{run.name}: {len(lost)} of {len(run.seeds)} seeds diverged and rank worst (seed {', '.join(lost)})")
+        if _diverged_share(run) > verdicts.DIVERGED_SHARE:
+            notes.append(f"more than {verdicts.DIVERGED_SHARE:.0%} of the seeds of {run.name} diverged: nothing else is tested")
     if stride > 1:
-        notes.append(f"snapshots are compared every {stride} steps: what is faster is not seen")
-    shared = set.intersection(*(set(run.seeds) for run in runs))
-    if len(shared) < FEWEST_PAIRS:
-        pairs = f"{len(shared)} shared seed{'' if len(shared) == 1 else 's'}"
-        notes.append(f"too few seeds to test: {pairs}, at least {FEWEST_PAIRS} are needed; this describes the runs and proves nothing")
+        notes.append(f"the error is compared every {stride} steps: what is faster is not seen")
     return notes
 
 
-def _nulls(value: Any) -> Any:
+def _pairing_notes(first: Run, other: Run) -> list[str]:
+    shared = _shared_seeds(first, other)
+    fewest = min(len(first.seeds), len(other.seeds))
+    if fewest < verdicts.FEWEST or 0 < len(shared) < verdicts.FEWEST:
+        pairs = f"{len(shared)} shared seed{'' if len(shared) == 1 else 's'}"
+        return [
+            f"too few seeds to test: {pairs} of {first.name} and {other.name}, at least {verdicts.FEWEST} are needed; "
+            "this describes the runs and proves nothing"
+        ]
+    if not shared:
+        return [f"{first.name} and {other.name} have no seed in common: they are compared unpaired, which needs larger effects"]
+    left = len(set(first.seeds) | set(other.seeds)) - len(shared)
+    return [f"{left} seeds of {first.name} and {other.name} have no partner and are left out of the tests"] if left else []
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _nulls(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nulls(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
     return value

@@ -68,7 +68,11 @@ class Adam(Settings):
 class Recording(Settings):
     """What a run stores."""
 
-    snapshot_every: int = Field(1, ge=1, description="steps from one snapshot of the parameters to the next")
+    snapshot_every: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="steps from one snapshot of the parameters to the next; by default every step of one seed, "
+        "and of more seeds the steps that the video shows",
+    )
 
 
 class HookSetting(Settings):

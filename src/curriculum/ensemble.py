@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from curriculum.task import Observation, Stacked, Task, Tensors
+from curriculum.task import REAL, Observation, Stacked, Task, Tensors
 
 Result = TypeVar("Result")
-MODELS_AT_ONCE = 2048  # in `observe`; bounds its memory to some 100 MB for small models
+SAMPLES_AT_ONCE = 2**15  # models x inputs in `observe`: few enough to stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,30 @@ def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor
             rows.append(nn.utils.parameters_to_vector(model.parameters()).detach())
     layout = Layout({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
     return layout, torch.stack(rows)
+
+
+def join_batches(parts: Sequence[Tensors]) -> dict[str, Tensor]:
+    """Join the batches `[C, S, B, ...]` of several arms along S.
+
+    Where batches differ in size, smaller ones are filled up with zeros, and `real` `[C, S, B]` marks the samples that
+    are none of these.
+    """
+    if len(parts) == 1:
+        return dict(parts[0])
+    sizes = [next(iter(part.values())).shape[2] for part in parts]
+    largest = max(sizes)
+    joined = {name: torch.cat([_fill(part[name], largest) for part in parts], 1) for name in parts[0]}
+    if min(sizes) < largest:
+        shapes = [next(iter(part.values())).shape[:3] for part in parts]
+        joined[REAL] = torch.cat([_fill(torch.ones(shape, dtype=torch.bool), largest) for shape in shapes], 1)
+    return joined
+
+
+def _fill(values: Tensor, size: int) -> Tensor:
+    missing = size - values.shape[2]
+    if missing == 0:
+        return values
+    return torch.cat([values, values.new_zeros(*values.shape[:2], missing, *values.shape[3:])], 2)
 
 
 class _Caller(nn.Module):
@@ -113,12 +137,13 @@ class Ensemble:
             return self._each(lambda model: self.task.capture(action, model), parameters)
 
     def observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
-        """Run a stack of models `[S, ...]` on the same inputs `[N, ...]`, some thousand at a time."""
+        """Run a stack of models `[S, ...]` on the same inputs `[N, ...]`, some hundred at a time."""
         outputs, latents = [], []
         stack = len(next(iter(parameters.values())))
+        models = max(1, SAMPLES_AT_ONCE // len(inputs))
         with torch.no_grad():
-            for start in range(0, stack, MODELS_AT_ONCE):
-                part = {name: value[start : start + MODELS_AT_ONCE] for name, value in parameters.items()}
+            for start in range(0, stack, models):
+                part = {name: value[start : start + models] for name, value in parameters.items()}
                 found = self._each(lambda model: _fields(self.task.observe(model, inputs)), part)
                 outputs.append(found[0])
                 latents.append(found[1])

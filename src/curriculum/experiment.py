@@ -23,13 +23,13 @@ from curriculum.config import Config
 from curriculum.dopesheet import Dopesheet, decode, parse, write
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
 from curriculum.events import Action, Chunk, Diverged
-from curriculum.hooks import EventLog, Hook, Hooks, Recorder, Snapshooter, load_hook
+from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
 from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes
 from curriculum.plots import draw_run
 from curriculum.runfolder import Run, RunFolder, digest, free_name
-from curriculum.schedule import Schedule, compile_sheet
+from curriculum.schedule import Schedule, compile_sheet, frame_steps
 from curriculum.task import Task, make_task, settings_of
-from curriculum.trainer import RATE, State, initial_state, train
+from curriculum.trainer import RATE, Arm, State, initial_state, train
 
 DEFAULT_CONFIG = "color.yaml"
 
@@ -174,30 +174,38 @@ def execute(checked: Plan, path: Path | None, *, argv: Sequence[str] = (), watch
     `watch` are hooks that only look on. Raises `DivergedError` when no seed is left, after storing what
     there is.
     """
+    return execute_all([checked], [path], argv=argv, watch=watch, figures=figures)[0]
+
+
+def execute_all(
+    plans: Sequence[Plan], paths: Sequence[Path | None], *, argv: Sequence[str] = (), watch: Iterable[Hook] = (), figures: bool = True
+) -> list[Result]:
+    """Train several plans as one stack; each is stored as `execute` stores one.
+
+    The plans have the same task, optimizer, threads and number of steps. `watch` are told of the first plan's
+    events.
+    """
     began = time.perf_counter()
-    task, schedule, seeds = checked.task, checked.schedule, checked.seeds
-    state = initial_state(task, schedule, seeds)
-    last: dict[str, Tensor] = {}
-    diverged: dict[int, str] = {}
-    listeners = [Hook(Chunk, lambda event: _keep_last(event, last)), Hook(Diverged, lambda event: _note(event, diverged))]
-    store = _Store(checked, path, argv, state) if path is not None else None
-    hooks = Hooks([*(store.hooks() if store else ()), *listeners, *watch, *checked.hooks])
+    first = plans[0]
+    state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans])
+    sessions = [
+        _Session(checked, path, argv, state, arm, watch if checked is first else ())
+        for checked, path, arm in zip(plans, paths, state.arms, strict=True)
+    ]
     try:
-        with _threads(checked.config.threads):
-            end = train(task, state, checked.config.optimizer, hooks)
+        with _threads(first.config.threads):
+            state = train(first.task, state, first.config.optimizer, [session.emit for session in sessions])
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
-        if store:
-            store.abandon(_status_after(error), state, time.perf_counter() - began, error, diverged)
+        for session in sessions:
+            session.abandon(_status_after(error), state, time.perf_counter() - began, error)
         raise
     seconds = time.perf_counter() - began
-    run = None
-    if store:
-        store.close("finished", end, seconds, diverged=diverged)
-        run = Run(store.folder.path)
-        if figures:
-            draw_run(run)
-    return Result("finished", seconds, end.parameters, end.schedule, last, run, diverged)
+    results = [session.close(state, arm, seconds) for session, arm in zip(sessions, state.arms, strict=True)]
+    for result in results:
+        if result.run and figures:
+            draw_run(result.run)
+    return results
 
 
 def _status_after(error: BaseException) -> str:
@@ -234,38 +242,76 @@ def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
     return folder / (name if name is not None else free_name(folder, Path(checked.sheet.source).stem))
 
 
-class _Store:
-    """Everything that a run writes to its folder."""
+class _Session:
+    """One arm while it trains: its hooks, what is kept for its result, and everything that goes to its folder."""
 
-    def __init__(self, checked: Plan, path: Path, argv: Sequence[str], state: State):
-        config_text = configs.write(checked.config)
-        self.folder = RunFolder.create(path, _manifest(checked, argv, state, config_text), config_text, checked.sheet_bytes)
-        self.log = EventLog(self.folder, checked.task)
-        self.recorder = Recorder(_possible_terms(checked), self.folder.append_metrics)
-        every = checked.config.record.snapshot_every
-        self.snapshooter = Snapshooter(state.layout, len(state.seeds), len(checked.schedule), every, self.folder.append_snapshots)
-        for message in checked.warnings:
-            self.log.warn(message)
+    def __init__(self, checked: Plan, path: Path | None, argv: Sequence[str], state: State, arm: Arm, watch: Iterable[Hook]):
+        self.rows = arm.rows
+        self.layout = state.layout
+        self.last: dict[str, Tensor] = {}
+        self.diverged: dict[int, str] = {}
+        self.folder: RunFolder | None = None
+        self.tapes: list[Tape] = []
+        hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
+        if path is not None:
+            config_text = configs.write(checked.config)
+            self.folder = RunFolder.create(path, _manifest(checked, argv, state, config_text), config_text, checked.sheet_bytes)
+            log = EventLog(self.folder, checked.task)
+            for message in checked.warnings:
+                log.warn(message)
+            self.tapes = [
+                Recorder(_possible_terms(checked), self.folder.append_metrics),
+                Snapshooter(state.layout, len(arm.seeds), snapshot_steps(checked), self.folder.append_snapshots),
+                Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), self.folder.append_traces),
+            ]
+            hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
+        self.emit = Hooks(hooks)
 
-    def hooks(self) -> list[Hook]:
-        return [*self.recorder.hooks(), *self.snapshooter.hooks(), *self.log.hooks()]
+    def close(self, state: State, arm: Arm, seconds: float) -> Result:
+        """Store what waits, say how the run ended, and make its result."""
+        status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
+        parameters = {name: value.clone() for name, value in state.parameters(arm).items()}
+        self._finish(status, state, seconds)
+        run = Run(self.folder.path) if self.folder else None
+        return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
 
-    def close(self, status: str, state: State, seconds: float, **more: Any) -> None:
-        """Store what waits, and say how the run ended."""
-        self.recorder.flush()
-        self.snapshooter.flush()
-        self.folder.write_model({name: value.numpy() for name, value in state.parameters.items()})
-        timings = {"train_s": round(seconds, 3), "steps_per_s": round(state.step / seconds, 1)}
-        self.folder.finish(status, timings=timings, ended=_now(), **more)
-
-    def abandon(self, status: str, state: State, seconds: float, error: BaseException, diverged: Mapping[int, str]) -> None:
+    def abandon(self, status: str, state: State, seconds: float, error: BaseException) -> None:
         """Store what there is of a run that did not finish; where not even that fits, only why."""
-        why = {"error": str(error) or type(error).__name__, "diverged": dict(diverged)}
+        why = str(error) or type(error).__name__
         try:
-            self.close(status, state, seconds, **why)
+            self._finish(status, state, seconds, error=why)
         except RunError:
-            with suppress(RunError):
-                self.folder.update(status=status, **why)
+            if self.folder:
+                with suppress(RunError):
+                    self.folder.update(status=status, error=why)
+
+    def _finish(self, status: str, state: State, seconds: float, **more: Any) -> None:
+        if self.folder is None:
+            return
+        for tape in self.tapes:
+            tape.flush()
+        self.folder.write_model({name: value.numpy() for name, value in self.layout.views(state.flat[self.rows]).items()})
+        timings = {"train_s": round(seconds, 3), "steps_per_s": round(state.step / seconds, 1)}
+        self.folder.finish(status, timings=timings, ended=_now(), diverged=self.diverged, **more)
+
+    def _keep_last(self, event: Chunk) -> None:
+        self.last.clear()
+        self.last["total"] = event.total[-1].clone()
+        self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
+
+    def _note(self, event: Diverged) -> None:
+        self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
+
+
+def snapshot_steps(checked: Plan) -> list[int]:
+    """Choose the steps that a run stores snapshots of.
+
+    As its config says; else every step of one seed, and of more seeds those that its video shows.
+    """
+    steps, every = len(checked.schedule), checked.config.record.snapshot_every
+    if every is not None:
+        return list(range(0, steps, every))
+    return list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
 
 
 def _possible_terms(checked: Plan) -> list[str]:
@@ -285,6 +331,7 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "steps": len(checked.schedule),
         "sheet_steps": checked.sheet.last_step + 1,
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
+        "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "hashes": {"sheet": digest(checked.sheet_bytes), "config": digest(config_text.encode()), "probes": probes},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},
         "git": _git_commit(),
@@ -293,16 +340,6 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "device": "cpu",
         "threads": checked.config.threads,
     }
-
-
-def _keep_last(event: Chunk, last: dict[str, Tensor]) -> None:
-    last.clear()
-    last["total"] = event.total[-1].clone()
-    last |= {name: values[-1].clone() for name, values in event.terms.items()}
-
-
-def _note(event: Diverged, diverged: dict[int, str]) -> None:
-    diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
 
 
 def _now() -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from curriculum.config import HookSetting
-from curriculum.ensemble import Layout
+from curriculum.ensemble import Ensemble, Layout
 from curriculum.errors import CurriculumError, InputError, unknown
 from curriculum.events import (
     EVENTS,
@@ -30,13 +31,18 @@ from curriculum.events import (
     StepMetrics,
 )
 from curriculum.runfolder import STEPS, RunFolder
-from curriculum.task import Task
+from curriculum.task import Probe, Task
+from curriculum.trainer import CHUNK
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PART_STEPS = 2500  # steps whose metrics and snapshots are stored together while a run goes on
-PART_BYTES = 64 * 2**20  # or fewer, so that the snapshots that wait in memory stay below this
+PART_BYTES = 64 * 2**20  # or fewer, so that what waits in memory stays below this
+PROBED_BYTES = 32 * 2**20  # of weights that are kept to be probed together
+TRACED_STEPS = 20_000  # a longer run is probed at every second step, or third, and so on
+MOTION_STRIDE = 10  # probed steps from one position of the latents to the next
+FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
 
 Answer = Retarget | Iterable[Retarget] | None
 
@@ -125,6 +131,18 @@ def load_hook(setting: HookSetting) -> Hook:
     return Hook(EVENTS[kind], target, name or None)
 
 
+class Tape(Protocol):
+    """Hooks that gather what happens, and hand it on in parts."""
+
+    def hooks(self) -> list[Hook]:
+        """Give the hooks that gather."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what waits."""
+        ...
+
+
 class Recorder:
     """Turns the losses of each chunk into rows, and hands them on some thousand steps at a time."""
 
@@ -166,14 +184,13 @@ class Recorder:
 
 
 class Snapshooter:
-    """Copies the weights before every n-th update, and hands them on in parts of bounded size."""
+    """Copies the weights before the update of some steps, and hands them on in parts of bounded size."""
 
-    def __init__(self, layout: Layout, seeds: int, steps: int, every: int, sink: Callable[[dict[str, Any]], None]):
+    def __init__(self, layout: Layout, seeds: int, steps: Sequence[int], sink: Callable[[dict[str, Any]], None]):
         self.layout = layout
-        self.every = every
         self.sink = sink
-        frame = seeds * layout.size * 4
-        frames = max(1, min(PART_STEPS // every + 1, PART_BYTES // frame, (steps - 1) // every + 1))
+        self._wanted = frozenset(steps)
+        frames = max(1, min(PART_STEPS, PART_BYTES // (seeds * layout.size * 4), len(steps)))
         self._flat = torch.empty(frames, seeds, layout.size)
         self._steps: list[int] = []
 
@@ -181,7 +198,7 @@ class Snapshooter:
         return [Hook(PreStep, self._pre_step)]
 
     def _pre_step(self, event: PreStep) -> None:
-        if event.step % self.every:
+        if event.step not in self._wanted:
             return
         self._flat[len(self._steps)].copy_(event.flat)
         self._steps.append(event.step)
@@ -195,6 +212,75 @@ class Snapshooter:
             arrays: dict[str, Any] = {name: view.numpy() for name, view in views.items()}
             self.sink({STEPS: np.asarray(self._steps, dtype=np.int64), **arrays})
             self._steps = []
+
+
+class Prober:
+    """Runs the probes on the weights before each update: the curves from which runs are compared.
+
+    The weights of some steps are kept and evaluated together, since a call for each would cost more than the
+    training. What is handed on is named `loss.PROBE` `[F, S]`, the unweighted error at the steps `loss.PROBE.steps`,
+    and `latents.PROBE` `[G, S, N, L]` likewise. An error that is not finite is of a seed that diverged.
+    """
+
+    def __init__(self, task: Task, layout: Layout, seeds: int, steps: int, sink: Callable[[dict[str, Any]], None]):
+        self.task = task
+        self.layout = layout
+        self.sink = sink
+        self.ensemble = Ensemble(task)
+        self.stride = max(1, -(-steps // TRACED_STEPS))
+        self.last = math.floor((1 - FINAL_SHARE) * steps)
+        self._flat = torch.empty(max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4))), seeds, layout.size)
+        self._steps: list[int] = []
+        self._waiting: dict[str, list[Any]] = {}
+
+    def hooks(self) -> list[Hook]:
+        return [Hook(PreStep, self._pre_step), Hook(Diverged, self._diverged)]
+
+    def _pre_step(self, event: PreStep) -> None:
+        if event.step % self.stride:
+            return
+        self._flat[len(self._steps)].copy_(event.flat)
+        self._steps.append(event.step)
+        if len(self._steps) == len(self._flat):
+            self._evaluate()
+
+    def _diverged(self, event: Diverged) -> None:
+        # The step at which a seed went wrong is recorded as its last good one: the weights are those before it.
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        """Run the probes on the weights that wait."""
+        if not self._steps:
+            return
+        steps = np.asarray(self._steps, dtype=np.int64)
+        self._steps = []
+        for probe in self.task.probes():
+            if "loss" in probe.uses:
+                self._observe(probe, steps, steps >= 0, loss=True)
+            elif "final" in probe.uses:
+                self._observe(probe, steps, steps >= self.last, loss=True)
+            if "motion" in probe.uses:
+                self._observe(probe, steps, steps % (self.stride * MOTION_STRIDE) == 0, loss=False)
+        if sum(array.nbytes for arrays in self._waiting.values() for array in arrays) >= PART_BYTES:
+            self.flush()
+
+    def _observe(self, probe: Probe, steps: Any, chosen: Any, loss: bool) -> None:
+        if not chosen.any():
+            return
+        kept = self._flat[: len(steps)][torch.from_numpy(chosen)]
+        name = f"{'loss' if loss else 'latents'}.{probe.name}"
+        with torch.inference_mode():
+            seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
+            values = self.task.probe_loss(seen, probe.inputs) if loss else seen.latents
+        self._waiting.setdefault(name, []).append(values.unflatten(0, kept.shape[:2]).numpy())
+        self._waiting.setdefault(f"{name}.{STEPS}", []).append(steps[chosen])
+
+    def flush(self) -> None:
+        """Hand on the curves that wait."""
+        self._evaluate()
+        if self._waiting:
+            self.sink({name: np.concatenate(arrays) for name, arrays in self._waiting.items()})
+            self._waiting = {}
 
 
 class EventLog:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,7 @@ SCHEMA = 1
 STATUSES = ("running", "finished", "interrupted", "failed", "diverged")
 
 MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
-METRICS, SNAPSHOTS, MODEL = "metrics.parquet", "snapshots.safetensors", "model.safetensors"
+METRICS, SNAPSHOTS, TRACES, MODEL = "metrics.parquet", "snapshots.safetensors", "traces.safetensors", "model.safetensors"
 EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures"
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 
@@ -86,6 +86,7 @@ class RunFolder:
         self.manifest = manifest
         self._metric_parts = 0
         self._snapshot_parts = 0
+        self._trace_parts = 0
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes) -> RunFolder:
@@ -127,6 +128,11 @@ class RunFolder:
         self._snapshot_parts += 1
         write_file(self._part(SNAPSHOTS, self._snapshot_parts), _safetensors(arrays))
 
+    def append_traces(self, arrays: Arrays) -> None:
+        """Store curves of the probes, by name, each with its steps first."""
+        self._trace_parts += 1
+        write_file(self._part(TRACES, self._trace_parts), _safetensors(arrays))
+
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Store one line of the log of events."""
         try:
@@ -150,23 +156,23 @@ class RunFolder:
     def finish(self, status: str, **more: Any) -> None:
         """Join the parts, then say how the run ended; `more` is added to its manifest.
 
-        Memory: the snapshots of the whole run, twice.
+        Memory: the snapshots or the curves of the whole run, whichever is more, twice.
         """
         if self._metric_parts:
             import pyarrow as pa
 
             tables = [_read_parquet(part) for part in self._parts(METRICS)]
             write_file(self.path / METRICS, _parquet(pa.concat_tables(tables, promote_options="default")))
-        parts = self._parts(SNAPSHOTS)
-        if len(parts) == 1:
-            os.replace(parts[0], self.path / SNAPSHOTS)
-        elif parts:
-            loaded = [_read_safetensors(part) for part in parts]
-            joined = {name: np.concatenate([part[name] for part in loaded]) for name in loaded[0]}
-            write_file(self.path / SNAPSHOTS, _safetensors(joined))
+        for name in (SNAPSHOTS, TRACES):
+            parts = self._parts(name)
+            if len(parts) == 1:
+                os.replace(parts[0], self.path / name)
+            elif parts:
+                write_file(self.path / name, _safetensors(_join(parts)))
         self.update(status=status, **more)
-        for part in (*self._parts(METRICS), *self._parts(SNAPSHOTS)):
-            part.unlink()
+        for name in (METRICS, SNAPSHOTS, TRACES):
+            for part in self._parts(name):
+                part.unlink()
 
     def update(self, **more: Any) -> None:
         """Change the manifest."""
@@ -305,16 +311,25 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        parts = [self._read(file.name, _read_safetensors) for file in self._files(SNAPSHOTS)]
-        if any(STEPS not in part for part in parts):
+        joined = self._read(SNAPSHOTS, lambda _: _join(self._files(SNAPSHOTS)))
+        if STEPS not in joined:
             raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         steps = joined.pop(STEPS)
         shapes = self.manifest.get("parameters", {})
         expected = {name: (len(steps), len(self.seeds), *shape) for name, shape in shapes.items()}
         if {name: value.shape for name, value in joined.items()} != expected:
             raise self._damaged(SNAPSHOTS, "its shapes are not those of this run's model")
         return Snapshots(steps, {name: joined[name] for name in shapes})
+
+    @cached_property
+    def traces(self) -> dict[str, NDArray[Any]]:
+        """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
+        arrays: dict[str, NDArray[Any]] = self._read(TRACES, lambda _: _join(self._files(TRACES)))
+        for name, array in arrays.items():
+            steps = arrays.get(f"{name}.{STEPS}")
+            if not name.endswith(f".{STEPS}") and (steps is None or array.shape[:2] != (len(steps), len(self.seeds))):
+                raise self._damaged(TRACES, f"{name} does not fit this run's seeds and steps")
+        return arrays
 
     @cached_property
     def model(self) -> dict[str, NDArray[np.float32]]:
@@ -418,6 +433,13 @@ def _read_parquet(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     return pq.read_table(path)
+
+
+def _join(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
+    """Read the parts of one file and join them along the first axis; one that comes later may have more names."""
+    loaded = [_read_safetensors(path) for path in paths]
+    names = list(dict.fromkeys(name for part in loaded for name in part))
+    return {name: np.concatenate([part[name] for part in loaded if name in part]) for name in names}
 
 
 def _safetensors(arrays: Arrays) -> bytes:

@@ -7,6 +7,7 @@ here changes in place.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -272,6 +273,23 @@ def _pieces(keys: Sequence[tuple[int, float]], space: str, timing: str, last_ste
     if end < last_step:
         pieces.append(Hold(end, last_step, value))
     return tuple(pieces)
+
+
+def frame_steps(steps: int, stride: int | None = None) -> list[int]:
+    """Choose the steps of a run of `steps` steps that the video shows.
+
+    Without a stride the pace quickens as training slows down: a position x starts at 0 and moves by
+    max(1, 7.9236 ln(0.0005 round(x) + 1) + 1), unrounded, and frames are at round(x). The last step is always
+    shown.
+    """
+    chosen: list[int] = []
+    x = 0.0
+    while round(x) < steps:
+        chosen.append(round(x))
+        x += stride if stride is not None else max(1.0, 7.9236 * math.log(0.0005 * round(x) + 1) + 1)
+    if chosen[-1] != steps - 1:
+        chosen.append(steps - 1)
+    return chosen
 
 
 class SmoothProp:

@@ -23,6 +23,8 @@ from curriculum.schedule import Schedule
 
 Tensors = Mapping[str, Tensor]
 
+REAL = "real"  # in a batch, marks the samples that are not there only to fill it up
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -96,7 +98,11 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the `active` terms of one model on one batch, each a scalar, unweighted."""
+        """Compute the `active` terms of one model on one batch, each a scalar, unweighted.
+
+        Where arms with batches of different size train together, the smaller ones are filled up with zeros, and
+        `batch["real"]` `[B]` marks the samples that count.
+        """
 
     @abstractmethod
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:

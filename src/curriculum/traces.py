@@ -1,24 +1,21 @@
-"""Replay a run's snapshots on the task's probes: the curves from which every measure is computed."""
+"""Read the curves that a run recorded on the task's probes: what every measure is computed from."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from curriculum import config as configs
-from curriculum import plugins
-from curriculum.ensemble import Ensemble
-from curriculum.errors import InputError, RunError
-from curriculum.runfolder import Run
-from curriculum.task import Probe, Task, make_task, settings_of
+from curriculum.errors import RunError
+from curriculum.runfolder import STEPS, Run
 
 Array = NDArray[np.float64]
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
 FINAL_SHARE = 0.05  # of the run's last steps makes its final error
-MOTION_STRIDE = 10  # steps from one position of the latents to the next
 
 
 @dataclass(frozen=True)
@@ -42,45 +39,83 @@ class Trace:
         return int(self.motion_steps[1] - self.motion_steps[0]) if len(self.motion_steps) > 1 else self.stride
 
 
-def task_of(run: Run) -> Task:
-    """Make the task that a stored run was trained on. The hooks that its config names are not imported.
+@dataclass(frozen=True)
+class ProbeInfo:
+    """A probe as a run remembers it: its name, what a person calls it, and what it is for."""
 
-    Raises `RunError` where the run's own config cannot be read.
+    name: str
+    title: str
+    uses: frozenset[str]
+
+
+def probes_of(run: Run) -> tuple[ProbeInfo, ...]:
+    """List the probes that a run recorded.
+
+    Raises `RunError` where its manifest does not say.
     """
     try:
-        config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("tasks"))
-    except InputError as error:
-        raise RunError(f"the run {run.path} is damaged: {error}") from error
-    return make_task(config)
+        return tuple(ProbeInfo(str(p["name"]), str(p["title"]), frozenset(p["uses"])) for p in run.manifest["probes"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"the run {run.path} is damaged: its manifest does not describe its probes ({error})") from None
 
 
-def trace(run: Run, task: Task, seed_index: int, stride: int) -> Trace:
-    """Replay one seed of a run at every `stride`-th step.
+def common_strides(runs: Sequence[Run]) -> tuple[int, int]:
+    """Find the coarsest grids of steps that all runs have: of the error, and of the latents."""
+    found = []
+    for use, kind in (("loss", "loss"), ("motion", "latents")):
+        found.append(math.lcm(*(_stride(_curve(run, kind, _probe(run, use).name)[0]) for run in runs)))
+    return found[0], found[1]
 
-    Raises `RunError` where the run has no snapshots at these steps.
+
+def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
+    """Read the curves of one seed of a run, at every `strides[0]`-th step, and its latents at every `strides[1]`-th.
+
+    Raises `RunError` where the run has none.
     """
-    ensemble = Ensemble(task)
-    probes = {use: [probe for probe in task.probes() if use in probe.uses] for use in ("loss", "final", "motion")}
-    steps = run.snapshots.steps[run.snapshots.steps % stride == 0]
-    if len(steps) == 0:
-        raise RunError(f"the run {run.path} has no snapshots to replay")
-    motion_stride = stride * max(1, MOTION_STRIDE // stride)
-    motion_steps = steps[steps % motion_stride == 0]
-    last = steps[steps >= (1 - FINAL_SHARE) * (steps[-1] + 1)]
-    main, motion = probes["loss"][0], probes["motion"][0]
-    y = _errors(run, task, ensemble, seed_index, main, steps)
-    parameters = _stack(run, motion_steps, seed_index)
-    latents = ensemble.observe(parameters, motion.inputs).latents.numpy().astype(np.float64)
-    final = {probe.name: float(_errors(run, task, ensemble, seed_index, probe, last).mean()) for probe in probes["final"]}
-    return Trace(stride, steps, y, motion_steps, latents, final)
+    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    kept = steps % strides[0] == 0
+    motion_steps, latents = _curve(run, "latents", _probe(run, "motion").name)
+    moving = motion_steps % strides[1] == 0
+    return Trace(
+        stride=strides[0],
+        steps=steps[kept],
+        y=_dex(errors[kept, seed_index]),
+        motion_steps=motion_steps[moving],
+        latents=latents[moving, seed_index].astype(np.float64),
+        final={probe.name: final_error(run, probe.name, seed_index) for probe in probes_of(run) if "final" in probe.uses},
+    )
 
 
-def _stack(run: Run, steps: NDArray[np.int64], seed_index: int) -> dict[str, torch.Tensor]:
-    chosen = run.snapshots.select(steps, seed_index)
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in chosen.items()}
+def final_error(run: Run, probe: str, seed_index: int) -> float:
+    """Compute the mean of the log10 error on a probe over the run's last 5% of steps, in dex."""
+    steps, errors = _curve(run, "loss", probe)
+    last = steps >= (1 - FINAL_SHARE) * (steps[-1] + 1)
+    return float(_dex(errors[last, seed_index]).mean())
 
 
-def _errors(run: Run, task: Task, ensemble: Ensemble, seed_index: int, probe: Probe, steps: NDArray[np.int64]) -> Array:
-    seen = ensemble.observe(_stack(run, steps, seed_index), probe.inputs)
-    error = task.probe_loss(seen, probe.inputs).numpy().astype(np.float64)
-    return np.log10(np.maximum(error, LOWEST))
+def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
+    """Read the log10 error on the main probe of all seeds: steps `[F]`, and dex `[F, S]`."""
+    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    return steps, _dex(errors)
+
+
+def _probe(run: Run, use: str) -> ProbeInfo:
+    for probe in probes_of(run):
+        if use in probe.uses:
+            return probe
+    raise RunError(f"the run {run.path} is damaged: none of its probes is for {use}")
+
+
+def _curve(run: Run, kind: str, probe: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    name = f"{kind}.{probe}"
+    if name not in run.traces:
+        raise RunError(f"the run {run.path} has no curve {name}: it ended before one was recorded")
+    return run.traces[f"{name}.{STEPS}"], run.traces[name]
+
+
+def _stride(steps: NDArray[np.int64]) -> int:
+    return int(steps[1] - steps[0]) if len(steps) > 1 else 1
+
+
+def _dex(errors: NDArray[Any]) -> Array:
+    return np.log10(np.maximum(errors.astype(np.float64), LOWEST))

@@ -1,13 +1,14 @@
 """The training loop: state in, events out, state back. No files, no printing.
 
-The events of a step come in this order: the batch is drawn; `PhaseStart`; `Action` for each action;
-`PreStep`; the update; `StepMetrics`; `PhaseEnd`.
+One stack holds the seeds of one schedule, or of several (*arms*) whose tasks agree. The events of a step come in
+this order: the batch is drawn; `PhaseStart`; `Action` for each action; `PreStep`; the update; `StepMetrics`;
+`PhaseEnd`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from curriculum import optimizer
 from curriculum.config import Adam
-from curriculum.ensemble import Ensemble, Layout, initial_parameters
+from curriculum.ensemble import Ensemble, Layout, initial_parameters, join_batches
 from curriculum.errors import DivergedError
 from curriculum.events import (
     Action,
@@ -40,7 +41,7 @@ RATE = "lr"
 
 
 class Emitter(Protocol):
-    """Takes the events of a run to its hooks."""
+    """Takes the events of an arm to its hooks."""
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether any hook listens to this type of event."""
@@ -52,72 +53,90 @@ class Emitter(Protocol):
 
 
 @dataclass(frozen=True)
-class State:
-    """The whole state of a run before step `step`; `flat` are all parameters, `[S, P]`.
+class Arm:
+    """One schedule and the seeds that follow it; they are the rows `rows` of the stack.
 
-    `alive` `[S]` is False for a seed that diverged. `flat` and the optimizer's state change in
-    place while training goes on.
+    `references` are what actions captured, each `[S, ...]` for the S seeds of this arm.
+    """
+
+    schedule: Schedule
+    seeds: tuple[int, ...]
+    rows: slice
+    references: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """The whole state before step `step`; `flat` are the parameters of all arms, `[S, P]`.
+
+    `alive` `[S]` is False for a seed that diverged. `flat` and the optimizer's state change in place while
+    training goes on.
     """
 
     step: int
-    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...]
     layout: Layout
     flat: Tensor
     adam: optimizer.AdamState
-    references: dict[str, Tensor]
-    schedule: Schedule
     alive: Tensor
 
-    @property
-    def parameters(self) -> dict[str, Tensor]:
-        """Name the parameters, each a view `[S, ...]`."""
-        return self.layout.views(self.flat)
+    def parameters(self, arm: Arm) -> dict[str, Tensor]:
+        """Name the parameters of an arm, each a view `[S, ...]`."""
+        return self.layout.views(self.flat[arm.rows])
 
 
-def initial_state(task: Task, schedule: Schedule, seeds: Sequence[int]) -> State:
-    """Build the state before step 0."""
-    layout, flat = initial_parameters(task, seeds)
-    alive = torch.ones(len(seeds), dtype=torch.bool)
-    return State(0, tuple(seeds), layout, flat, optimizer.initial_state(flat), {}, schedule, alive)
+def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]]) -> State:
+    """Build the state before step 0 for some schedules, each with its seeds; all have the same number of steps."""
+    made, first = [], 0
+    for schedule, seeds in arms:
+        made.append(Arm(schedule, tuple(seeds), slice(first, first + len(seeds)), {}))
+        first += len(seeds)
+    layout, flat = initial_parameters(task, [seed for _, seeds in arms for seed in seeds])
+    return State(0, tuple(made), layout, flat, optimizer.initial_state(flat), torch.ones(first, dtype=torch.bool))
 
 
-def train(task: Task, state: State, settings: Adam, emit: Emitter) -> State:
-    """Train from a state to the end of its schedule and return the last state.
+def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter]) -> State:
+    """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
 
-    Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those
-    before the step at which the last one went wrong.
+    Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those before the
+    step at which the last one went wrong.
     """
     ensemble = Ensemble(task)
-    while state.step < len(state.schedule):
-        state = _train_chunk(task, ensemble, state, settings, emit)
-    emit(RunEnd(state.schedule.last_step, state.parameters))
+    while state.step < len(state.arms[0].schedule):
+        state = _train_chunk(task, ensemble, state, settings, emitters)
+    for arm, emit in zip(state.arms, emitters, strict=True):
+        emit(RunEnd(arm.schedule.last_step, state.parameters(arm)))
     return state
 
 
-def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, emit: Emitter) -> State:
+def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, emitters: Sequence[Emitter]) -> State:
     """Train the steps up to the next boundary, or up to the step at which a hook moves a target."""
-    schedule, flat, parameters = state.schedule, state.flat, state.parameters
-    start = state.step
-    batches = task.batches(schedule, range(start, _boundary(task, schedule, start)), state.seeds)
-    references, schedule = _open(task, ensemble, state, emit)
-    active = _active(task, schedule, references, start)
-    # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
-    stop = _boundary(task, schedule, start) if schedule is state.schedule else start + 1
-    steps = range(start, stop)
-    weights = _columns(schedule, active, steps)[:, None].expand(-1, len(state.seeds), -1).unbind()
-    rates = _columns(schedule, [RATE], steps)[:, None].expand(-1, len(state.seeds), -1).unbind()
-    drawn = {name: values.unbind() for name, values in batches.items()}
+    start, flat = state.step, state.flat
+    steps = range(start, min(_boundary(task, arm.schedule, start) for arm in state.arms))
+    drawn = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
+    arms = tuple(_open(task, ensemble, state, arm, emit) for arm, emit in zip(state.arms, emitters, strict=True))
+    if any(after.schedule is not before.schedule for after, before in zip(arms, state.arms, strict=True)):
+        # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
+        steps = range(start, start + 1)
+    own = [_active(task, arm, start) for arm in arms]
+    active = [name for name in task.terms if any(name in names for names in own)]
+    weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1).unbind()
+    rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1).unbind()
+    references = _join_references(arms)
+    batches = {name: values.unbind() for name, values in drawn.items()}
+    parameters = state.layout.views(flat)
+    watched = [(n, arm, emitters[n], state.parameters(arm)) for n, arm in enumerate(arms) if emitters[n].wants(PreStep)]
+    metered = [(n, arm, emitters[n], own[n]) for n, arm in enumerate(arms) if emitters[n].wants(StepMetrics)]
+    alive, all_alive = state.alive, bool(state.alive.all())
+    requests: list[list[Retarget]] = [[] for _ in arms]
     totals: list[Tensor] = []
     rows: list[Tensor] = []
-    pre_step, step_metrics = emit.wants(PreStep), emit.wants(StepMetrics)
-    alive, all_alive = state.alive, bool(state.alive.all())
-    requests: list[Retarget] = []
     reason = ""
 
     for index, step in enumerate(steps):
-        if pre_step:
-            requests += emit(PreStep(step, parameters, flat, schedule))
-        batch = {name: values[index] for name, values in drawn.items()}
+        for n, arm, emit, views in watched:
+            requests[n] += emit(PreStep(step, views, flat[arm.rows], arm.schedule))
+        batch = {name: values[index] for name, values in batches.items()}
         # Inference mode takes a fifth off the calls; hooks stay outside of it, their tensors are ordinary ones.
         with torch.inference_mode(ensemble.by_hand):
             terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
@@ -128,7 +147,7 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
                 dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
                 if bool(dead.any()):
                     alive, all_alive = alive & ~dead, False
-                    reason = _announce(emit, step, state, dead, active, terms, total, schedule)
+                    reason = _announce(emitters, arms, step, dead, active, terms, total)
                     if not bool(alive.any()):
                         break
                 gradient = torch.where(alive[:, None], gradient, 0.0)
@@ -137,53 +156,61 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
             optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
         totals.append(total)
         rows.append(terms)
-        if step_metrics:
-            requests += emit(StepMetrics(step, total, dict(zip(active, terms.unbind(1), strict=True)), schedule))
-        if requests:
+        for n, arm, emit, names in metered:
+            values = {name: terms[arm.rows, active.index(name)] for name in names}
+            requests[n] += emit(StepMetrics(step, total[arm.rows], values, arm.schedule))
+        if any(requests):
             break
 
+    last = steps[len(rows) - 1] if rows else start
     if rows:
-        losses = dict(zip(active, torch.stack(rows).unbind(2), strict=True))
-        requests += emit(Chunk(steps[len(rows) - 1], start, state.seeds, torch.stack(totals), losses, schedule))
+        all_terms, all_totals = torch.stack(rows), torch.stack(totals)
+        for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
+            losses = {name: all_terms[:, arm.rows, active.index(name)] for name in names}
+            asked += emit(Chunk(last, start, arm.seeds, all_totals[:, arm.rows], losses, arm.schedule))
     if not bool(alive.any()):
-        left = "" if len(state.seeds) == 1 else f"; it was the last of {len(state.seeds)} seeds"
+        left = "" if len(alive) == 1 else f"; it was the last of {len(alive)} seeds"
         raise DivergedError(f"training diverged: {reason}{left}")
-    last = steps[len(rows) - 1]
-    phase = schedule.phase_at(last)
-    if last == phase.end and emit.wants(PhaseEnd):
-        inputs = task.validation(phase)
-        seen = ensemble.observe(parameters, inputs)
-        requests += emit(PhaseEnd(last, phase, inputs, seen.outputs, seen.latents, schedule))
-    schedule = _retarget(schedule, last, requests, emit)
-    return replace(state, step=last + 1, references=references, schedule=schedule, alive=alive)
+    closed = tuple(_close(task, ensemble, state, arm, last, emit, asked) for arm, emit, asked in zip(arms, emitters, requests, strict=True))
+    return replace(state, step=last + 1, arms=closed, alive=alive)
 
 
-def _open(task: Task, ensemble: Ensemble, state: State, emit: Emitter) -> tuple[dict[str, Tensor], Schedule]:
-    """Fire the events with which a step may begin; return the references and schedule after them."""
-    step, schedule, references = state.step, state.schedule, state.references
-    phase = schedule.phase_at(step)
+def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter) -> Arm:
+    """Fire the events with which a step may begin; return the arm after them."""
+    step, references = state.step, arm.references
+    phase = arm.schedule.phase_at(step)
     requests: list[Retarget] = []
     if phase.start == step:
-        requests += emit(PhaseStart(step, phase, schedule))
-    for name in schedule.actions_at(step):
+        requests += emit(PhaseStart(step, phase, arm.schedule))
+    for name in arm.schedule.actions_at(step):
         if name in task.actions:
-            references = {**references, **ensemble.capture(name, state.parameters)}
-        requests += emit(Action(step, name, state.parameters, schedule))
-    return references, _retarget(schedule, step, requests, emit)
+            references = {**references, **ensemble.capture(name, state.parameters(arm))}
+        requests += emit(Action(step, name, state.parameters(arm), arm.schedule))
+    return _retarget(replace(arm, references=references), step, requests, emit)
 
 
-def _retarget(schedule: Schedule, step: int, requests: Iterable[Retarget], emit: Emitter) -> Schedule:
+def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, emit: Emitter, requests: list[Retarget]) -> Arm:
+    """Fire the event with which a step may end; return the arm after it and all that its hooks asked for."""
+    phase = arm.schedule.phase_at(step)
+    if step == phase.end and emit.wants(PhaseEnd):
+        inputs = task.validation(phase)
+        seen = ensemble.observe(state.parameters(arm), inputs)
+        requests += emit(PhaseEnd(step, phase, inputs, seen.outputs, seen.latents, arm.schedule))
+    return _retarget(arm, step, requests, emit)
+
+
+def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
     """Apply what hooks asked for at a step; its own values stay, the path leaves from them."""
     for request in requests:
-        schedule = schedule.retarget(request.name, step, request.value, request.duration)
+        arm = replace(arm, schedule=arm.schedule.retarget(request.name, step, request.value, request.duration))
         emit(Retargeted(step, request.name, request.value, request.duration))
-    return schedule
+    return arm
 
 
-def _active(task: Task, schedule: Schedule, references: dict[str, Tensor], step: int) -> list[str]:
+def _active(task: Task, arm: Arm, step: int) -> list[str]:
     """List the terms that count at a step: in the sheet, weight not 0, and what they need captured."""
-    values = schedule.at(step)
-    return [name for name in task.terms if values.get(name, 0.0) != 0 and (name not in task.needs or task.needs[name] in references)]
+    values = arm.schedule.at(step)
+    return [name for name in task.terms if values.get(name, 0.0) != 0 and (name not in task.needs or task.needs[name] in arm.references)]
 
 
 def _boundary(task: Task, schedule: Schedule, start: int) -> int:
@@ -199,21 +226,40 @@ def _boundary(task: Task, schedule: Schedule, start: int) -> int:
     return end
 
 
-def _columns(schedule: Schedule, names: Sequence[str], steps: range) -> Tensor:
-    """Read some columns of a schedule over some steps: `[C, K]`, float32."""
-    columns = [schedule.column(name)[steps.start : steps.stop] for name in names]
-    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)) if columns else torch.empty(len(steps), 0)
+def _columns(arm: Arm, names: Sequence[str], steps: range) -> Tensor:
+    """Read some columns of an arm's schedule for each of its seeds: `[C, S, K]`, float32."""
+    columns = [arm.schedule.column(name)[steps.start : steps.stop] for name in names]
+    values = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)) if columns else torch.empty(len(steps), 0)
+    return values[:, None].expand(-1, len(arm.seeds), -1)
+
+
+def _weights(arm: Arm, active: Sequence[str], own: Sequence[str], steps: range) -> Tensor:
+    """Read the weights of the active terms: `[C, S, K]`, 0 for a term that only other arms have."""
+    weights = torch.zeros(len(steps), len(arm.seeds), len(active))
+    places = [active.index(name) for name in own]
+    weights[:, :, places] = _columns(arm, own, steps)
+    return weights
+
+
+def _join_references(arms: Sequence[Arm]) -> dict[str, Tensor]:
+    """Stack the references of all arms; one that has not captured its own yet, and gives it no weight, has zeros."""
+    captured = {name: value for arm in arms for name, value in arm.references.items()}
+    return {
+        name: torch.cat([arm.references.get(name, value.new_zeros(len(arm.seeds), *value.shape[1:])) for arm in arms])
+        for name, value in captured.items()
+    }
 
 
 def _announce(
-    emit: Emitter, step: int, state: State, dead: Tensor, active: Sequence[str], terms: Tensor, total: Tensor, schedule: Schedule
+    emitters: Sequence[Emitter], arms: Sequence[Arm], step: int, dead: Tensor, active: Sequence[str], terms: Tensor, total: Tensor
 ) -> str:
     """Emit which term went wrong for each seed that did; return the last as a sentence."""
-    phase = schedule.phase_at(step)
     reason = ""
     for index in torch.nonzero(dead).flatten().tolist():
+        arm, emit = next(pair for pair in zip(arms, emitters, strict=True) if pair[0].rows.start <= index < pair[0].rows.stop)
         bad = [name for name, value in zip(active, terms[index].tolist(), strict=True) if not np.isfinite(value)]
         term = bad[0] if bad else "total" if not np.isfinite(total[index].item()) else "the gradient"
-        emit(Diverged(step, state.seeds[index], term, phase))
-        reason = f"{term} is not finite at step {step}, phase {phase.name!r}, seed {state.seeds[index]}"
+        phase, seed = arm.schedule.phase_at(step), arm.seeds[index - arm.rows.start]
+        emit(Diverged(step, seed, term, phase))
+        reason = f"{term} is not finite at step {step}, phase {phase.name!r}, seed {seed}"
     return reason

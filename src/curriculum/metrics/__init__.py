@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +16,19 @@ class Metric:
     """A measure of one seed's trace within a window of steps.
 
     `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
-    steps. `windowed` says whether it is also reported for parts of the run. Lower is better for all.
+    steps. `windowed` says whether it is also reported for parts of the run. `effect` is how two runs are compared: by
+    their `ratio` or their `difference`. `variants` are other settings, as keywords of `compute`: a finding that does not
+    hold for them depends on the window. Lower is better for all.
     """
 
     order: int
     id: str
     title: str
     unit: str
-    compute: Callable[[Trace, NDArray[np.bool_]], float]
+    compute: Callable[..., float]
     windowed: bool
     effect: str = "ratio"
+    variants: tuple[Mapping[str, float], ...] = ()
 
 
 def inside(trace: Trace, window: NDArray[np.bool_]) -> NDArray[np.bool_]:

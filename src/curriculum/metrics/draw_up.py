@@ -28,4 +28,12 @@ def largest_rise(trace: Trace, window: NDArray[np.bool_], steps_back: int = WIND
     return float(rises[marked].max()) if marked.any() else float("nan")
 
 
-METRIC = Metric(1, "H1a", f"largest sudden rise ({WINDOW} steps)", "dex", largest_rise, windowed=True)
+METRIC = Metric(
+    1,
+    "H1a",
+    f"largest sudden rise ({WINDOW} steps)",
+    "dex",
+    largest_rise,
+    windowed=True,
+    variants=({"steps_back": 50}, {"steps_back": 200}),
+)

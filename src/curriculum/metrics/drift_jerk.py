@@ -20,4 +20,4 @@ def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> f
     return float(np.sqrt((third**2).sum(axis=(1, 2)).mean() / slow.shape[1]))
 
 
-METRIC = Metric(4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False)
+METRIC = Metric(4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False, variants=({"span": 100}, {"span": 400}))

@@ -20,4 +20,4 @@ def jitter(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> float
     return float(np.median(apart))
 
 
-METRIC = Metric(5, "H3b", "jitter of the latents", "latent units", jitter, windowed=False)
+METRIC = Metric(5, "H3b", "jitter of the latents", "latent units", jitter, windowed=False, variants=({"span": 100}, {"span": 400}))

@@ -24,7 +24,7 @@ from curriculum.config import Settings
 from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.errors import Problem
 from curriculum.schedule import Schedule
-from curriculum.task import Observation, Picture, Probe, Task, Tensors
+from curriculum.task import REAL, Observation, Picture, Probe, Task, Tensors
 
 Array = NDArray[np.float64]
 DataName = Literal["primary", "full"]
@@ -187,8 +187,9 @@ class ColorTask(Task):
             elif name == "reg-separate":
                 plane = z[:, :2]
                 apart = (plane[:, None] - plane[None]).square().sum(-1)
-                others = ~torch.eye(len(z), dtype=torch.bool)
-                terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / len(z) ** 2
+                real = batch.get(REAL, torch.ones(len(z), dtype=torch.bool))
+                others = ~torch.eye(len(z), dtype=torch.bool) & real & real[:, None]
+                terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / real.sum() ** 2
             elif name == "reg-anchor":
                 terms[name] = (model.encode(self.colors["primary"]) - references["anchor"]).square().mean()
         return terms
@@ -248,9 +249,14 @@ class ColorTask(Task):
             apart = plane[:, :, None] - plane[:, None]
             inverse = (apart.square().sum(-1) + SEPARATE_EPS).reciprocal_()
             inverse.diagonal(dim1=1, dim2=2).zero_()
-            found["reg-separate"] = inverse.sum((1, 2)) / size**2
+            pairs: Tensor | float = float(size**2)
+            if REAL in batch:
+                real = batch[REAL]
+                inverse = inverse * (real[:, :, None] & real[:, None])
+                pairs = real.sum(1).square()[:, None, None].to(z.dtype)
+            found["reg-separate"] = (inverse / pairs).sum((1, 2))
             pull = (inverse.square()[..., None] * apart).sum(2)
-            dz[..., :2].addcmul_(pull, scale["reg-separate"] * (-4 / size**2))
+            dz[..., :2].addcmul_(pull, scale["reg-separate"] * -4 / pairs)
         if anchored:
             off = z_all[:, size:] - references["anchor"]
             flat = off.flatten(1)

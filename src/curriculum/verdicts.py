@@ -1,0 +1,138 @@
+"""Judge measures by their effects: the family of tests, the verdicts, and the sentences that say them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.stats import Estimate, holm, paired_estimate, unpaired_estimate
+
+ALPHA = 0.05
+FEWEST = 8  # pairs, below which nothing is tested
+DIVERGED_SHARE = 0.25  # of an arm's seeds, above which only the divergence is reported
+SUPPORTED, CONTRADICTED, NOTHING, INCONCLUSIVE = "supported", "contradicted", "no meaningful difference", "inconclusive"
+HYPOTHESES = {
+    "H1": "more stable training (fewer, smaller loss spikes)",
+    "H2": "lower loss variance",
+    "H3": "smoother evolution of the latent space",
+}
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SmallestEffect:
+    """The smallest effect of interest: a ratio within 1 +- `ratio` and a count within +- `count` mean nothing."""
+
+    ratio: float = 0.10
+    count: float = 0.5
+
+    def bounds(self, effect: str) -> tuple[float, float]:
+        """Give the interval of meaningless effects, in the unit of the estimate: log10 of a ratio, or a count."""
+        if effect == "difference":
+            return -self.count, self.count
+        return math.log10(1 - self.ratio), math.log10(1 + self.ratio)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is found of one measure for one pair of runs.
+
+    `value`, `low` and `high` are a ratio or a difference, as `effect` says. `estimate` is None where there are too few
+    seeds, or too many that diverged; `p` is then NaN. `caveats` qualify it.
+    """
+
+    id: str
+    title: str
+    effect: str
+    first: str
+    other: str
+    value: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    estimate: Estimate | None
+    verdict: str
+    caveats: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """Say it as: H1a largest sudden rise: smooth x0.43 of stepped [0.41, 0.45], better in 95% of 64 pairs, p = 3e-11: supported."""
+        if self.estimate is None:
+            return f"{self.id} {self.title}: {self._effect()}: {self.verdict}"
+        kind = "pairs" if self.estimate.paired else f"{self.estimate.n} + seeds, unpaired"
+        count = f"{self.estimate.n} pairs" if self.estimate.paired else kind
+        better = f"better in {self.estimate.better:.0%} of {count}"
+        caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
+        return f"{self.id} {self.title}: {self._effect()} [{self._number(self.low)}, {self._number(self.high)}], {better}, p = {self.p_holm:.1g}: {self.verdict}{caveats}"
+
+    def _effect(self) -> str:
+        if self.effect == "difference":
+            return f"{self.first} {self.value:+.2g} against {self.other}"
+        return f"{self.first} x{self._number(self.value)} of {self.other}"
+
+    def _number(self, value: float) -> str:
+        if not math.isfinite(value):
+            return "inf" if value > 0 else "0"
+        return f"{value:+.2g}" if self.effect == "difference" else f"{value:.2f}" if value < 10 else f"{value:.3g}"
+
+
+def effects(first: Array, other: Array, effect: str) -> Array:
+    """Compute the effect of each pair `[N]`: log10 of the ratio, or the difference.
+
+    A value that is infinite is of a run that diverged: it ranks worst, and two of them tie.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = first - other if effect == "difference" else np.log10(first) - np.log10(other)
+    return np.where(first == other, 0.0, found)
+
+
+def judge(estimate: Estimate, p_holm: float, effect: str, smallest: SmallestEffect) -> str:
+    """Give the verdict on `the first is lower` from an estimate and its corrected p."""
+    if p_holm <= ALPHA and estimate.high < 0:
+        return SUPPORTED
+    if p_holm <= ALPHA and estimate.low > 0:
+        return CONTRADICTED
+    low, high = smallest.bounds(effect)
+    return NOTHING if low <= estimate.low and estimate.high <= high else INCONCLUSIVE
+
+
+def estimate(first: Array, other: Array, effect: str, paired: bool) -> Estimate:
+    """Estimate the effect of two samples, paired or not."""
+    if paired:
+        return paired_estimate(effects(first, other, effect))
+    with np.errstate(divide="ignore"):
+        samples = (first, other) if effect == "difference" else (np.log10(first), np.log10(other))
+    return unpaired_estimate(*samples)
+
+
+def to_verdict(id_: str, title: str, effect: str, names: tuple[str, str], found: Estimate) -> Verdict:
+    """Make the verdict of one measure, not yet corrected for its family."""
+    scale = (lambda value: value) if effect == "difference" else (lambda value: float(np.power(10.0, value)))
+    return Verdict(id_, title, effect, *names, scale(found.value), scale(found.low), scale(found.high), found.p, math.nan, found, "")
+
+
+def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict]:
+    """Correct a family of verdicts for each other (Holm), and judge each."""
+    adjusted = holm([verdict.p for verdict in family])
+    judged = []
+    for verdict, p in zip(family, adjusted, strict=True):
+        assert verdict.estimate is not None
+        judged.append(replace(verdict, p_holm=p, verdict=judge(verdict.estimate, p, verdict.effect, smallest)))
+    return judged
+
+
+def hypothesis(verdicts: Sequence[str]) -> str:
+    """Sum up the verdicts of the measures of one hypothesis."""
+    distinct = set(verdicts)
+    if len(distinct) == 1:
+        return verdicts[0]
+    if SUPPORTED in distinct and CONTRADICTED in distinct:
+        return "mixed"
+    if SUPPORTED in distinct:
+        return "partly supported"
+    return "partly contradicted" if CONTRADICTED in distinct else INCONCLUSIVE
