@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 import types
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from curriculum.errors import ConfigError, Problem, nearest, unknown
 
@@ -34,8 +36,9 @@ def _read_seeds(value: object) -> object:
         return (value,)
     if isinstance(value, str):
         match = re.fullmatch(r"([0-9]{1,10}):([0-9]{1,10})", value.strip())
-        if match is None and re.fullmatch(r"[0-9]{1,10}", value.strip()):
-            return (int(value),)
+        listed = [part.strip() for part in value.strip().strip("[]").split(",")]
+        if match is None and all(re.fullmatch(r"[0-9]{1,18}", part) for part in listed):
+            return _read_seeds([int(part) for part in listed])
         if match is None or int(match[2]) <= int(match[1]):
             raise ValueError("write one seed as 3, a range as 0:32 (0 to 31), or a list as [0, 3, 5]")
         if int(match[2]) - int(match[1]) > SEEDS_ALLOWED:
@@ -130,21 +133,24 @@ def write(config: Config[Any]) -> str:
 
     out = io.StringIO()
     yaml = YAML()
-    yaml.default_flow_style = None
+    yaml.default_flow_style = False
     yaml.dump(config.dump(), out)
     return out.getvalue()
 
 
 def _parse_yaml(text: str, source: str) -> Any:
     try:
-        return YAML(typ="rt").load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name that is anchored twice is no mistake
+            return YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         message = " ".join(str(error.problem or error.context or "cannot be read").split())
         raise ConfigError([Problem(source, line, column, f"this is not valid YAML: {message}")]) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:
+        # Odd tags make the parser raise whatever its insides do; to the person it is one mistake.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConfigError([Problem(source, 0, 0, f"this is not valid YAML: {reason}")]) from None
 
 
@@ -158,7 +164,11 @@ def _plain(node: Any, source: str) -> Any:
         if budget < 0 or depth > 50:
             raise ConfigError([Problem(source, 0, 0, f"the config is too large: more than {NODES_ALLOWED:,} values, or nested too deeply")])
         if isinstance(value, Mapping):
+            if len({str(key) for key in value}) < len(value):
+                raise ConfigError([Problem(source, 0, 0, f"two of the keys {', '.join(map(repr, value))} are the same name")])
             return {str(key): copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, ScalarBoolean):
+            return bool(value)
         if isinstance(value, list):
             return [copy(item, depth + 1) for item in value]
         return value
@@ -177,7 +187,9 @@ def _apply(data: dict[str, Any], overrides: Iterable[str]) -> dict[tuple[str, ..
             raise ConfigError([Problem(origin, 0, 0, "cannot read the override: write --set a.b=value")])
         node = data
         for key in keys[:-1]:
-            child = node.setdefault(key, {})
+            if node.get(key) is None:
+                node[key] = {}
+            child = node[key]
             if not isinstance(child, dict):
                 raise ConfigError([Problem(origin, 0, 0, f"{key!r} is {_kind(child)}, it has no settings inside")])
             node = child
@@ -197,7 +209,8 @@ class _Validator:
         name = task.get("name") if isinstance(task, dict) else None
         if not isinstance(name, str):
             at = ("task", "name") if isinstance(task, dict) else ("task",)
-            message = f"the task is missing: write task: {{name: {tasks[0]}}} (allowed: {', '.join(tasks)})"
+            wanted = task if isinstance(task, str) and task in tasks else tasks[0]
+            message = f"the task has no name: write task: {{name: {wanted}}} (allowed: {', '.join(tasks)})"
             raise ConfigError([self.problem(at, message)])
         if name not in tasks:
             raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
@@ -207,22 +220,41 @@ class _Validator:
         except ValidationError as error:
             found = [self._explain(schema, dict(item)) for item in error.errors(include_url=False)]
             raise ConfigError(found) from None
+        except ValueError as error:
+            raise ConfigError([Problem(self.source, 0, 0, f"a number in it cannot be read: {str(error)[:100]}")]) from None
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """Place a message at a path of the config, or at the override that set it."""
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(tuple(str(part) for part in path[:length]))
+        names = tuple(str(part) for part in path)
+        for length in range(len(names), 0, -1):
+            origin = self.origins.get(names[:length])
             if origin is not None:
                 return Problem(origin, 0, 0, message)
+        if names:
+            for keys, origin in self.origins.items():
+                if keys[: len(names)] == names and not self._in_file(names):
+                    return Problem(origin, 0, 0, message)
         line, column = 1, 1
         node = self.tree
         for part in path:
             try:
-                line, column = (mark + 1 for mark in (node.lc.key(part) if isinstance(part, str) else node.lc.item(part)))
+                if isinstance(part, str):
+                    part = next(key for key in node if str(key) == part)
+                    line, column = (mark + 1 for mark in node.lc.key(part))
+                else:
+                    line, column = (mark + 1 for mark in node.lc.item(part))
                 node = node[part]
-            except (KeyError, IndexError, TypeError, AttributeError):
+            except (KeyError, IndexError, TypeError, AttributeError, StopIteration):
                 break
         return Problem(self.source, line, column, message)
+
+    def _in_file(self, names: tuple[str, ...]) -> bool:
+        node = self.tree
+        for name in names:
+            if not isinstance(node, Mapping) or name not in map(str, node):
+                return False
+            node = next(value for key, value in node.items() if str(key) == name)
+        return not isinstance(node, Mapping)
 
     def _explain(self, schema: type[BaseModel], error: dict[str, Any]) -> Problem:
         path = tuple(error["loc"])
@@ -234,27 +266,30 @@ class _Validator:
         if error["type"] == "missing":
             return self.problem(path[:-1], f"the setting {name!r} is missing")
         message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
-        read = repr(error["input"])
+        message = message.replace("a valid array", "a list").replace("an object", "a mapping").replace("Value should", "it should")
+        read = "empty" if error["input"] is None else repr(error["input"])
         read = read if len(read) <= 60 else read[:57] + "..."
         guess = None
         if error["type"] == "literal_error" and isinstance(error["input"], str):
-            guess = nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+            expected = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+            guess = nearest(error["input"], expected) if len(expected) > 1 else None
         hint = f", did you mean {guess!r}?" if guess else ""
         return self.problem(path, f"{name} cannot be {read}: {message}{hint}")
 
 
 def allowed_keys(schema: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """List the keys that a schema allows at a path."""
-    model: Any = schema
+    annotation: Any = schema
     for part in path:
-        if isinstance(model, type) and issubclass(model, BaseModel) and isinstance(part, str):
-            field = model.model_fields.get(part)
-            model = _model_in(field.annotation) if field else None
-        elif not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
+        model = annotation if isinstance(annotation, type) and not get_args(annotation) else None
+        if model is not None and issubclass(model, BaseModel):
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            annotation = fields[str(part)].annotation if part in fields else None
+        else:
+            # Inside a mapping or list the part is a key or a place, and the last argument what stands there.
+            annotation = next((argument for argument in reversed(get_args(annotation)) if argument is not Ellipsis), None)
+    inner = _model_in(annotation)
+    return [field.alias or name for name, field in inner.model_fields.items()] if inner else []
 
 
 def describe(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any, str]]:

@@ -6,11 +6,12 @@ a typo, no row is dropped or sorted.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -128,8 +129,9 @@ def decode(data: bytes, source: str) -> str:
         raise SheetError([Problem(source, 0, 0, f"this is UTF-16 text, not UTF-8: {advice}")])
     if data.startswith(b"PK\x03\x04"):
         raise SheetError([Problem(source, 0, 0, f"this is a spreadsheet's own format or an archive, not CSV: {advice}")])
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"byte 0x{data[error.start]:02x} is not UTF-8 text: {advice}"
@@ -186,12 +188,10 @@ class _Parser:
         places, columns = self._header(header)
         for line in body:
             self._check_width(line, len(header.cells))
-        if "STEP" not in places:
-            self._stop()
         if not body:
             self._report(header.number, 0, "the sheet has no rows below its header: it needs one for step 0")
             self._stop()
-        steps = self._steps(body, places["STEP"])
+        steps = self._steps(body, places["STEP"]) if "STEP" in places else [None] * len(body)
         rows = [self._row(line, step, places, columns) for line, step in zip(body, steps, strict=True)]
         self._check_headless(header, body)
         self._check_merges(rows)
@@ -214,24 +214,18 @@ class _Parser:
         """Split the text into rows of trimmed cells, without blank lines and comments."""
         text = text.removeprefix("\ufeff")
         lines: list[_Line] = []
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-        before = 0
-        while True:
-            try:
-                cells = tuple(cell.strip() for cell in next(reader))
-            except StopIteration:
-                return lines
-            except csv.Error as error:
-                self._report(before + 1, 0, f"this is not CSV: {error}")
-                self._stop()
-            number, before = before + 1, reader.line_num
-            if not any(cells) or cells[0].startswith("#"):
-                continue
-            for index, cell in enumerate(cells):
-                if len(cell) > CELL_LIMIT:
-                    self._report(number, index + 1, f"a cell of {len(cell):,} characters; at most {CELL_LIMIT:,} are read")
-                    self._stop()
-            lines.append(_Line(number, cells))
+        try:
+            for line in _records(text, _delimiter(text)):
+                lines.append(line)
+                for index, cell in enumerate(line.cells):
+                    if len(cell) > CELL_LIMIT:
+                        message = f"a cell of {len(cell):,} characters; at most {CELL_LIMIT:,} are read"
+                        self._report(line.number, index + 1, message)
+                        self._stop()
+        except _NotCsvError as error:
+            self._report(error.line, 0, f"this is not CSV: {error}")
+            self._stop()
+        return lines
 
     def _header(self, header: _Line) -> tuple[dict[str, int], list[Column]]:
         """Read the header: where each column stands (from 0), and the properties in order."""
@@ -241,27 +235,32 @@ class _Parser:
             if not cell:
                 continue
             column = None if cell in RESERVED else self._column(header.number, index, cell)
+            if column is None and cell not in RESERVED:
+                continue
             name = column.name if column else cell
             if name in places:
                 message = f"column {name!r} appears twice, first as column {places[name] + 1}: remove one"
                 self._report(header.number, index + 1, message)
                 continue
             places[name] = index
-            if column and not any(p.line == header.number and p.column == index + 1 for p in self.problems):
+            if column:
                 columns.append(column)
-        if "STEP" not in places and not any(cell.upper() == "STEP" for cell in header.cells):
+        if "STEP" not in places and not any("'STEP'" in p.message or "STEP takes" in p.message for p in self.problems):
             first = next(cell for cell in header.cells if cell)
             self._report(header.number, 1, f"no STEP column in the header row, which begins with {first[:40]!r}")
         return places, columns
 
-    def _column(self, line: int, index: int, cell: str) -> Column:
-        """Read the header `name`, `name:space`, `name::timing` or `name:space:timing`."""
+    def _column(self, line: int, index: int, cell: str) -> Column | None:
+        """Read the header `name`, `name:space`, `name::timing` or `name:space:timing`; None where it has no name."""
         name, *rest = (part.strip() for part in cell.split(":"))
         reserved = {word.lower(): word for word in RESERVED}.get(name.lower())
+        if reserved is None and name.isupper():
+            reserved = nearest(name, RESERVED)
         if reserved:
-            wanted = f"did you mean {reserved!r}?" if not rest else f"{reserved} takes no space and no timing"
+            wanted = f"{reserved} takes no space and no timing" if rest and name == reserved else f"did you mean {reserved!r}?"
             self._report(line, index + 1, f"{cell!r} cannot be a property's name: {wanted}")
-        elif not name or len(rest) > 2 or (rest and not rest[-1]):
+            return None
+        if not name or len(rest) > 2 or (rest and not rest[-1]):
             forms = "'name', 'name:space', 'name::timing' or 'name:space:timing'"
             self._report(line, index + 1, f"cannot read the header {cell!r}: write {forms}")
         elif not name.isprintable() or name.startswith("#"):
@@ -278,7 +277,8 @@ class _Parser:
             self._report(line, index + 1, unknown("space", space, list(SPACES)))
         if timing not in EASINGS:
             self._report(line, index + 1, unknown("timing", timing, timings))
-        return Column(name, space, timing)
+        # What cannot be read is taken as linear for now, so that the cells below are checked too.
+        return Column(name, space if space in SPACES else DEFAULT_SPACE, timing if timing in EASINGS else DEFAULT_TIMING) if name else None
 
     def _check_width(self, line: _Line, width: int) -> None:
         for index in range(width, len(line.cells)):
@@ -290,13 +290,16 @@ class _Parser:
         """Resolve the STEP of every row; None where it could not be read."""
         cells = [line.cell(place) for line in body]
         column = place + 1
-        anchors = [int(cell) if _INTEGER.fullmatch(cell) else None for cell in cells]
+        anchors = [_anchor(cell) for cell in cells]
         above = _carry(anchors)
         below = _carry(anchors[::-1])[::-1]
         steps: list[int | None] = []
         for line, cell, before, after in zip(body, cells, above, below, strict=True):
             try:
                 step = _resolve(cell, before, after)
+                if _UNREADABLE in (before, after) and not _INTEGER.fullmatch(cell):
+                    steps.append(None)  # it may hang on a step that is reported already
+                    continue
                 if step > LAST_STEP_ALLOWED:
                     raise ValueError(f"step {step:,} is beyond the longest run of {LAST_STEP_ALLOWED:,} steps")
             except ValueError as error:
@@ -309,8 +312,8 @@ class _Parser:
 
     def _check_order(self, body: Sequence[_Line], cells: Sequence[str], steps: Sequence[int | None], column: int) -> None:
         known = [(line, cell, step) for line, cell, step in zip(body, cells, steps, strict=True) if step is not None]
-        if known and known[0][2] != 0 and steps[0] is not None:
-            self._report(known[0][0].number, column, f"no step 0: the first row must have STEP 0, this one has {known[0][1]!r}")
+        if steps[0] is not None and (steps[0] != 0 or not _INTEGER.fullmatch(cells[0])):
+            self._report(body[0].number, column, f"no step 0: the first row must have STEP 0, this one has {cells[0]!r}")
         for (line, cell, step), (next_line, next_cell, next_step) in pairwise(known):
             if next_step >= step:
                 continue
@@ -340,7 +343,7 @@ class _Parser:
         if not all(actions):
             self._report(line.number, places["ACTION"] + 1, f"ACTION {action_cell!r} has an empty name: separate names by one comma")
         cells = {name: index + 1 for name, index in places.items() if line.cell(index)}
-        return Row(line.cell(places["STEP"]), -1 if step is None else step, phase, actions, values, line.number, cells)
+        return Row(line.cell(places.get("STEP")), -1 if step is None else step, phase, actions, values, line.number, cells)
 
     def _check_headless(self, header: _Line, body: Sequence[_Line]) -> None:
         for line in body:
@@ -363,6 +366,16 @@ class _Parser:
                     self._report(row.line, row.cells[name], message)
 
 
+_UNREADABLE = -1  # stands for a step that was meant to be an anchor, and cannot be read
+
+
+def _anchor(cell: str) -> int | None:
+    """Read an anchor; None for a relative step."""
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    return None if _RELATIVE.fullmatch(cell) else _UNREADABLE
+
+
 def _carry(anchors: Sequence[int | None]) -> list[int | None]:
     """Carry each anchor on to the rows after it."""
     carried: list[int | None] = []
@@ -373,16 +386,55 @@ def _carry(anchors: Sequence[int | None]) -> list[int | None]:
     return carried
 
 
+class _NotCsvError(Exception):
+    def __init__(self, line: int, reason: str):
+        super().__init__(reason)
+        self.line = line
+
+
+def _records(text: str, delimiter: str) -> Iterator[_Line]:
+    """Read rows of trimmed cells, passing over blank lines and comments.
+
+    A line that starts with # never reaches the CSV reader, so that a quote in a comment opens nothing.
+    """
+    first = 0
+    between = True
+
+    def physical() -> Iterator[str]:
+        nonlocal first, between
+        for number, line in enumerate(io.StringIO(text, newline=""), 1):
+            if between and line.lstrip().startswith("#"):
+                continue
+            first = number if between else first
+            between = False
+            yield line
+
+    reader = csv.reader(physical(), delimiter=delimiter, strict=True)
+    while True:
+        between = True
+        try:
+            cells = tuple(cell.strip() for cell in next(reader))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _NotCsvError(first, str(error)) from None
+        if any(cells) and not cells[0].startswith("#"):
+            yield _Line(first, cells)
+
+
 def _delimiter(text: str) -> str:
     """Find the delimiter of the header row: the one that sets STEP apart, else the most frequent."""
-    for line in text.splitlines():
-        if not line.strip(',;\t "') or line.lstrip(' "').startswith("#"):
+    header = ""
+    for delimiter in ",;\t":
+        try:
+            first = next(_records(text, delimiter), None)
+        except _NotCsvError:
             continue
-        for delimiter in ",;\t":
-            if "STEP" in [cell.strip(' "') for cell in line.split(delimiter)]:
+        if first is not None:
+            if "STEP" in first.cells:
                 return delimiter
-        return max(",;\t", key=line.count)
-    return ","
+            header = header or delimiter.join(first.cells)
+    return max(",;\t", key=header.count)
 
 
 def _number(cell: str, column: Column) -> float:
@@ -416,6 +468,9 @@ def _resolve(cell: str, before: int | None, after: int | None) -> int:
             raise ValueError(
                 f"STEP {cell!r} is a bare fraction; if a spreadsheet turned '+{cell}' into '{cell}', write '{percent}' or 'prev+{percent}'"
             )
+        meant = re.sub(r"\s+", "", cell).replace("\u2212", "-").removesuffix(".0")
+        if meant != cell and (_INTEGER.fullmatch(meant) or _RELATIVE.fullmatch(meant)):
+            raise ValueError(f"cannot read STEP {cell!r}: write {meant!r}")
         raise ValueError(f"cannot read STEP {cell!r}: {forms}")
     amount = match["ahead"] or match["back"] or match["percent"]
     backward = bool(match["minus"])
@@ -424,14 +479,15 @@ def _resolve(cell: str, before: int | None, after: int | None) -> int:
         if anchor is None:
             raise ValueError(f"STEP {cell!r} is relative to a step {'below' if backward else 'above'} it, and there is none")
         step = anchor - int(amount) if backward else anchor + int(amount)
-        if step < 0:
-            raise ValueError(f"STEP {cell!r} is step {step}, before step 0")
+        if step < 0 <= anchor:
+            raise ValueError(f"STEP {cell!r} is {amount} before step {anchor} below it, and that is before step 0")
         return step
     if not _FRACTION.fullmatch(amount):
-        raise ValueError(f"cannot read STEP {cell!r}: {forms}")
+        meant = re.sub(r"\s+", "", cell)
+        raise ValueError(f"cannot read STEP {cell!r}: {f'write {meant!r}' if meant != cell else forms}")
     fraction = float(Decimal(amount[:-1]) / 100 if amount.endswith("%") else Decimal(amount))
     if not 0 < fraction < 1:
-        raise ValueError(f"STEP {cell!r}: a fraction lies strictly between 0 and 1 (0% and 100%)")
+        raise ValueError(f"STEP {cell!r}: a fraction lies strictly between 0 and 1 (between 0% and 100%)")
     if before is None or after is None:
         missing = "above" if before is None else "below"
         raise ValueError(f"STEP {cell!r} lies between the steps above and below it, and there is none {missing}")

@@ -53,7 +53,11 @@ class Move:
         progress = EASINGS[self.timing].progress((steps - self.start) / (self.end - self.start))
         y0, y1 = self._ends(space)
         # Both ends are weighted, so that ends of opposite sign and enormous size do not overflow.
-        path = space.out((1 - progress) * y0 + progress * y1)
+        inner = (1 - progress) * y0 + progress * y1
+        if EASINGS[self.timing].monotone:
+            inner = np.clip(inner, min(y0, y1), max(y0, y1))
+        with np.errstate(over="ignore"):  # a key at the very largest number may round up
+            path = space.out(inner)
         if EASINGS[self.timing].monotone:
             path = np.clip(path, min(self.first, self.last), max(self.first, self.last))
         path = np.where(steps == self.start, self.first, path)
@@ -208,13 +212,14 @@ class Schedule:
         """
         track = self._track(name)
         self._check_step(step)
-        if duration != int(duration) or duration < 1:
+        if not math.isfinite(duration) or duration != int(duration) or duration < 1:
             raise InputError(f"cannot retarget {name!r} in {duration} steps: the duration is a whole number of at least 1")
         if not np.isfinite(value) or (SPACES[track.space].positive and value <= 0):
             raise InputError(f"cannot retarget {name!r} to {value!r}: it lies outside the {track.space} space")
         first, end = float(self.values[step, self._index[name]]), step + int(duration)
         y0, y1 = SPACES[track.space].into(np.array([first, float(value)]))
-        path = minimum_jerk_quintic(float(y0), *track.motion_at(step), float(y1), duration)
+        with np.errstate(over="ignore", invalid="ignore"):
+            path = minimum_jerk_quintic(float(y0), *track.motion_at(step), float(y1), duration)
         glide = Glide(step, end, first, float(value), track.space, path)
         before = tuple(piece for piece in track.pieces if piece.start < step)
         later = tuple(key for key in track.keys if key[0] > end)
@@ -223,7 +228,10 @@ class Schedule:
         moved = Track(name, track.space, track.timing, keys, (*before, glide, *after))
         index = self._index[name]
         values = self.values.copy()
-        values[step:, index] = moved.values(len(self))[step:]
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[step:, index] = moved.values(len(self))[step:]
+        if not np.isfinite(values[step:, index]).all():
+            raise InputError(f"cannot retarget {name!r} to {value!r} in {duration} steps: the path would leave the range of numbers")
         values.flags.writeable = False
         tracks = (*self.tracks[:index], moved, *self.tracks[index + 1 :])
         return dataclasses.replace(self, values=values, tracks=tracks)
@@ -246,7 +254,7 @@ class Schedule:
         return self.tracks[self._index[name]]
 
     def _check_step(self, step: int) -> None:
-        if not 0 <= step < len(self):
+        if step != int(step) or not 0 <= step < len(self):
             raise InputError(f"there is no step {step}: the run has the steps 0 to {self.last_step}")
 
 

@@ -114,9 +114,7 @@ def _curve_diff(name: str, a: Schedule, b: Schedule) -> CurveDiff:
     length = min(len(a), len(b))
     x, y = a.column(name)[:length], b.column(name)[:length]
     distance = np.abs(x - y)
-    # Scaled down before they are added, so that no sum of huge values overflows.
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    spread = high - low
+    spread = max(x.max(), y.max()) - min(x.min(), y.min())
     share = float((distance / spread).mean()) if spread > 0 else 0.0
     worst = int(distance.argmax())
     return CurveDiff(name, float(distance.sum()), share, float(distance[worst]), worst)

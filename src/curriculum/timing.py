@@ -56,11 +56,16 @@ def cubic_bezier(x1: float, y1: float, x2: float, y2: float) -> Easing:
         return np.asarray(dy(s) / dx(s))
 
     def acceleration(u: Array) -> Array:
-        s = np.clip(_solve_increasing(x, dx, u), inside, 1 - inside)
-        return np.asarray((ddy(s) * dx(s) - dy(s) * ddx(s)) / dx(s) ** 3)
+        s = _solve_increasing(x, dx, u)
+        slope = dx(s)
+        # Where time stands still the acceleration is infinite; no path can be taken over with that.
+        steep = np.abs(slope) < 1e-6
+        slope = np.where(steep, 1.0, slope)
+        return np.where(steep, 0.0, (ddy(s) * slope - dy(s) * ddx(s)) / slope**3)
 
     monotone = 0 <= y1 <= 1 and 0 <= y2 <= 1
-    return Easing(lambda u: np.asarray(y(_solve_increasing(x, dx, u))), velocity, acceleration, monotone)
+    bounds = (0.0, 1.0) if monotone else (-np.inf, np.inf)  # rounding must not leave the range
+    return Easing(lambda u: np.clip(y(_solve_increasing(x, dx, u)), *bounds), velocity, acceleration, monotone)
 
 
 def _solve_increasing(x: Polynomial, dx: Polynomial, u: Array) -> Array:
