@@ -9,10 +9,10 @@ ROOT = Path(curriculum.__file__).parent
 
 LAYERS = [
     ["", "errors", "plugins"],
-    ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "config"],
+    ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
     ["runfolder", "store", "hooks"],
-    ["traces", "drift", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
+    ["traces", "replay", "drift", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
     ["library", "experiment", "console", "progress", "guard", "cli", "cli_sheets"],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}

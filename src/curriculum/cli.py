@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from enum import StrEnum
@@ -12,7 +13,7 @@ import typer
 
 from curriculum import cli_sheets
 from curriculum.cli_sheets import HELP, Overrides, print_diff
-from curriculum.console import losses_text, number, put, put_json, put_table, say
+from curriculum.console import losses_text, number, put, put_json, put_table, report, say
 from curriculum.guard import DEBUG, RUNS, AsJson, Force, RunsFolder, check_free, guarded
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ app.add_typer(cli_sheets.config, name="config")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except OSError as error:
+        # The help itself may go to a full disk.
+        raise SystemExit(report(error)) from None
 
 
 def _version(wanted: bool) -> None:
@@ -112,8 +117,12 @@ def train(
     if dry_run:
         _print_plan(checked, path, as_json)
         return
-    with Bar(path.name, len(checked.schedule), "step") as bar:
-        result = execute(checked, path, argv=sys.argv, watch=[training_hook(bar)])
+    try:
+        with Bar(path.name, len(checked.schedule), "step") as bar:
+            result = execute(checked, path, argv=sys.argv, watch=[training_hook(bar)])
+    except KeyboardInterrupt as error:
+        error.args = (f"stopped: what was trained until then is stored in {path}",)
+        raise
     losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
     if as_json:
         document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
@@ -175,8 +184,7 @@ def compare(
     from curriculum.plots import draw_comparison
 
     found = compare_runs(chosen)
-    folder = new_comparison(runs, found)
-    draw_comparison(chosen, folder)
+    folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
         return
@@ -210,9 +218,9 @@ def _row(figure: Figure, found: Comparison) -> list[str]:
     first, *others = (figure.median(name) for name in found.names)
     window = figure.window
     if figure.effect == "difference":
-        effects = [f"{first - other:+g}" if first - other == first - other else "-" for other in others]
+        effects = [f"{first - other:+g}" if math.isfinite(first - other) else "-" for other in others]
     else:
-        effects = [f"x{number(first / other)}" if other > 0 else "-" for other in others]
+        effects = [f"x{number(first / other)}" if other > 0 and math.isfinite(first / other) and first > 0 else "-" for other in others]
     values = [number(value) for value in (first, *others)]
     return [f"{figure.id} {figure.title}" if figure.id != "final" else figure.title, window, *values, *effects]
 
@@ -293,9 +301,12 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """
     from curriculum.runfolder import runs_in
 
+    good, damaged = runs_in(runs)
+    for error in damaged:
+        say(f"warning: {error}")
     keys = ("created", "status", "sheet", "steps", "seeds")
     found: list[dict[str, Any]] = [
-        {"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in runs_in(runs)
+        {"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in good
     ]
     if as_json:
         put_json(found)
@@ -321,10 +332,11 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
     if as_json:
         put_json({**run.manifest, "events": list(run.events)})
         return
-    skip = ("parameters", "schema", "name")
+    happened = run.events
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "diverged")
     rows = [[key, _text(value)] for key, value in run.manifest.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
-    events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in run.events]
+    events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
     put_table(["step", "event", ""], events, right=[0])
 
 

@@ -16,13 +16,25 @@ if TYPE_CHECKING:
     from curriculum.dopesheet import Dopesheet
     from curriculum.sheetdiff import SheetDiff
 
+SHEET_HELP = """Check, show, draw and compare dopesheets.
+
+Examples:
+
+  curriculum dopesheet check smooth.csv
+
+  curriculum dopesheet plot smooth.csv --derivatives
+"""
+CONFIG_HELP = """Show a config as it is read, or what can be set.
+
+Examples:
+
+  curriculum config show ex-1.6
+
+  curriculum config schema
+"""
 HELP = {"help_option_names": ["-h", "--help"]}
-dopesheet = typer.Typer(
-    no_args_is_help=True, help="Check, show, draw and compare dopesheets.", context_settings=HELP, rich_markup_mode=None
-)
-config = typer.Typer(
-    no_args_is_help=True, help="Show a config as it is read, or what can be set.", context_settings=HELP, rich_markup_mode=None
-)
+dopesheet = typer.Typer(no_args_is_help=True, help=SHEET_HELP, context_settings=HELP, rich_markup_mode=None)
+config = typer.Typer(no_args_is_help=True, help=CONFIG_HELP, context_settings=HELP, rich_markup_mode=None)
 
 Sheet = Annotated[str, typer.Argument(metavar="SHEET", help="A path, or the name of a sheet in dopesheets/ or among those shipped.")]
 

@@ -18,7 +18,7 @@ from curriculum.errors import InputError
 from curriculum.metrics import Metric
 from curriculum.runfolder import Run
 from curriculum.sheetdiff import SheetDiff, diff_sheets
-from curriculum.traces import common_strides, final_error, probes_of, trace
+from curriculum.traces import common_strides, final_error, trace
 from curriculum.verdicts import SmallestEffect, Verdict
 from curriculum.windows import RATE, first_step, intervals, windows
 
@@ -124,7 +124,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
             "last 5% of steps",
             {run.name: tuple(_or_diverged(run, i, 10 ** final_error(run, probe.name, i)) for i in range(len(run.seeds))) for run in runs},
         )
-        for probe in probes_of(runs[0])
+        for probe in runs[0].probes
         if "final" in probe.uses
     ]
     rates = {
@@ -132,7 +132,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         for window, mask in parts.items()
     }
     primary = [figure for figure in measures if figure.window == "whole"]
-    guards = [replace(v, p_holm=v.p, verdict=verdicts.judge(v.estimate, v.p, v.effect, smallest)) for v in _estimates(runs, final)]
+    guards = [verdicts.correct([guard], smallest)[0] for guard in _estimates(runs, final)]
     judged = verdicts.correct(_estimates(runs, primary), smallest)
     judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants))) for v in judged]
     return Comparison(
@@ -173,7 +173,7 @@ def _or_diverged(run: Run, index: int, value: float) -> float:
 
 
 def _diverged(run: Run, index: int) -> bool:
-    return str(run.seeds[index]) in (run.manifest.get("diverged") or {})
+    return run.seeds[index] in run.diverged
 
 
 def _check(runs: Sequence[Run]) -> None:
@@ -226,7 +226,7 @@ def _estimates(runs: Sequence[Run], figures: Sequence[Figure]) -> list[Verdict]:
 
 
 def _diverged_share(run: Run) -> float:
-    return len(run.manifest.get("diverged") or {}) / len(run.seeds)
+    return len(run.diverged) / len(run.seeds)
 
 
 def _caveats(runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], variants: dict[Any, Any]) -> list[str]:
@@ -280,15 +280,16 @@ def _notes(runs: Sequence[Run], stride: int) -> list[str]:
                 f"{first.name} has {len(first.schedule):,} steps and {run.name} {len(run.schedule):,}: "
                 "stability is measured at the steps both have, the final error at each run's own end"
             )
-        if run.config_text != first.config_text:
+        if run.manifest["hashes"].get("training") != first.manifest["hashes"].get("training"):
             notes.append(f"{first.name} and {run.name} were trained with different configs: the sheets are not all that differs")
         notes += _pairing_notes(first, run)
     for run in runs:
         if run.status != "finished":
-            notes.append(f"{run.name} ended {run.status}")
-        lost = run.manifest.get("diverged") or {}
-        if lost:
-            notes.append(f"{run.name}: {len(lost)} of {len(run.seeds)} seeds diverged and rank worst (seed {', '.join(lost)})")
+            ended = "diverged" if run.status == "diverged" else "was interrupted"
+            notes.append(f"{run.name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps")
+        if run.diverged:
+            lost = ", ".join(map(str, run.diverged))
+            notes.append(f"{run.name}: {len(run.diverged)} of {len(run.seeds)} seeds diverged and rank worst (seed {lost})")
         if _diverged_share(run) > verdicts.DIVERGED_SHARE:
             notes.append(f"more than {verdicts.DIVERGED_SHARE:.0%} of the seeds of {run.name} diverged: nothing else is tested")
     if stride > 1:

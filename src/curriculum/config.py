@@ -127,6 +127,13 @@ def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], 
     return _Validator(source, tree, origins).validate(data, settings_of, tasks)
 
 
+def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | int, ...], message: str) -> Problem:
+    """Place a message at a path of a config that was read before, or at the override that set it."""
+    tree = _parse_yaml(text, source)
+    origins = _apply(_plain(tree, source), overrides)
+    return _Validator(source, tree, origins).problem(path, message)
+
+
 def write(config: Config[Any]) -> str:
     """Write a config as YAML text, which `load` reads back as an equal config."""
     import io
@@ -165,7 +172,7 @@ def _plain(node: Any, source: str) -> Any:
             raise ConfigError([Problem(source, 0, 0, f"the config is too large: more than {NODES_ALLOWED:,} values, or nested too deeply")])
         if isinstance(value, Mapping):
             if len({str(key) for key in value}) < len(value):
-                raise ConfigError([Problem(source, 0, 0, f"two of the keys {', '.join(map(repr, value))} are the same name")])
+                raise ConfigError([Problem(source, 0, 0, f"duplicate keys: two of {', '.join(map(repr, value))} are the same name")])
             return {str(key): copy(item, depth + 1) for key, item in value.items()}
         if isinstance(value, ScalarBoolean):
             return bool(value)

@@ -67,8 +67,10 @@ def _plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number for a table; a dash where there is none."""
-    if value is None or not math.isfinite(value):
+    if value is None or math.isnan(value):
         return "-"
+    if math.isinf(value):
+        return "diverged"
     return f"{value:.{digits}g}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -73,7 +74,7 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
             if process.wait() != 0:
                 messages.seek(0)
                 lines = messages.read().decode(errors="replace").strip().splitlines()
-                raise RunError(f"cannot write {path}: the encoder stopped ({lines[-1] if lines else f'exit code {process.returncode}'})")
+                raise RunError(f"cannot write {path}: {_reason(lines, process.returncode)}")
             try:
                 os.replace(beside, path)
             except OSError as error:
@@ -87,3 +88,11 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
                     process.stdin.close()
             with suppress(OSError):
                 beside.unlink()
+
+
+def _reason(lines: list[str], code: int) -> str:
+    """Find why the encoder stopped: the system's own word, which it buries under what follows from it."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO):
+        if any(os.strerror(number) in line for line in lines):
+            return os.strerror(number)
+    return f"the encoder stopped ({lines[-1] if lines else f'exit code {code}'})"

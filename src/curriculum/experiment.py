@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import platform
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ from curriculum.schedule import Schedule, compile_sheet, frame_steps
 from curriculum.task import Task, make_task, settings_of
 from curriculum.trainer import RATE, Arm, State, initial_state, train
 
-DEFAULT_CONFIG = "color.yaml"
+Result_ = TypeVar("Result_")
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = 
     path = find_file(reference, CONFIGS)
     data = read_bytes(path)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{data[error.start]:02x} is not UTF-8 text")]) from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text")]) from None
     return configs.load(text, str(path), settings_of, plugins.names("tasks"), overrides)
 
 
@@ -109,7 +110,8 @@ def plan(
     if seeds is not None:
         loaded = with_seeds(loaded, seeds)
     sheet, data = load_sheet(dopesheet)
-    all_hooks = (*hooks, *(load_hook(setting) for setting in loaded.hooks))
+    own_hooks = tuple(_at_place(config, overrides, index, load_hook, setting) for index, setting in enumerate(loaded.hooks))
+    all_hooks = (*hooks, *own_hooks)
     for hook in all_hooks:
         if not isinstance(hook, Hook):
             raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
@@ -118,7 +120,10 @@ def plan(
     if problems:
         raise SheetError(problems)
     schedule = compile_sheet(sheet)
-    _check_hooks(all_hooks, schedule)
+    for hook in hooks:
+        _check_hook(hook, schedule)
+    for index, hook in enumerate(own_hooks):
+        _at_place(config, overrides, index, _check_hook, hook, schedule)
     if steps is not None:
         schedule = schedule.truncate(steps)
     return Plan(loaded, task, sheet, data, schedule, all_hooks, tuple(_warnings(schedule, task)))
@@ -141,7 +146,7 @@ def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> lis
     problems = [sheet.problem(unknown("property", name, known), None, name) for name in sheet.properties if name not in known]
     if RATE not in sheet.properties:
         problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
-    elif not any(term in sheet.properties for term in task.terms):
+    elif not problems and not any(term in sheet.properties for term in task.terms):
         problems.append(sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}"))
     for row in sheet.rows:
         if row.values.get(RATE, 0.0) < 0:
@@ -149,16 +154,27 @@ def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> lis
         for name in row.actions:
             answered = [*task.actions, *(hook.name for hook in hooks if hook.name)]
             if name not in answered:
-                message = f"{unknown('action', name, answered)}: no hook answers it"
+                message = f"no hook answers an action of this sheet: {unknown('action', name, answered)}"
                 problems.append(sheet.problem(message, row.line, "ACTION"))
     return problems
 
 
-def _check_hooks(hooks: Iterable[Hook], schedule: Schedule) -> None:
+def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any) -> Result_:
+    """Call a check of the config's hook number `index`; place what it finds at that hook in the config's file."""
+    try:
+        return check(*args)
+    except InputError as error:
+        if isinstance(config, Config):
+            raise
+        path = find_file(config, CONFIGS)
+        text = read_bytes(path).decode("utf-8-sig")
+        raise ConfigError([configs.locate(text, str(path), overrides, ("hooks", index), str(error))]) from error
+
+
+def _check_hook(hook: Hook, schedule: Schedule) -> None:
     names = tuple(dict.fromkeys(name for _, name in schedule.actions))
-    for hook in hooks:
-        if hook.on is Action and hook.name not in names:
-            raise InputError(f"a hook waits for an event that never comes: {unknown('action', str(hook.name), names)} in the sheet")
+    if hook.on is Action and hook.name not in names:
+        raise InputError(f"a hook waits for an action that the sheet never fires: {unknown('action', str(hook.name), names)}")
 
 
 def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
@@ -195,17 +211,20 @@ def execute_all(
     try:
         with _threads(first.config.threads):
             state = train(first.task, state, first.config.optimizer, [session.emit for session in sessions])
+        seconds = time.perf_counter() - began
+        results = [session.close(state, arm, seconds) for session, arm in zip(sessions, state.arms, strict=True)]
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
         for session in sessions:
             session.abandon(_status_after(error), state, time.perf_counter() - began, error)
         raise
-    seconds = time.perf_counter() - began
-    results = [session.close(state, arm, seconds) for session, arm in zip(sessions, state.arms, strict=True)]
     for result in results:
         if result.run and figures:
             draw_run(result.run)
     return results
+
+
+_WHY = {"interrupted": "stopped from outside"}
 
 
 def _status_after(error: BaseException) -> str:
@@ -250,6 +269,8 @@ class _Session:
         self.layout = state.layout
         self.last: dict[str, Tensor] = {}
         self.diverged: dict[int, str] = {}
+        self.trained = 0
+        self.finished = False
         self.folder: RunFolder | None = None
         self.tapes: list[Tape] = []
         hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
@@ -277,13 +298,15 @@ class _Session:
 
     def abandon(self, status: str, state: State, seconds: float, error: BaseException) -> None:
         """Store what there is of a run that did not finish; where not even that fits, only why."""
-        why = str(error) or type(error).__name__
+        if self.finished:
+            return
+        why = str(error) or _WHY.get(status, type(error).__name__)
         try:
             self._finish(status, state, seconds, error=why)
         except RunError:
             if self.folder:
                 with suppress(RunError):
-                    self.folder.update(status=status, error=why)
+                    self.folder.update(status=status, error=why, trained=self.trained)
 
     def _finish(self, status: str, state: State, seconds: float, **more: Any) -> None:
         if self.folder is None:
@@ -291,10 +314,13 @@ class _Session:
         for tape in self.tapes:
             tape.flush()
         self.folder.write_model({name: value.numpy() for name, value in self.layout.views(state.flat[self.rows]).items()})
-        timings = {"train_s": round(seconds, 3), "steps_per_s": round(state.step / seconds, 1)}
-        self.folder.finish(status, timings=timings, ended=_now(), diverged=self.diverged, **more)
+        timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
+        lost = {str(seed): why for seed, why in self.diverged.items()}
+        self.folder.finish(status, trained=self.trained, timings=timings, ended=_now(), diverged=lost, **more)
+        self.finished = True
 
     def _keep_last(self, event: Chunk) -> None:
+        self.trained = event.step + 1
         self.last.clear()
         self.last["total"] = event.total[-1].clone()
         self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
@@ -332,7 +358,12 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "sheet_steps": checked.sheet.last_step + 1,
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
-        "hashes": {"sheet": digest(checked.sheet_bytes), "config": digest(config_text.encode()), "probes": probes},
+        "hashes": {
+            "sheet": digest(checked.sheet_bytes),
+            "config": digest(config_text.encode()),
+            "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
+            "probes": probes,
+        },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},
         "git": _git_commit(),
         "host": socket.gethostname(),

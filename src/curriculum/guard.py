@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -40,7 +41,7 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt as error:
-            say("stopped")
+            say(str(error) or "stopped")
             raise typer.Exit(143 if isinstance(error, Terminated) else 130) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough; what is left to flush goes nowhere.
@@ -50,7 +51,7 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
             raise
         except Exception as error:
             if os.environ.get(DEBUG):
-                raise
+                traceback.print_exc()
             raise typer.Exit(report(error)) from None
 
     return wrapper
@@ -62,11 +63,11 @@ def _terminate(number: int, frame: Any) -> None:
 
 def check_free(path: Path, force: bool) -> None:
     """Raise an error where an output exists already and may not be replaced."""
-    from curriculum.errors import OutputExistsError, RunError
+    from curriculum.errors import InputError, OutputExistsError
 
     if path.is_dir():
         raise OutputExistsError(f"{path} is a folder: name a file to write")
     if os.path.lexists(path) and not force:
         raise OutputExistsError(f"{path} exists already: choose another name, or replace it with --force")
     if not path.parent.is_dir():
-        raise RunError(f"cannot write {path}: the folder {path.parent} does not exist")
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")

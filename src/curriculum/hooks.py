@@ -99,7 +99,13 @@ class Hooks:
                 name = getattr(hook.call, "__qualname__", repr(hook.call))
                 place = f"at step {event.step} on {event.kind}"
                 raise CurriculumError(f"the hook {name} failed {place}: {type(error).__name__}: {error}") from error
-            requests += [answer] if isinstance(answer, Retarget) else answer or ()
+            found = [answer] if isinstance(answer, Retarget) else [] if answer is None else answer
+            if not isinstance(found, list | tuple) or not all(isinstance(request, Retarget) for request in found):
+                name = getattr(hook.call, "__qualname__", repr(hook.call))
+                raise CurriculumError(
+                    f"the hook {name} returned {answer!r} at step {event.step}: return None, a Retarget, or a list of them"
+                )
+            requests += found
         return requests
 
 
@@ -272,7 +278,7 @@ class Prober:
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
             values = self.task.probe_loss(seen, probe.inputs) if loss else seen.latents
-        self._waiting.setdefault(name, []).append(values.unflatten(0, kept.shape[:2]).numpy())
+        self._waiting.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).numpy())
         self._waiting.setdefault(f"{name}.{STEPS}", []).append(steps[chosen])
 
     def flush(self) -> None:

@@ -24,19 +24,21 @@ def find_file(reference: str | Path, kind: str) -> Path:
     """
     folders = [Path(), Path(kind), shipped(kind)]
     suffix = SUFFIX[kind]
-    reference = Path(reference)
+    original, reference = reference, Path(reference)
     for folder in folders[:1] if reference.is_absolute() else folders:
         for name in (reference, reference.with_name(reference.name + suffix) if reference.name else reference):
             if (folder / name).is_file():
                 return folder / name
     thing = kind.removesuffix("s")
+    if not str(original):
+        raise InputError(f"an empty name is no {thing}")
     if reference.is_dir():
         raise InputError(f"{str(reference)!r} is a folder, not a {thing}")
     names = sorted({path.name for folder in folders for path in folder.glob(f"*{suffix}")})
     guess = nearest(reference.name, [*names, *(name.removesuffix(suffix) for name in names)])
     hint = f", did you mean {guess!r}?" if guess else ""
     raise InputError(
-        f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names)})"
+        f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names[:12])})"
     )
 
 

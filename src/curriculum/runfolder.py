@@ -17,12 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from curriculum.dopesheet import Dopesheet, decode, parse
+from curriculum.dopesheet import LAST_STEP_ALLOWED, Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
 from curriculum.schedule import Schedule, compile_sheet
 
@@ -31,14 +32,65 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA = 1
-STATUSES = ("running", "finished", "interrupted", "failed", "diverged")
 
 MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
 METRICS, SNAPSHOTS, TRACES, MODEL = "metrics.parquet", "snapshots.safetensors", "traces.safetensors", "model.safetensors"
 EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures"
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 
+COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
+
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class TaskManifest(BaseModel):
+    """The task of a run."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: str
+    version: int
+
+
+class ProbeManifest(BaseModel):
+    """A probe of a run."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: str
+    title: str
+    uses: list[str]
+
+
+class HashesManifest(BaseModel):
+    """What a run was made from, by hash; `training` is that of the config's part that makes seeds pair."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    sheet: str
+    config: str
+    probes: dict[str, str]
+
+
+class Manifest(BaseModel):
+    """What `run.json` must hold for a run to be read; what else it has is kept as it is."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    status: Literal["running", "finished", "interrupted", "failed", "diverged"]
+    created: str
+    sheet: str
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    steps: Annotated[int, Field(ge=1, le=LAST_STEP_ALLOWED + 1)]
+    trained: Annotated[int, Field(ge=0)] | None = None
+    task: TaskManifest
+    probes: list[ProbeManifest]
+    parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
+    hashes: HashesManifest
+    diverged: dict[str, str] = {}
+    files: dict[str, str] = {}
 
 
 def digest(data: bytes) -> str:
@@ -46,10 +98,18 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def digest_file(path: Path) -> str:
+    """Compute the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_name(name: str) -> None:
     """Raise `InputError` for a name that cannot be a folder's everywhere."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
         raise InputError(f"{name!r} cannot be a name: use up to 100 letters, digits, '.', '_' and '-', the first no '.' or '-'")
+    if name in (COMPARISONS, VIDEOS):
+        raise InputError(f"{name!r} cannot be a run's name: the {name} are kept in a folder of that name")
 
 
 def free_name(folder: Path, stem: str, suffix: str = "") -> str:
@@ -72,10 +132,12 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         beside.write_bytes(data)
         os.replace(beside, path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink()
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
 
 
 class RunFolder:
@@ -110,9 +172,11 @@ class RunFolder:
             (temporary / FIGURES).mkdir()
             (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
             os.rename(temporary, path)
-        except OSError as error:
+        except BaseException as error:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
             if os.path.lexists(path):
                 raise OutputExistsError(f"{path} exists already: choose another --name") from error
             raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
@@ -169,7 +233,9 @@ class RunFolder:
                 os.replace(parts[0], self.path / name)
             elif parts:
                 write_file(self.path / name, _safetensors(_join(parts)))
-        self.update(status=status, **more)
+        stored = (METRICS, SNAPSHOTS, TRACES, MODEL, PHASE_ENDS, EVENTS)
+        files = {name: digest_file(self.path / name) for name in stored if (self.path / name).is_file()}
+        self.update(status=status, files=files, **more)
         for name in (METRICS, SNAPSHOTS, TRACES):
             for part in self._parts(name):
                 part.unlink()
@@ -216,14 +282,20 @@ class Run:
         """
         self.path = path
         if not (path / MANIFEST).is_file():
+            if (path / SHEET).is_file() or (path / CONFIG).is_file():
+                raise self._damaged(MANIFEST, "it is missing")
             raise InputError(f"{path} is not a run: it has no {MANIFEST}")
-        manifest = self._read(MANIFEST, lambda file: json.loads(file.read_text(encoding="utf-8")))
-        checks = {"schema": int, "status": str, "seeds": list, "steps": int, "task": dict, "hashes": dict}
-        if not isinstance(manifest, dict) or any(not isinstance(manifest.get(key), kind) for key, kind in checks.items()):
-            raise self._damaged(MANIFEST, "it lacks what every run has")
-        if manifest["schema"] != SCHEMA:
-            raise RunError(f"{path} has the schema version {manifest['schema']}, this program reads {SCHEMA}")
-        self.manifest: dict[str, Any] = manifest
+        plain = self._read(MANIFEST, lambda file: json.loads(file.read_text(encoding="utf-8")))
+        if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
+            raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
+        try:
+            self._checked = Manifest.model_validate(plain)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            raise self._damaged(MANIFEST, f"{place}: {first['msg']}") from None
+        self.manifest: dict[str, Any] = plain
+        self._verified: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -243,7 +315,22 @@ class Run:
 
     @property
     def task_name(self) -> str:
-        return str(self.manifest["task"].get("name", ""))
+        return self._checked.task.name
+
+    @property
+    def trained_steps(self) -> int:
+        """How many steps were trained: fewer than planned where the run was stopped."""
+        return self._checked.steps if self._checked.trained is None else self._checked.trained
+
+    @property
+    def diverged(self) -> dict[int, str]:
+        """The seeds that diverged, each with where."""
+        return {int(seed): why for seed, why in self._checked.diverged.items()}
+
+    @property
+    def probes(self) -> tuple[ProbeManifest, ...]:
+        """The probes that the run recorded."""
+        return tuple(self._checked.probes)
 
     @property
     def config_path(self) -> Path:
@@ -263,8 +350,8 @@ class Run:
 
     @cached_property
     def schedule(self) -> Schedule:
-        """The schedule as it was trained: cut by --steps, and with every retarget of a hook."""
-        schedule = compile_sheet(self.sheet).truncate(self.manifest["steps"])
+        """The schedule as it was trained: cut where training stopped, and with every retarget of a hook."""
+        schedule = compile_sheet(self.sheet).truncate(max(1, self.trained_steps))
         for event in self.events:
             if event.get("event") == "retarget":
                 try:
@@ -359,6 +446,11 @@ class Run:
 
     def _read(self, name: str, read: Any) -> Any:
         try:
+            expected = self._checked.files.get(name) if name != MANIFEST else None
+            if expected is not None and name not in self._verified:
+                if digest_file(self.path / name) != expected:
+                    raise self._damaged(name, "it is not the file that was stored (its hash differs)")
+                self._verified.add(name)
             return read(self.path / name)
         except FileNotFoundError:
             raise self._damaged(name, "it is missing") from None
@@ -377,14 +469,17 @@ class Run:
         return RunError(f"the run {self.path} is damaged: {self.path / name}: {why}")
 
 
-def runs_in(folder: Path) -> list[Run]:
-    """Open the runs in a folder, the oldest first; folders that are none are passed over."""
-    found = []
+def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
+    """Open the runs in a folder, the oldest first; also give what is wrong with those that cannot be read."""
+    found: list[Run] = []
+    damaged: list[CurriculumError] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not path.name.startswith(".") and (path / MANIFEST).is_file():
-            with suppress(CurriculumError):
+        if not path.name.startswith(".") and ((path / MANIFEST).is_file() or (path / SHEET).is_file()):
+            try:
                 found.append(Run(path))
-    return sorted(found, key=lambda run: (run.created, run.name))
+            except CurriculumError as error:
+                damaged.append(error)
+    return sorted(found, key=lambda run: (run.created, run.name)), damaged
 
 
 def find_run(reference: str, folder: Path) -> Run:
@@ -392,12 +487,14 @@ def find_run(reference: str, folder: Path) -> Run:
 
     Raises `InputError` with the nearest name where there is none.
     """
+    if not reference:
+        raise InputError("an empty name is no run")
     for path in (folder / reference, Path(reference)):
-        if reference and (path / MANIFEST).is_file():
+        if (path / MANIFEST).is_file() or (path / SHEET).is_file():
             return Run(path)
     names = [path.name for path in sorted(folder.iterdir())] if folder.is_dir() else []
     names = [name for name in names if not name.startswith(".") and (folder / name / MANIFEST).is_file()]
-    close = [name for name in names if reference and name.startswith(reference)]
+    close = [name for name in names if name.startswith(reference)]
     if len(close) == 1:
         return Run(folder / close[0])
     if close:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curriculum.errors import CurriculumError, InputError, RunError
-from curriculum.runfolder import Run, free_name, runs_in, write_file
+from curriculum.errors import InputError, RunError
+from curriculum.runfolder import COMPARISONS, VIDEOS, Run, free_name, runs_in, write_file
 
 if TYPE_CHECKING:
     from curriculum.compare import Comparison
 
-COMPARISONS, VIDEOS, DOCUMENT = "comparisons", "videos", "compare.json"
-RESERVED = (COMPARISONS, VIDEOS)
+DOCUMENT = "compare.json"
 
 
 def newest_finished(folder: Path, count: int = 2) -> list[Run]:
@@ -26,39 +26,48 @@ def newest_finished(folder: Path, count: int = 2) -> list[Run]:
 
     Raises `InputError` where there are fewer.
     """
-    finished = [run for run in runs_in(folder) if run.status == "finished"]
+    finished = [run for run in runs_in(folder)[0] if run.status == "finished"]
     if len(finished) < count:
         raise InputError(f"{folder} has {len(finished)} finished run(s), {count} are needed: train some, or name runs")
     return finished[-count:]
 
 
-def new_comparison(folder: Path, found: Comparison) -> Path:
-    """Store a comparison in a folder of its own; return the folder."""
+def new_comparison(folder: Path, found: Comparison, draw: Callable[[Path], None]) -> Path:
+    """Store a comparison in a folder of its own, whole at once; `draw` writes its figures. Return the folder."""
     parent = folder / COMPARISONS
     document = {"created": datetime.now(UTC).isoformat(timespec="milliseconds"), **found.to_json()}
+    made = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
         path = parent / free_name(parent, "-vs-".join(found.names))
         made = Path(tempfile.mkdtemp(prefix=".", dir=parent))
         made.chmod(0o755)
+        draw(made)
         write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
         os.rename(made, path)
-    except OSError as error:
-        raise RunError(f"cannot store the comparison in {parent}: {error.strerror or error}") from error
+    except BaseException as error:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        if isinstance(error, RunError | OSError):
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            reason = getattr(cause, "strerror", None) or cause
+            raise RunError(f"cannot store the comparison in {parent}: {reason}") from error
+        raise
     return path
 
 
 def latest_comparison(folder: Path) -> list[Run] | None:
-    """Open the runs of the latest comparison; None where there is none, or its runs are gone."""
+    """Open the runs of the latest comparison; None where there is none, or a run of it was removed.
+
+    Raises `RunError` where one of them is damaged.
+    """
     found: list[tuple[str, Sequence[str]]] = []
     for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             document = json.loads(path.read_text(encoding="utf-8"))
             found.append((document["created"], [run["path"] for run in document["runs"]]))
-    if found:
-        with suppress(CurriculumError):
-            return [Run(Path(path)) for path in max(found)[1]]
-    return None
+    paths = [Path(path) for path in max(found)[1]] if found else []
+    return [Run(path) for path in paths] if paths and all(path.is_dir() for path in paths) else None
 
 
 def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:

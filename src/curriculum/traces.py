@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.runfolder import STEPS, Run
+from curriculum.runfolder import STEPS, ProbeManifest, Run
 
 Array = NDArray[np.float64]
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
@@ -39,26 +39,6 @@ class Trace:
         return int(self.motion_steps[1] - self.motion_steps[0]) if len(self.motion_steps) > 1 else self.stride
 
 
-@dataclass(frozen=True)
-class ProbeInfo:
-    """A probe as a run remembers it: its name, what a person calls it, and what it is for."""
-
-    name: str
-    title: str
-    uses: frozenset[str]
-
-
-def probes_of(run: Run) -> tuple[ProbeInfo, ...]:
-    """List the probes that a run recorded.
-
-    Raises `RunError` where its manifest does not say.
-    """
-    try:
-        return tuple(ProbeInfo(str(p["name"]), str(p["title"]), frozenset(p["uses"])) for p in run.manifest["probes"])
-    except (KeyError, TypeError) as error:
-        raise RunError(f"the run {run.path} is damaged: its manifest does not describe its probes ({error})") from None
-
-
 def common_strides(runs: Sequence[Run]) -> tuple[int, int]:
     """Find the coarsest grids of steps that all runs have: of the error, and of the latents."""
     found = []
@@ -82,14 +62,19 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         y=_dex(errors[kept, seed_index]),
         motion_steps=motion_steps[moving],
         latents=latents[moving, seed_index].astype(np.float64),
-        final={probe.name: final_error(run, probe.name, seed_index) for probe in probes_of(run) if "final" in probe.uses},
+        final={probe.name: final_error(run, probe.name, seed_index) for probe in run.probes if "final" in probe.uses},
     )
 
 
 def final_error(run: Run, probe: str, seed_index: int) -> float:
-    """Compute the mean of the log10 error on a probe over the run's last 5% of steps, in dex."""
+    """Compute the mean of the log10 error on a probe over the run's last 5% of steps, in dex.
+
+    NaN where the run was stopped before its last steps, from which on some probes are recorded.
+    """
+    if f"loss.{probe}" not in run.traces:
+        return math.nan
     steps, errors = _curve(run, "loss", probe)
-    last = steps >= (1 - FINAL_SHARE) * (steps[-1] + 1)
+    last = steps >= math.floor((1 - FINAL_SHARE) * (steps[-1] + 1))
     return float(_dex(errors[last, seed_index]).mean())
 
 
@@ -99,8 +84,8 @@ def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
     return steps, _dex(errors)
 
 
-def _probe(run: Run, use: str) -> ProbeInfo:
-    for probe in probes_of(run):
+def _probe(run: Run, use: str) -> ProbeManifest:
+    for probe in run.probes:
         if use in probe.uses:
             return probe
     raise RunError(f"the run {run.path} is damaged: none of its probes is for {use}")

@@ -64,11 +64,11 @@ class Verdict:
         """Say it as: H1a largest sudden rise: smooth x0.43 of stepped [0.41, 0.45], better in 95% of 64 pairs, p = 3e-11: supported."""
         if self.estimate is None:
             return f"{self.id} {self.title}: {self._effect()}: {self.verdict}"
-        kind = "pairs" if self.estimate.paired else f"{self.estimate.n} + seeds, unpaired"
-        count = f"{self.estimate.n} pairs" if self.estimate.paired else kind
-        better = f"better in {self.estimate.better:.0%} of {count}"
+        interval = f"[{self._number(self.low)}, {self._number(self.high)}]"
+        count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of {self.estimate.n} seeds and more, unpaired"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
-        return f"{self.id} {self.title}: {self._effect()} [{self._number(self.low)}, {self._number(self.high)}], {better}, p = {self.p_holm:.1g}: {self.verdict}{caveats}"
+        found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, p = {self.p_holm:.1g}"
+        return f"{self.id} {self.title}: {found}: {self.verdict}{caveats}"
 
     def _effect(self) -> str:
         if self.effect == "difference":

@@ -22,7 +22,7 @@ from torch.nn.functional import gelu
 
 from curriculum.config import Settings
 from curriculum.dopesheet import Dopesheet, Phase
-from curriculum.errors import Problem
+from curriculum.errors import Problem, nearest
 from curriculum.schedule import Schedule
 from curriculum.task import REAL, Observation, Picture, Probe, Task, Tensors
 
@@ -117,10 +117,14 @@ class ColorTask(Task):
         for phase in {phase.name: phase for phase in reversed(sheet.phases)}.values():
             if phase.name not in known:
                 line = next((row.line for row in sheet.rows if row.phase == phase.name), None)
+                guess = nearest(phase.name, known)
+                meant = f", did you mean {guess!r}?" if guess else ""
                 message = (
-                    f"the phase {phase.name!r} has no data: the sheet's phases are {_names(p.name for p in sheet.phases)}, "
-                    f"the config's task.phases are {_names(known)}"
+                    f"the phase {phase.name!r} has no data{meant} (the sheet's phases are {_names(p.name for p in sheet.phases)}, "
+                    f"the config's task.phases are {_names(known)})"
                 )
+                if not phase.name:
+                    message = f"the sheet names no phase at step 0: add a PHASE column that begins with one of {_names(known)}"
                 problems.append(sheet.problem(message, line, "PHASE"))
             elif known[phase.name].train == "full":
                 for name in self.controls:
