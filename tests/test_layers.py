@@ -11,7 +11,7 @@ LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
-    ["runfolder", "store", "hooks"],
+    ["runfolder", "store", "background", "hooks"],
     ["traces", "replay", "drift", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
     ["library", "experiment", "console", "progress", "guard", "cli", "cli_sheets"],
 ]

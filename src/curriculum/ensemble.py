@@ -94,7 +94,7 @@ class Ensemble:
     def __init__(self, task: Task):
         self.task = task
         # Asking this of a protocol costs as much as a few tensor operations: not once a step.
-        self._stacked = task.stacked_gradients if isinstance(task, Stacked) else None
+        self._stacked = task if isinstance(task, Stacked) else None
         with torch.random.fork_rng(devices=[]):
             self._caller = _Caller(task.build())
 
@@ -114,7 +114,7 @@ class Ensemble:
         if not active:
             # No term has any weight at this step: nothing pulls.
             return weights.new_empty(weights.shape), [torch.zeros_like(value) for value in parameters.values()]
-        compute = self._stacked or self.differentiate
+        compute = self._stacked.stacked_gradients if self._stacked else self.differentiate
         return compute(parameters, batch, references, active, weights)
 
     def differentiate(
@@ -144,10 +144,14 @@ class Ensemble:
         with torch.no_grad():
             for start in range(0, stack, models):
                 part = {name: value[start : start + models] for name, value in parameters.items()}
-                found = self._each(lambda model: _fields(self.task.observe(model, inputs)), part)
-                outputs.append(found[0])
-                latents.append(found[1])
+                seen = self._stacked.stacked_observe(part, inputs) if self._stacked else self.observe_each(part, inputs)
+                outputs.append(seen.outputs)
+                latents.append(seen.latents)
         return Observation(torch.cat(outputs), torch.cat(latents))
+
+    def observe_each(self, parameters: Tensors, inputs: Tensor) -> Observation:
+        """Do what `observe` does from what the task does for one model."""
+        return Observation(*self._each(lambda model: _fields(self.task.observe(model, inputs)), parameters))
 
     def _each(self, function: Callable[..., Result], parameters: Tensors, *args: Any) -> Result:
         """Call `function(model, *args)` for each model of a stack, all of `args` being `[S, ...]` too."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from curriculum import config as configs
 from curriculum import plugins
+from curriculum.background import Background
 from curriculum.config import Config
 from curriculum.dopesheet import Dopesheet, decode, parse, write
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
@@ -204,8 +205,9 @@ def execute_all(
     began = time.perf_counter()
     first = plans[0]
     state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans])
+    background = Background()
     sessions = [
-        _Session(checked, path, argv, state, arm, watch if checked is first else ())
+        _Session(checked, path, argv, state, arm, watch if checked is first else (), background)
         for checked, path, arm in zip(plans, paths, state.arms, strict=True)
     ]
     try:
@@ -218,6 +220,8 @@ def execute_all(
         for session in sessions:
             session.abandon(_status_after(error), state, time.perf_counter() - began, error)
         raise
+    finally:
+        background.close()
     for result in results:
         if result.run and figures:
             draw_run(result.run)
@@ -264,8 +268,11 @@ def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
 class _Session:
     """One arm while it trains: its hooks, what is kept for its result, and everything that goes to its folder."""
 
-    def __init__(self, checked: Plan, path: Path | None, argv: Sequence[str], state: State, arm: Arm, watch: Iterable[Hook]):
+    def __init__(
+        self, checked: Plan, path: Path | None, argv: Sequence[str], state: State, arm: Arm, watch: Iterable[Hook], background: Background
+    ):
         self.rows = arm.rows
+        self.background = background
         self.layout = state.layout
         self.last: dict[str, Tensor] = {}
         self.diverged: dict[int, str] = {}
@@ -281,9 +288,9 @@ class _Session:
             for message in checked.warnings:
                 log.warn(message)
             self.tapes = [
-                Recorder(_possible_terms(checked), self.folder.append_metrics),
-                Snapshooter(state.layout, len(arm.seeds), snapshot_steps(checked), self.folder.append_snapshots),
-                Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), self.folder.append_traces),
+                Recorder(_possible_terms(checked), self.folder.append_metrics, background),
+                Snapshooter(state.layout, len(arm.seeds), snapshot_steps(checked), self.folder.append_snapshots, background),
+                Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), self.folder.append_traces, background),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
         self.emit = Hooks(hooks)
@@ -313,6 +320,7 @@ class _Session:
             return
         for tape in self.tapes:
             tape.flush()
+        self.background.wait()
         self.folder.write_model({name: value.numpy() for name, value in self.layout.views(state.flat[self.rows]).items()})
         timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from curriculum.background import Background
 from curriculum.config import HookSetting
 from curriculum.ensemble import Ensemble, Layout
 from curriculum.errors import CurriculumError, InputError, unknown
@@ -152,8 +153,9 @@ class Tape(Protocol):
 class Recorder:
     """Turns the losses of each chunk into rows, and hands them on some thousand steps at a time."""
 
-    def __init__(self, terms: Sequence[str], sink: Callable[[pa.Table], None]):
+    def __init__(self, terms: Sequence[str], sink: Callable[[pa.Table], None], background: Background):
         self.terms = terms
+        self.background = background
         self.sink = sink
         self._waiting: list[pa.Table] = []
         self._steps = 0
@@ -185,16 +187,17 @@ class Recorder:
         import pyarrow as pa
 
         if self._waiting:
-            self.sink(pa.concat_tables(self._waiting).combine_chunks())
+            self.background.submit(self.sink, pa.concat_tables(self._waiting))
             self._waiting, self._steps = [], 0
 
 
 class Snapshooter:
     """Copies the weights before the update of some steps, and hands them on in parts of bounded size."""
 
-    def __init__(self, layout: Layout, seeds: int, steps: Sequence[int], sink: Callable[[dict[str, Any]], None]):
+    def __init__(self, layout: Layout, seeds: int, steps: Sequence[int], sink: Callable[[dict[str, Any]], None], background: Background):
         self.layout = layout
         self.sink = sink
+        self.background = background
         self._wanted = frozenset(steps)
         frames = max(1, min(PART_STEPS, PART_BYTES // (seeds * layout.size * 4), len(steps)))
         self._flat = torch.empty(frames, seeds, layout.size)
@@ -216,7 +219,8 @@ class Snapshooter:
         if self._steps:
             views = self.layout.views(self._flat[: len(self._steps)])
             arrays: dict[str, Any] = {name: view.numpy() for name, view in views.items()}
-            self.sink({STEPS: np.asarray(self._steps, dtype=np.int64), **arrays})
+            self.background.submit(self.sink, {STEPS: np.asarray(self._steps, dtype=np.int64), **arrays})
+            self._flat = torch.empty_like(self._flat)  # the other is being stored
             self._steps = []
 
 
@@ -228,19 +232,21 @@ class Prober:
     and `latents.PROBE` `[G, S, N, L]` likewise. An error that is not finite is of a seed that diverged.
     """
 
-    def __init__(self, task: Task, layout: Layout, seeds: int, steps: int, sink: Callable[[dict[str, Any]], None]):
+    def __init__(self, task: Task, layout: Layout, seeds: int, steps: int, sink: Callable[[dict[str, Any]], None], background: Background):
         self.task = task
         self.layout = layout
         self.sink = sink
+        self.background = background
         self.ensemble = Ensemble(task)
         self.stride = max(1, -(-steps // TRACED_STEPS))
-        self.last = math.floor((1 - FINAL_SHARE) * steps)
+        # Of a probe that only counts at the end, every tenth of the last steps; of a short run the last such step.
+        self.last = min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // (self.stride * MOTION_STRIDE) * self.stride * MOTION_STRIDE)
         self._flat = torch.empty(max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4))), seeds, layout.size)
         self._steps: list[int] = []
-        self._waiting: dict[str, list[Any]] = {}
+        self._found: dict[str, list[Any]] = {}
 
     def hooks(self) -> list[Hook]:
-        return [Hook(PreStep, self._pre_step), Hook(Diverged, self._diverged)]
+        return [Hook(PreStep, self._pre_step)]
 
     def _pre_step(self, event: PreStep) -> None:
         if event.step % self.stride:
@@ -248,45 +254,46 @@ class Prober:
         self._flat[len(self._steps)].copy_(event.flat)
         self._steps.append(event.step)
         if len(self._steps) == len(self._flat):
-            self._evaluate()
+            self._hand_over()
 
-    def _diverged(self, event: Diverged) -> None:
-        # The step at which a seed went wrong is recorded as its last good one: the weights are those before it.
-        self._evaluate()
+    def _hand_over(self) -> None:
+        if self._steps:
+            self.background.submit(self._evaluate, self._flat[: len(self._steps)], np.asarray(self._steps, dtype=np.int64))
+            self._flat, self._steps = torch.empty_like(self._flat), []
 
-    def _evaluate(self) -> None:
-        """Run the probes on the weights that wait."""
-        if not self._steps:
-            return
-        steps = np.asarray(self._steps, dtype=np.int64)
-        self._steps = []
+    def _evaluate(self, flat: torch.Tensor, steps: Any) -> None:
+        """Run the probes on the weights `[F, S, P]` of some steps."""
         for probe in self.task.probes():
             if "loss" in probe.uses:
-                self._observe(probe, steps, steps >= 0, loss=True)
+                self._observe(probe, flat, steps, steps >= 0, loss=True)
             elif "final" in probe.uses:
-                self._observe(probe, steps, steps >= self.last, loss=True)
+                seldom = steps % (self.stride * MOTION_STRIDE) == 0
+                self._observe(probe, flat, steps, seldom & (steps >= self.last), loss=True)
             if "motion" in probe.uses:
-                self._observe(probe, steps, steps % (self.stride * MOTION_STRIDE) == 0, loss=False)
-        if sum(array.nbytes for arrays in self._waiting.values() for array in arrays) >= PART_BYTES:
-            self.flush()
+                self._observe(probe, flat, steps, steps % (self.stride * MOTION_STRIDE) == 0, loss=False)
+        if sum(array.nbytes for arrays in self._found.values() for array in arrays) >= PART_BYTES:
+            self._store()
 
-    def _observe(self, probe: Probe, steps: Any, chosen: Any, loss: bool) -> None:
+    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any, chosen: Any, loss: bool) -> None:
         if not chosen.any():
             return
-        kept = self._flat[: len(steps)][torch.from_numpy(chosen)]
+        kept = flat[torch.from_numpy(chosen)]
         name = f"{'loss' if loss else 'latents'}.{probe.name}"
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
             values = self.task.probe_loss(seen, probe.inputs) if loss else seen.latents
-        self._waiting.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).numpy())
-        self._waiting.setdefault(f"{name}.{STEPS}", []).append(steps[chosen])
+        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).numpy())
+        self._found.setdefault(f"{name}.{STEPS}", []).append(steps[chosen])
+
+    def _store(self) -> None:
+        if self._found:
+            self.sink({name: np.concatenate(arrays) for name, arrays in self._found.items()})
+            self._found = {}
 
     def flush(self) -> None:
         """Hand on the curves that wait."""
-        self._evaluate()
-        if self._waiting:
-            self.sink({name: np.concatenate(arrays) for name, arrays in self._waiting.items()})
-            self._waiting = {}
+        self._hand_over()
+        self.background.submit(self._store)
 
 
 class EventLog:

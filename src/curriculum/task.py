@@ -135,12 +135,17 @@ class Task(ABC):
 
 @runtime_checkable
 class Stacked(Protocol):
-    """A task that knows a faster way to the gradients of a whole stack than differentiating."""
+    """A task that knows faster ways for a whole stack than mapping and differentiating what it does for one model."""
 
     def stacked_gradients(
         self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """Compute terms `[S, K]` and gradients, as `ensemble.differentiate` does."""
+        ...
+
+    def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
+        """Run a stack of models on inputs `[N, ...]`: outputs `[S, N, ...]` and latents `[S, N, L]`."""
+        ...
 
 
 def settings_of(name: str) -> type[Settings]:

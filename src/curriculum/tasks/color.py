@@ -35,6 +35,8 @@ BATCH = 32
 NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
 NORM_EPS = 1e-8  # keeps the division by |z| finite
 SEPARATE_EPS = 1e-6  # keeps the repulsion of two equal latents finite
+GUIDE = 2**14  # entries in the table that speeds up sampling, from
+GUIDED = 20_000  # values on
 TINY = 1e-30  # a length below it is 0, and so is its derivative
 
 
@@ -156,7 +158,7 @@ class ColorTask(Task):
             rows = np.flatnonzero(which == index)
             all_focus = _scaled(self.vibrancy, vibrancies) * _scaled(self.primary_focus, hues)
             edges = np.cumsum(sampling_weights(all_focus * self.bias))
-            chosen[rows] = np.searchsorted(edges / edges[-1], uniforms[rows], side="right")
+            chosen[rows] = _insertions(edges / edges[-1], uniforms[rows])
             focus[rows] = all_focus[chosen[rows]]
         return {"colors": self.colors["full"][torch.from_numpy(chosen)], "shares": self._shares(focus)}
 
@@ -273,6 +275,16 @@ class ColorTask(Task):
         grads_in = [dh1.mT @ x, dh1.sum(1), dz.mT @ a1, dz.sum(1)]
         return torch.stack([found[name] for name in active], 1), grads_in + grads_out
 
+    def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
+        """Run a stack of models, as `observe` runs one; it takes half the time of mapping that."""
+        w1, b1, w2, b2, w3, b3, w4, b4 = parameters.values()
+        x = inputs.expand(len(w1), -1, -1)
+        z = torch.baddbmm(b2[:, None], gelu(torch.baddbmm(b1[:, None], x, w1.mT)), w2.mT)
+        if self.settings.normalize_bottleneck:
+            z = z / (torch.linalg.vector_norm(z, dim=2, keepdim=True) + NORM_EPS)
+        y = torch.baddbmm(b4[:, None], gelu(torch.baddbmm(b3[:, None], z, w3.mT)), w4.mT)
+        return Observation(y.sigmoid_(), z)
+
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
         assert isinstance(model, ColorAutoencoder)
         return {"anchor": model.encode(self.colors["primary"])}
@@ -343,6 +355,23 @@ def _scaled(weights: Array, factor: float) -> Array:
     lowest_out = np.interp(factor, [0.5, 1], [0, 1])
     levels = np.clip((weights - lowest_in) / (1 - lowest_in), 0, 1)
     return np.asarray(lowest_out + (1 - lowest_out) * levels)
+
+
+def _insertions(edges: Array, values: Array) -> NDArray[np.int64]:
+    """Find where values in [0, 1) go into sorted edges that end at 1: `np.searchsorted(side="right")`, for many faster.
+
+    A table says for each 16384th where the search begins, and nearly always it ends there.
+    """
+    if values.size < GUIDED:
+        return np.searchsorted(edges, values, side="right")
+    table = np.searchsorted(edges, np.arange(GUIDE) / GUIDE, side="right")
+    found = table[(values * GUIDE).astype(np.int64)]
+    flat, wanted = found.reshape(-1), values.reshape(-1)
+    short = np.flatnonzero(edges[flat] <= wanted)
+    while short.size:
+        flat[short] += 1
+        short = short[edges[flat[short]] <= wanted[short]]
+    return found
 
 
 def _uniforms(seed: int, batches_before: int, count: int) -> Array:

@@ -1,0 +1,39 @@
+"""A second thread for what need not hold up training: probing the weights, and storing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+MOST_WAITING = 4  # pieces of work; each holds what it works on in memory
+
+
+class Background:
+    """Does one piece of work after another in a thread of its own.
+
+    Work runs in the order in which it is given. What it raises is raised by the next `submit` or `wait`.
+    """
+
+    def __init__(self) -> None:
+        # OpenMP counts threads for each thread apart, and this one has the other core.
+        self._pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+        self._waiting: deque[Future[None]] = deque()
+
+    def close(self) -> None:
+        """End the thread; work that has not begun is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, work: Callable[..., None], *args: Any) -> None:
+        """Do `work(*args)` soon; wait where too much is waiting already."""
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= MOST_WAITING):
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(work, *args))
+
+    def wait(self) -> None:
+        """Wait until everything is done."""
+        while self._waiting:
+            self._waiting.popleft().result()
