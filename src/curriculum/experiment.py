@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -214,7 +215,11 @@ def execute_all(
         with _threads(first.config.threads):
             state = train(first.task, state, first.config.optimizer, [session.emit for session in sessions])
         seconds = time.perf_counter() - began
-        results = [session.close(state, arm, seconds) for session, arm in zip(sessions, state.arms, strict=True)]
+        for session in sessions:
+            session.flush()
+        background.wait()
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            results = list(pool.map(_Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
         for session in sessions:
@@ -309,18 +314,22 @@ class _Session:
             return
         why = str(error) or _WHY.get(status, type(error).__name__)
         try:
+            self.flush()
+            self.background.wait()
             self._finish(status, state, seconds, error=why)
         except RunError:
             if self.folder:
                 with suppress(RunError):
                     self.folder.update(status=status, error=why, trained=self.trained)
 
+    def flush(self) -> None:
+        """Hand on everything that waits to be stored."""
+        for tape in self.tapes:
+            tape.flush()
+
     def _finish(self, status: str, state: State, seconds: float, **more: Any) -> None:
         if self.folder is None:
             return
-        for tape in self.tapes:
-            tape.flush()
-        self.background.wait()
         self.folder.write_model({name: value.numpy() for name, value in self.layout.views(state.flat[self.rows]).items()})
         timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PART_STEPS = 2500  # steps whose metrics and snapshots are stored together while a run goes on
-PART_BYTES = 64 * 2**20  # or fewer, so that what waits in memory stays below this
+PART_BYTES = 96 * 2**20  # or fewer, so that what waits in memory stays below this
 PROBED_BYTES = 32 * 2**20  # of weights that are kept to be probed together
 TRACED_STEPS = 20_000  # a longer run is probed at every second step, or third, and so on
 MOTION_STRIDE = 10  # probed steps from one position of the latents to the next
