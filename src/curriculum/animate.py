@@ -26,7 +26,7 @@ SUFFIXES = (*CODECS, POSTER)
 def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None) -> Scene:
     """Read everything that is shown of some runs, and draw it.
 
-    `seed` chooses among the seeds of the runs (the first by default), `at` a single step. Raises `InputError`
+    `seed` chooses among the seeds of the runs (each run's median one by default), `at` a single step. Raises `InputError`
     for too many runs, different tasks, or a seed, step or latent dimension that they do not have.
     """
     if not 1 <= len(runs) <= MOST_COLUMNS:
@@ -89,7 +89,7 @@ def check_output(path: Path) -> None:
 
 def _seed_index(run: Run, seed: int | None) -> int:
     if seed is None:
-        return 0
+        return run.median_seed
     if seed not in run.seeds:
         raise InputError(f"the run {run.name!r} has no seed {seed} (it has {', '.join(map(str, run.seeds[:20]))})")
     return run.seeds.index(seed)

@@ -184,7 +184,7 @@ def compare(
     from curriculum.plots import draw_comparison
 
     found = compare_runs(chosen)
-    folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, folder))
+    folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
         return
@@ -193,7 +193,20 @@ def compare(
 
 
 def print_comparison(found: Comparison) -> None:
-    """Print a comparison as tables and notes."""
+    """Print a comparison as sentences, tables and notes."""
+    from curriculum.verdicts import HYPOTHESES
+
+    for other, hypotheses in found.hypotheses.items():
+        put(f"{found.names[0]} against {other}")
+        for name, verdict in hypotheses.items():
+            put(f"  {name} {HYPOTHESES[name]}: {verdict}")
+            for own in found.verdicts:
+                if own.other == other and own.id.startswith(name):
+                    put(f"     {own.sentence()}")
+        for guard in found.guards:
+            if guard.other == other:
+                put(f"  {guard.sentence()}")
+        put("")
     against = [f"{found.names[0]} / {other}" for other in found.names[1:]]
     header = ["measure", "window", *found.names, *against]
     right = list(range(2, len(header)))

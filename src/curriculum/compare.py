@@ -65,7 +65,6 @@ class Comparison:
     mean_lr: dict[str, dict[str, float]]
     final: tuple[Figure, ...]
     measures: tuple[Figure, ...]
-    gates: dict[str, dict[str, tuple[int, int]]]
     verdicts: tuple[Verdict, ...]
     guards: tuple[Verdict, ...]
     hypotheses: dict[str, dict[str, str]]
@@ -142,7 +141,6 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         mean_lr=rates,
         final=tuple(final),
         measures=tuple(measures),
-        gates={},
         verdicts=tuple(judged),
         guards=tuple(guards),
         hypotheses=_hypotheses(judged),
@@ -221,7 +219,9 @@ def _estimates(runs: Sequence[Run], figures: Sequence[Figure]) -> list[Verdict]:
             if np.isnan(a).any() or np.isnan(b).any():
                 continue
             estimate = verdicts.estimate(a, b, figure.effect, paired=bool(shared))
-            found.append(verdicts.to_verdict(figure.id, figure.title, figure.effect, (first.name, other.name), estimate))
+            pairs = verdicts.effects(a, b, figure.effect) if shared else np.empty(0)
+            names = (first.name, other.name)
+            found.append(verdicts.to_verdict(figure.id, figure.title, figure.effect, names, estimate, pairs, len(runs) > 2))
     return found
 
 
@@ -242,7 +242,7 @@ def _caveats(runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], v
         if metric == verdict.id:
             figure = Figure(metric, verdict.title, "", verdict.effect, "whole", values)
             again = _estimates([first, other], [figure])
-            if again and verdict.estimate and again[0].estimate and again[0].estimate.value * verdict.estimate.value < 0:
+            if again and again[0].estimate.value * verdict.estimate.value < 0:
                 return [*caveats, "depends on the window"]
     return caveats
 

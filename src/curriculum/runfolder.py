@@ -385,6 +385,15 @@ class Run:
             raise self._damaged(METRICS, f"it has {table.num_rows} rows for {self.manifest['steps']} steps of {len(self.seeds)} seeds")
         return table.to_pandas()
 
+    @cached_property
+    def median_seed(self) -> int:
+        """The place of the seed whose last total is the median over the seeds that did not diverge."""
+        if len(self.seeds) == 1:
+            return 0
+        last = self.metrics[self.metrics["step"] == self.metrics["step"].max()].set_index("seed")["total"]
+        order = [seed for seed in last.sort_values().index if seed not in self.diverged] or list(self.seeds)
+        return self.seeds.index(int(order[(len(order) - 1) // 2]))
+
     @property
     def terms(self) -> list[str]:
         """The loss terms that were computed at some step, in the task's order."""

@@ -42,8 +42,8 @@ class SmallestEffect:
 class Verdict:
     """What is found of one measure for one pair of runs.
 
-    `value`, `low` and `high` are a ratio or a difference, as `effect` says. `estimate` is None where there are too few
-    seeds, or too many that diverged; `p` is then NaN. `caveats` qualify it.
+    `value`, `low` and `high` are a ratio or a difference, as `effect` says; `effects` those of the pairs, a ratio as its
+    log10 (empty where the runs are not paired). `many` says that there are more than two runs. `caveats` qualify it.
     """
 
     id: str
@@ -56,19 +56,20 @@ class Verdict:
     high: float
     p: float
     p_holm: float
-    estimate: Estimate | None
+    estimate: Estimate
     verdict: str
+    effects: tuple[float, ...] = ()
+    many: bool = False
     caveats: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Say it as: H1a largest sudden rise: smooth x0.43 of stepped [0.41, 0.45], better in 95% of 64 pairs, p = 3e-11: supported."""
-        if self.estimate is None:
-            return f"{self.id} {self.title}: {self._effect()}: {self.verdict}"
         interval = f"[{self._number(self.low)}, {self._number(self.high)}]"
         count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of {self.estimate.n} seeds and more, unpaired"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
         found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, p = {self.p_holm:.1g}"
-        return f"{self.id} {self.title}: {found}: {self.verdict}{caveats}"
+        name = self.title if self.id == "final" else f"{self.id} {self.title}"
+        return f"{name}: {found}: {self.verdict}{caveats}"
 
     def _effect(self) -> str:
         if self.effect == "difference":
@@ -110,10 +111,24 @@ def estimate(first: Array, other: Array, effect: str, paired: bool) -> Estimate:
     return unpaired_estimate(*samples)
 
 
-def to_verdict(id_: str, title: str, effect: str, names: tuple[str, str], found: Estimate) -> Verdict:
-    """Make the verdict of one measure, not yet corrected for its family."""
+def to_verdict(id_: str, title: str, effect: str, names: tuple[str, str], found: Estimate, pairs: Array, many: bool) -> Verdict:
+    """Make the verdict of one measure, not yet corrected for its family; `pairs` are the effects of the pairs."""
     scale = (lambda value: value) if effect == "difference" else (lambda value: float(np.power(10.0, value)))
-    return Verdict(id_, title, effect, *names, scale(found.value), scale(found.low), scale(found.high), found.p, math.nan, found, "")
+    return Verdict(
+        id_,
+        title,
+        effect,
+        *names,
+        scale(found.value),
+        scale(found.low),
+        scale(found.high),
+        found.p,
+        math.nan,
+        found,
+        "",
+        tuple(map(float, pairs)),
+        many,
+    )
 
 
 def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict]:
@@ -121,7 +136,6 @@ def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict
     adjusted = holm([verdict.p for verdict in family])
     judged = []
     for verdict, p in zip(family, adjusted, strict=True):
-        assert verdict.estimate is not None
         judged.append(replace(verdict, p_holm=p, verdict=judge(verdict.estimate, p, verdict.effect, smallest)))
     return judged
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curriculum.runfolder import Run
+
+if TYPE_CHECKING:
+    from curriculum.compare import Comparison
 
 
 def draw_run(run: Run) -> None:
@@ -18,9 +22,15 @@ def draw_run(run: Run) -> None:
     style.save(latents.draw(run), run.figure("latents.png"))
 
 
-def draw_comparison(runs: Sequence[Run], folder: Path) -> None:
-    """Draw the figures of a comparison: losses and schedules of all runs."""
-    from curriculum.plots import losses, schedules, style
+def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
+    """Draw the figures of a comparison: losses, schedules, error bands, final latents, and effects where there are any."""
+    from curriculum.curves import curves
+    from curriculum.plots import bands, effects, finals, losses, schedules, style
 
-    style.save(losses.draw(runs), folder / "losses.png")
+    style.save(losses.draw(runs, [run.median_seed for run in runs]), folder / "losses.png")
     style.save(schedules.draw(runs), folder / "schedules.png")
+    style.save(bands.draw(runs, curves(runs), found.windows["transitions"]), folder / "bands.png")
+    final = found.final[0].values
+    style.save(finals.draw(runs, [final[run.name] for run in runs]), folder / "latents.png")
+    if found.verdicts:
+        style.save(effects.draw(found), folder / "effects.png")

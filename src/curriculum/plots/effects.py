@@ -1,0 +1,69 @@
+"""The primary measures pair by pair: a dot for each seed, the estimate with its interval, and what means nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from curriculum.compare import Comparison
+from curriculum.plots import style
+from curriculum.verdicts import CONTRADICTED, SUPPORTED, SmallestEffect, Verdict
+
+WIDEST = 100.0  # a ratio beyond it, or its inverse, is drawn at the edge
+
+
+def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a row for each measure and guard of each pair of runs."""
+    rows = [*found.verdicts, *found.guards]
+    height = 0.62 * len(rows) + 1.3
+    with style.themed(theme):
+        figure = style.figure(10, height)
+        grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axes, verdict in zip(grid, rows, strict=True):
+            _row(axes, verdict, theme)
+        pairs = rows[0].estimate.n if rows[0].estimate else 0
+        title = f"{found.names[0]} against {', '.join(found.names[1:])}: effect in each of {pairs} pairs, and 95% interval"
+        figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
+        figure.text(0.42, 0.12 / height, f"to the left of the line: lower, which is better, in {found.names[0]}", color=theme.muted)
+        figure.subplots_adjust(left=0.42, right=0.8, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
+    return figure
+
+
+def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
+    ratio = verdict.effect != "difference"
+    effects = np.asarray(verdict.effects)
+    values = 10**effects if ratio else effects
+    color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
+    low, high = SmallestEffect().bounds(verdict.effect)
+    if ratio:
+        axes.set_xscale("log")
+        values, low, high = np.clip(values, 1 / WIDEST, WIDEST), 10**low, 10**high
+    axes.axvspan(low, high, color=theme.band, lw=0, zorder=0)
+    axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
+    jitter = np.random.default_rng(0).uniform(-0.32, 0.32, len(values))
+    axes.plot(values, jitter, "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
+    axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
+    axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
+    axes.set_ylim(-0.5, 0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    if ratio:
+        edge = max(1.3, *(max(v, 1 / v) for v in (values.max(), values.min(), 1.2))) * 1.1
+        axes.set_xlim(1 / edge, edge)
+        ticks = [t for t in (0.01, 0.1, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 10, 100) if 1 / edge <= t <= edge]
+        axes.set_xticks(ticks)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        edge = max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.1
+        axes.set_xlim(-edge, edge)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
+    other = f" (vs {verdict.other})" if verdict.many else ""
+    axes.text(-0.04, 0.5, name + other, transform=axes.transAxes, ha="right", va="center")
+    amount = f"{verdict.value:+.2g}" if not ratio else f"x{verdict.value:.2f}" if math.isfinite(verdict.value) else "x inf"
+    axes.text(1.03, 0.5, f"{amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold")
