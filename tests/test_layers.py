@@ -13,7 +13,7 @@ LAYERS = [
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
     ["runfolder", "store", "background", "hooks"],
     ["traces", "replay", "drift", "curves", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
-    ["library", "experiment", "console", "progress", "guard", "cli", "cli_sheets"],
+    ["library", "experiment", "study", "console", "progress", "guard", "cli", "cli_sheets"],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}
 

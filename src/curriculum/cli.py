@@ -19,6 +19,7 @@ from curriculum.guard import DEBUG, RUNS, AsJson, Force, RunsFolder, check_free,
 if TYPE_CHECKING:
     from curriculum.compare import Comparison, Figure
     from curriculum.experiment import Plan
+    from curriculum.runfolder import Run
 
 
 class Theme(StrEnum):
@@ -177,13 +178,21 @@ def compare(
       curriculum compare
     """
     from curriculum.runfolder import find_run
-    from curriculum.store import new_comparison, newest_finished
+    from curriculum.store import newest_finished
 
     chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
+    _compare(chosen, runs, as_json)
+
+
+def _compare(chosen: list[Run], runs: Path, as_json: bool) -> None:
+    """Compare runs, store the comparison, and print it."""
     from curriculum.compare import compare as compare_runs
     from curriculum.plots import draw_comparison
+    from curriculum.progress import Bar
+    from curriculum.store import new_comparison
 
-    found = compare_runs(chosen)
+    with Bar("measuring", sum(len(run.seeds) for run in chosen), "seed") as bar:
+        found = compare_runs(chosen, watch=bar.update)
     folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
@@ -223,6 +232,9 @@ def print_comparison(found: Comparison) -> None:
     for other, sheets in found.sheets.items():
         put(f"Schedules of {found.names[0]} and {other}")
         print_diff(sheets, found.names[0], other, keys=False)
+    if found.tails:
+        tails = [[t.id, t.run, number(t.largest), number(t.worst_tenth)] for t in found.tails]
+        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], tails, "What a median hides", right=[2, 3])
     for note in found.notes:
         put(f"note: {note}")
 
@@ -236,6 +248,36 @@ def _row(figure: Figure, found: Comparison) -> list[str]:
         effects = [f"x{number(first / other)}" if other > 0 and math.isfinite(first / other) and first > 0 else "-" for other in others]
     values = [number(value) for value in (first, *others)]
     return [f"{figure.id} {figure.title}" if figure.id != "final" else figure.title, window, *values, *effects]
+
+
+@app.command("experiment")
+@guarded
+def run_experiment(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
+    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="Other seeds than the file's, as 0:8.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    overrides: Overrides = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Train every arm of an experiment as one stack, and compare them; arms that are done are not trained again.
+
+    Examples:
+
+      curriculum experiment smooth-vs-stepped
+
+      curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
+    """
+    from curriculum.progress import Bar, training_hook
+    from curriculum.study import plan_study, run_study
+
+    study = plan_study(name, runs, overrides=overrides or (), seeds=seed, steps=steps)
+    for path, done in zip(study.paths, study.done, strict=True):
+        if done:
+            say(f"{path} is done already")
+    with Bar("training", len(study.plans[0].schedule), "step") as bar:
+        chosen = run_study(study, sys.argv, lambda checked, path: [training_hook(bar)])
+    _compare(chosen, runs, as_json)
 
 
 @app.command()

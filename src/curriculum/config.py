@@ -127,6 +127,22 @@ def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], 
     return _Validator(source, tree, origins).validate(data, settings_of, tasks)
 
 
+Schema = TypeVar("Schema", bound=Settings)
+
+
+def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[str] = ()) -> Schema:
+    """Read any file of settings from YAML text, with overrides `a.b=value`.
+
+    Raises `ConfigError` with every mistake that could be found, each at its place.
+    """
+    tree = _parse_yaml(text, source)
+    if not isinstance(tree, dict):
+        raise ConfigError([Problem(source, 1, 1, f"this file is a mapping of settings, not {_kind(tree)}")])
+    data: dict[str, Any] = _plain(tree, source)
+    origins = _apply(data, overrides)
+    return _Validator(source, tree, origins).check(schema, data)
+
+
 def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | int, ...], message: str) -> Problem:
     """Place a message at a path of a config that was read before, or at the override that set it."""
     tree = _parse_yaml(text, source)
@@ -221,7 +237,10 @@ class _Validator:
             raise ConfigError([self.problem(at, message)])
         if name not in tasks:
             raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
-        schema = schema_of(settings_of(name))
+        return self.check(schema_of(settings_of(name)), data)
+
+    def check(self, schema: type[Schema], data: dict[str, Any]) -> Schema:
+        """Make the settings of a schema from plain values."""
         try:
             return schema.model_validate_json(json.dumps(data, default=str))
         except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import platform
 import socket
 import subprocess
@@ -27,7 +26,7 @@ from curriculum.dopesheet import Dopesheet, decode, parse, write
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
 from curriculum.events import Action, Chunk, Diverged
 from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
-from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes
+from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes, read_text
 from curriculum.plots import draw_run
 from curriculum.runfolder import Run, RunFolder, digest, free_name
 from curriculum.schedule import Schedule, compile_sheet, frame_steps
@@ -77,13 +76,7 @@ def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = 
             raise InputError("overrides go with a config's file; change a Config by its model_copy")
         return reference
     path = find_file(reference, CONFIGS)
-    data = read_bytes(path)
-    try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text")]) from None
-    return configs.load(text, str(path), settings_of, plugins.names("tasks"), overrides)
+    return configs.load(read_text(path), str(path), settings_of, plugins.names("tasks"), overrides)
 
 
 def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
@@ -169,8 +162,7 @@ def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index:
         if isinstance(config, Config):
             raise
         path = find_file(config, CONFIGS)
-        text = read_bytes(path).decode("utf-8-sig")
-        raise ConfigError([configs.locate(text, str(path), overrides, ("hooks", index), str(error))]) from error
+        raise ConfigError([configs.locate(read_text(path), str(path), overrides, ("hooks", index), str(error))]) from error
 
 
 def _check_hook(hook: Hook, schedule: Schedule) -> None:
@@ -362,6 +354,16 @@ def _possible_terms(checked: Plan) -> list[str]:
     return [term for term in checked.task.terms if term in properties]
 
 
+def made_from(checked: Plan) -> dict[str, Any]:
+    """Say what a run is made from: runs with the same are the same run."""
+    return {
+        "sheet": digest(checked.sheet_bytes),
+        "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
+        "seeds": list(checked.seeds),
+        "steps": len(checked.schedule),
+    }
+
+
 def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
     task = checked.task
     probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
@@ -376,9 +378,9 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "hashes": {
-            "sheet": digest(checked.sheet_bytes),
+            "sheet": made_from(checked)["sheet"],
             "config": digest(config_text.encode()),
-            "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
+            "training": made_from(checked)["training"],
             "probes": probes,
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},

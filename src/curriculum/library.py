@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
-from curriculum.errors import InputError, nearest
+from curriculum.errors import ConfigError, InputError, Problem, nearest
 
 SHEETS, CONFIGS = "dopesheets", "configs"
 SUFFIX = {SHEETS: ".csv", CONFIGS: ".yaml"}
@@ -40,6 +41,16 @@ def find_file(reference: str | Path, kind: str) -> Path:
     raise InputError(
         f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names[:12])})"
     )
+
+
+def read_text(path: Path) -> str:
+    """Read a config's text, UTF-8 with or without a byte-order mark. Raises `ConfigError` for anything else."""
+    data = read_bytes(path)
+    try:
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text")]) from None
 
 
 def read_bytes(path: Path) -> bytes:

@@ -114,21 +114,8 @@ def estimate(first: Array, other: Array, effect: str, paired: bool) -> Estimate:
 def to_verdict(id_: str, title: str, effect: str, names: tuple[str, str], found: Estimate, pairs: Array, many: bool) -> Verdict:
     """Make the verdict of one measure, not yet corrected for its family; `pairs` are the effects of the pairs."""
     scale = (lambda value: value) if effect == "difference" else (lambda value: float(np.power(10.0, value)))
-    return Verdict(
-        id_,
-        title,
-        effect,
-        *names,
-        scale(found.value),
-        scale(found.low),
-        scale(found.high),
-        found.p,
-        math.nan,
-        found,
-        "",
-        tuple(map(float, pairs)),
-        many,
-    )
+    value, low, high = (scale(number) for number in (found.value, found.low, found.high))
+    return Verdict(id_, title, effect, *names, value, low, high, found.p, math.nan, found, "", tuple(map(float, pairs)), many)
 
 
 def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from curriculum.compare import Comparison
 from curriculum.plots import style
@@ -28,8 +28,8 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         pairs = rows[0].estimate.n if rows[0].estimate else 0
         title = f"{found.names[0]} against {', '.join(found.names[1:])}: effect in each of {pairs} pairs, and 95% interval"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
-        figure.text(0.42, 0.12 / height, f"to the left of the line: lower, which is better, in {found.names[0]}", color=theme.muted)
-        figure.subplots_adjust(left=0.42, right=0.8, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
+        figure.text(0.34, 0.12 / height, f"to the left of the line: lower, which is better, in {found.names[0]}", color=theme.muted)
+        figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
     return figure
 
 
@@ -54,14 +54,20 @@ def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
     if ratio:
         edge = max(1.3, *(max(v, 1 / v) for v in (values.max(), values.min(), 1.2))) * 1.1
         axes.set_xlim(1 / edge, edge)
-        ticks = [t for t in (0.01, 0.1, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 10, 100) if 1 / edge <= t <= edge]
+        close = (0.8, 1.25) if edge < 3 else ()
+        ticks = [t for t in (0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100, *close) if 1 / edge <= t <= edge]
         axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        edge = max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.1
+        # Counts of most pairs are near 0 and of a few far from it.
+        edge = max(2.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.2
+        axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(-edge, edge)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        sides = [t for t in (1, 10, 100, 1000) if t <= edge]
+        axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
     other = f" (vs {verdict.other})" if verdict.many else ""
     axes.text(-0.04, 0.5, name + other, transform=axes.transAxes, ha="right", va="center")

@@ -1,0 +1,81 @@
+"""Run several arms of one question: the ones that are not done yet, as one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pydantic import Field
+
+from curriculum import config as configs
+from curriculum.config import Seeds, Settings
+from curriculum.errors import OutputExistsError
+from curriculum.experiment import Plan, execute_all, made_from, plan
+from curriculum.hooks import Hook
+from curriculum.library import CONFIGS, find_file, read_text
+from curriculum.runfolder import Run, check_name
+
+
+class StudySettings(Settings):
+    """What an experiment's file says."""
+
+    config: str = Field(description="the config that all arms share: a path, or a name in configs/")
+    seeds: Seeds = Field(description="the seeds of every arm: 0:32 or [0, 3, 5]")
+    arms: dict[str, str] = Field(min_length=1, description="the sheet of each arm, by the arm's name")
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment, checked in full: a plan and a run's path for each arm, and which of them are done."""
+
+    names: tuple[str, ...]
+    plans: tuple[Plan, ...]
+    paths: tuple[Path, ...]
+    done: tuple[bool, ...]
+
+
+def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
+    """Read an experiment and check every arm of it.
+
+    An arm's run is called by the experiment and the arm. One that is finished, and made from the same sheet, config and
+    seeds, is done. Raises `InputError` for what is wrong in the files, `OutputExistsError` for a run of that name that is
+    another one.
+    """
+    path = find_file(reference, CONFIGS)
+    settings = configs.load_as(StudySettings, read_text(path), str(path), overrides)
+    plans, paths, done = [], [], []
+    for arm, sheet in settings.arms.items():
+        run_path = folder / f"{path.stem}-{arm}"
+        check_name(run_path.name)
+        checked = plan(settings.config, sheet, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
+        plans.append(checked)
+        paths.append(run_path)
+        done.append(_is_done(checked, run_path))
+    return Study(tuple(settings.arms), tuple(plans), tuple(paths), tuple(done))
+
+
+def _is_done(checked: Plan, path: Path) -> bool:
+    if not path.exists():
+        return False
+    run = Run(path)
+    made = made_from(checked)
+    if run.status != "finished":
+        raise OutputExistsError(f"{path} exists already and is {run.status}: remove it to train this arm again")
+    differs = [name for name, value in made.items() if {**run.manifest, **run.manifest["hashes"]}.get(name) != value]
+    if differs:
+        raise OutputExistsError(f"{path} exists already, but was made with another {', '.join(differs)}: remove it or rename it first")
+    return True
+
+
+def run_study(study: Study, argv: Sequence[str], watch: Callable[[Plan, Path], Iterable[Hook]]) -> list[Run]:
+    """Train the arms that are not done, those of equal length as one stack; open the runs of all.
+
+    `watch` gives the hooks that look on, from the first plan and path of a stack.
+    """
+    waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
+    for _, group in groupby(sorted(waiting, key=lambda pair: len(pair[0].schedule)), key=lambda pair: len(pair[0].schedule)):
+        plans, paths = zip(*group, strict=True)
+        execute_all(plans, paths, argv=argv, watch=watch(plans[0], paths[0]))
+    return [Run(path) for path in study.paths]
