@@ -8,13 +8,12 @@ READY := .venv/.ready
 .PHONY: demo test test-slow smoke bench lint clean
 
 demo: $(READY)
-	@echo "Training the smooth and the stepped schedule, one seed each ..."
-	@$(BIN)/curriculum train --config ex-1.6 --dopesheet smooth.csv
-	@$(BIN)/curriculum train --config ex-1.6 --dopesheet stepped.csv
-	@$(BIN)/curriculum compare
+	@echo "Training the smooth and the stepped schedule, 32 seeds of each ..."
+	@$(BIN)/curriculum experiment smooth-vs-stepped
+	@echo "Rendering the video of the median seeds ..."
 	@$(BIN)/curriculum animate
 	@echo
-	@echo "Look at the video and the figures named above: runs/videos, runs/comparisons, and the figures of each run."
+	@echo "Look at the video and at the figures, effects.png first, in the folders named above."
 
 test: $(READY) lint
 	$(BIN)/python -m pytest

@@ -548,7 +548,16 @@ def check_damage(here, folder, undamaged, name):
     return [command for command, (code, _, _) in found.items() if code == 1]
 
 
-NEEDED = ["config.yaml", "dopesheet.csv", "events.jsonl", "metrics.parquet", "snapshots.safetensors", "run.json"]
+NEEDED = [
+    "config.yaml",
+    "dopesheet.csv",
+    "events.jsonl",
+    "metrics.parquet",
+    "phase-ends.safetensors",
+    "snapshots.safetensors",
+    "traces.safetensors",
+    "run.json",
+]
 
 
 @pytest.mark.parametrize("damage", [truncate, clear, head, garbage])
@@ -561,7 +570,7 @@ def test_a_damaged_file_is_named(here, bench, undamaged, name, damage):
     assert noticed or (name, damage) == ("metrics.parquet", head)
 
 
-@pytest.mark.parametrize("name", [*NEEDED, "model.safetensors", "phase-ends.safetensors", "figures"])
+@pytest.mark.parametrize("name", [*NEEDED, "model.safetensors", "figures"])
 def test_a_missing_file_is_named_where_it_is_needed(here, bench, undamaged, name):
     path = bench / "runs" / "a" / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()

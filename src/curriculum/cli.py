@@ -191,7 +191,7 @@ def _compare(chosen: list[Run], runs: Path, as_json: bool) -> None:
     from curriculum.progress import Bar
     from curriculum.store import new_comparison
 
-    with Bar("measuring", sum(len(run.seeds) for run in chosen), "seed") as bar:
+    with Bar("measuring", sum(len(run.seeds) for run in chosen), "seed", patience=2.0) as bar:
         found = compare_runs(chosen, watch=bar.update)
     folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
@@ -361,7 +361,8 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
         say(f"warning: {error}")
     keys = ("created", "status", "sheet", "steps", "seeds")
     found: list[dict[str, Any]] = [
-        {"name": run.name, "task": run.task_name, **{key: run.manifest.get(key) for key in keys}} for run in good
+        {"name": run.path.relative_to(runs).as_posix(), "task": run.task_name, **{key: run.manifest.get(key) for key in keys}}
+        for run in good
     ]
     if as_json:
         put_json(found)

@@ -23,12 +23,14 @@ LINE_SECONDS = 30.0  # this long, from one plain line to the next
 class Bar:
     """A progress bar for `total` units of work, as a context."""
 
-    def __init__(self, title: str, total: int, unit: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, title: str, total: int, unit: str, patience: float = 0.0, clock: Callable[[], float] = time.monotonic):
+        """Without a terminal, print nothing in the first `patience` seconds."""
         self.title = title
         self.total = total
         self.unit = unit
+        self.patience = patience
         self.clock = clock
-        self._said_at = clock()
+        self._began = self._said_at = clock()
         self._said = 0
         self._rich: Progress | None = None
         self._task: TaskID | None = None
@@ -60,6 +62,8 @@ class Bar:
             self._rich.update(self._task, completed=done, text=safe(text))
             return
         now = self.clock()
+        if now - self._began < self.patience:
+            return
         if done - self._said >= LINE_SHARE * self.total or now - self._said_at >= LINE_SECONDS or done >= self.total > self._said:
             self._said, self._said_at = done, now
             say(f"{self.title}: {self.unit} {done:,} of {self.total:,} ({done / self.total:.0%})  {text}".rstrip())

@@ -438,7 +438,12 @@ class Run:
 
     @cached_property
     def phase_ends(self) -> dict[str, NDArray[np.float32]]:
-        """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`."""
+        """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`.
+
+        Empty for a run that ended before its first phase did.
+        """
+        if self.status != "finished" and not (self.path / PHASE_ENDS).is_file():
+            return {}
         arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, _read_safetensors)
         return arrays
 
@@ -482,12 +487,11 @@ def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
     """Open the runs in a folder, the oldest first; also give what is wrong with those that cannot be read."""
     found: list[Run] = []
     damaged: list[CurriculumError] = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not path.name.startswith(".") and ((path / MANIFEST).is_file() or (path / SHEET).is_file()):
-            try:
-                found.append(Run(path))
-            except CurriculumError as error:
-                damaged.append(error)
+    for path in _run_paths(folder):
+        try:
+            found.append(Run(path))
+        except CurriculumError as error:
+            damaged.append(error)
     return sorted(found, key=lambda run: (run.created, run.name)), damaged
 
 
@@ -499,10 +503,9 @@ def find_run(reference: str, folder: Path) -> Run:
     if not reference:
         raise InputError("an empty name is no run")
     for path in (folder / reference, Path(reference)):
-        if (path / MANIFEST).is_file() or (path / SHEET).is_file():
+        if _is_run(path):
             return Run(path)
-    names = [path.name for path in sorted(folder.iterdir())] if folder.is_dir() else []
-    names = [name for name in names if not name.startswith(".") and (folder / name / MANIFEST).is_file()]
+    names = [path.relative_to(folder).as_posix() for path in _run_paths(folder)]
     close = [name for name in names if name.startswith(reference)]
     if len(close) == 1:
         return Run(folder / close[0])
@@ -514,6 +517,22 @@ def find_run(reference: str, folder: Path) -> Run:
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
     raise InputError(f"there is no run {reference!r}{hint} {listed}")
+
+
+def _run_paths(folder: Path) -> list[Path]:
+    """List the runs in a folder, and in the folders in it that are experiments."""
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
+    found = []
+    for path in inside:
+        if _is_run(path):
+            found.append(path)
+        elif path.name not in (COMPARISONS, VIDEOS):
+            found += [own for own in sorted(path.iterdir()) if _is_run(own) and not own.name.startswith(".")]
+    return found
+
+
+def _is_run(path: Path) -> bool:
+    return (path / MANIFEST).is_file() or (path / SHEET).is_file()
 
 
 def _parts(folder: Path, name: str) -> list[Path]:

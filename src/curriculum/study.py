@@ -39,7 +39,7 @@ class Study:
 def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
     """Read an experiment and check every arm of it.
 
-    An arm's run is called by the experiment and the arm. One that is finished, and made from the same sheet, config and
+    The arms' runs are kept in a folder of the experiment's name. One that is finished, and made from the same sheet, config and
     seeds, is done. Raises `InputError` for what is wrong in the files, `OutputExistsError` for a run of that name that is
     another one.
     """
@@ -47,8 +47,8 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
     settings = configs.load_as(StudySettings, read_text(path), str(path), overrides)
     plans, paths, done = [], [], []
     for arm, sheet in settings.arms.items():
-        run_path = folder / f"{path.stem}-{arm}"
-        check_name(run_path.name)
+        run_path = folder / path.stem / arm
+        check_name(arm)
         checked = plan(settings.config, sheet, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
         plans.append(checked)
         paths.append(run_path)

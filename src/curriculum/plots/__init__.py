@@ -31,6 +31,8 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     style.save(schedules.draw(runs), folder / "schedules.png")
     style.save(bands.draw(runs, curves(runs), found.windows["transitions"]), folder / "bands.png")
     final = found.final[0].values
-    style.save(finals.draw(runs, [final[run.name] for run in runs]), folder / "latents.png")
+    ended = [run for run in runs if run.phase_ends]
+    if ended:
+        style.save(finals.draw(ended, [final[run.name] for run in ended]), folder / "latents.png")
     if found.verdicts:
         style.save(effects.draw(found), folder / "effects.png")

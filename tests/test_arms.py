@@ -1,0 +1,152 @@
+"""Several schedules in one stack, experiments, and comparisons of many seeds."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from curriculum.compare import compare
+from curriculum.dopesheet import parse
+from curriculum.ensemble import Ensemble, initial_parameters, join_batches
+from curriculum.errors import ConfigError, InputError, OutputExistsError
+from curriculum.experiment import execute, execute_all, plan, run
+from curriculum.replay import task_of
+from curriculum.runfolder import Run
+from curriculum.study import plan_study, run_study
+
+# Repulsion only where no two colors of a batch are nearly equal: there it is chaotic, and no two runs agree for long.
+EARLY = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data-hues,data-vibrancies
+0,Primary & secondary,,0.01,1,0.1,0.1,0,0,0
+20,All hues,anchor,,,0,,0.5,0.5,0.5
+120,,,,,,,,1,1
+"""
+LATE = EARLY.replace("20,All hues", "60,All hues")
+
+
+def plans(seeds="0:3", **options):
+    return [plan("ex-1.6", parse(text), seeds=seeds, **options) for text in (EARLY, LATE)]
+
+
+def test_an_arm_in_a_stack_trains_as_it_does_alone():
+    """While one arm is still in its first phase its batches of 6 are filled up to the other's 32."""
+    together = execute_all(plans(), [None, None])
+    for one, joint in zip(plans(), together, strict=True):
+        alone = execute(one, None)
+        for name, value in alone.parameters.items():
+            torch.testing.assert_close(joint.parameters[name], value, atol=1e-4, rtol=1e-3)
+        assert set(joint.losses) == set(alone.losses)
+
+
+def test_filled_up_samples_change_neither_losses_nor_gradients():
+    checked = plans()[0]
+    task = checked.task
+    layout, flat = initial_parameters(task, [0, 1, 0, 1])
+    flat = flat.double()
+    task.colors = {name: colors.double() for name, colors in task.colors.items()}
+    small = task.batches(checked.schedule, range(0, 1), [0, 1])
+    large = task.batches(checked.schedule, range(30, 31), [0, 1])
+    joined = {name: values[0] for name, values in join_batches([small, large]).items()}
+    assert joined["colors"].shape == (4, 32, 3)
+    active = ["loss-recon", "reg-separate", "reg-planar", "reg-norm"]
+    parameters, weights = layout.views(flat), torch.ones(4, len(active)).double()
+    ensemble = Ensemble(task)
+    for compute in (ensemble.gradients, ensemble.differentiate):
+        terms, gradients = compute(parameters, joined, {}, active, weights)
+        for part, rows in ((small, slice(0, 2)), (large, slice(2, 4))):
+            own = {name: values[0] for name, values in part.items()}
+            views = {name: value[rows] for name, value in parameters.items()}
+            expected_terms, expected = ensemble.differentiate(views, own, {}, active, weights[rows])
+            torch.testing.assert_close(terms[rows], expected_terms)
+            for found, wanted in zip(gradients, expected, strict=True):
+                torch.testing.assert_close(found[rows], wanted)
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arms")
+    paths = [folder / "early", folder / "late"]
+    execute_all(plans("0:8", overrides=["record.snapshot_every=1"]), paths)
+    return [Run(path) for path in paths]
+
+
+def test_the_recorded_curves_are_those_of_the_snapshots(arms):
+    stored = arms[0]
+    task = task_of(stored)
+    ensemble = Ensemble(task)
+    probes = {probe.name: probe for probe in task.probes()}
+    parameters = {name: torch.from_numpy(np.ascontiguousarray(value[:, 3])) for name, value in stored.snapshots.parameters.items()}
+    seen = ensemble.observe(parameters, probes["hues"].inputs)
+    np.testing.assert_allclose(stored.traces["loss.hues"][:, 3], task.probe_loss(seen, probes["hues"].inputs), rtol=1e-4)
+    latents = ensemble.observe(parameters, probes["g5"].inputs).latents[::10]
+    np.testing.assert_allclose(stored.traces["latents.g5"][:, 3], latents, atol=1e-4)
+    assert stored.traces["latents.g5.steps"].tolist() == list(range(0, 121, 10))
+
+
+def test_eight_pairs_are_judged_and_fewer_are_not(arms, tmp_path):
+    found = compare(arms)
+    assert [verdict.id for verdict in found.verdicts][:3] == ["H1a", "H1b", "H2"]
+    assert all(verdict.estimate.n == 8 for verdict in found.verdicts)
+    assert "sentence" in found.to_json()["verdicts"][0]
+    json.dumps(found.to_json(), allow_nan=False)
+    few = [run("ex-1.6", parse(text), seeds="0:7", steps=60, folder=tmp_path, name=name).run for text, name in ((EARLY, "a"), (LATE, "b"))]
+    described = compare(few)
+    assert not described.verdicts
+    assert any("too few seeds to test: 7 shared seeds" in note for note in described.notes)
+
+
+def test_a_run_against_an_equal_one_shows_no_effect(tmp_path):
+    early, twin = (execute(plans("0:8")[0], tmp_path / name).run for name in ("early", "twin"))
+    found = compare([early, twin])
+    assert {verdict.verdict for verdict in found.verdicts} == {"no meaningful difference"}
+    assert any("the sheets of early and twin are identical" in note for note in found.notes)
+
+
+def test_runs_without_shared_seeds_are_compared_unpaired(arms, tmp_path):
+    other = execute(plans("100:109")[1], tmp_path / "other").run
+    found = compare([arms[0], other])
+    assert not any(verdict.estimate.paired for verdict in found.verdicts)
+    assert "unpaired" in found.verdicts[0].sentence()
+
+
+def test_of_many_seeds_the_frames_of_the_video_are_stored(tmp_path):
+    stored = run("ex-1.6", "smooth.csv", seeds="0:2", steps=300, folder=tmp_path).run
+    assert stored.snapshots.steps.tolist()[:3] == [0, 1, 2]
+    assert stored.snapshots.steps[-1] == 299
+    assert len(stored.snapshots.steps) < 300
+
+
+def study_file(folder, text):
+    path = folder / "question.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_an_experiment_trains_its_arms_once(tmp_path):
+    reference = study_file(tmp_path, "config: ex-1.6\nseeds: 0:2\narms: {smooth: smooth.csv, stepped: stepped.csv}\n")
+    study = plan_study(reference, tmp_path / "runs", steps=30)
+    assert study.done == (False, False)
+    first = run_study(study, [], lambda checked, path: [])
+    assert [stored.path.name for stored in first] == ["smooth", "stepped"]
+    assert first[0].manifest["sheet"] == "smooth.csv"
+    assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
+    with pytest.raises(OutputExistsError, match="smooth exists already, but was made with another seeds"):
+        plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("config: ex-1.6\nseeds: 0:2\narm: {a: smooth.csv}\n", ConfigError, "3:1: unknown setting 'arm', did you mean 'arms'"),
+        ("config: ex-1.6\nseeds: 2:0\narms: {a: smooth.csv}\n", ConfigError, "2:1: seeds cannot be '2:0'"),
+        ("config: ex-1.6\nseeds: 0:2\narms: {a: smoth.csv}\n", InputError, "did you mean 'smooth.csv'"),
+        ("config: ex-1.7\nseeds: 0:2\narms: {a: smooth.csv}\n", InputError, "did you mean 'ex-1.6'"),
+        ("config: ex-1.6\nseeds: 0:2\narms: {../a: smooth.csv}\n", InputError, "cannot be a name"),
+        ("[1]\n", ConfigError, "mapping of settings"),
+    ],
+)
+def test_mistakes_in_an_experiment_have_their_place(tmp_path, text, error, message):
+    with pytest.raises(error) as raised:
+        plan_study(study_file(tmp_path, text), tmp_path / "runs")
+    assert message in str(raised.value)
+    assert not (tmp_path / "runs").exists()

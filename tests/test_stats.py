@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import trim_mean, wilcoxon
+
+from curriculum import stats, verdicts
+from curriculum.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUPPORTED, SmallestEffect
+
+
+def test_the_interquartile_mean_ignores_the_outer_halves():
+    assert stats.interquartile_mean(np.array([1.0, 2, 3, 1000])) == 2.5
+    values = np.random.default_rng(0).normal(size=(5, 33))
+    np.testing.assert_allclose(stats.interquartile_mean(values), trim_mean(values, 0.25, axis=-1))
+
+
+def test_the_paired_test_is_scipys_wilcoxon():
+    d = np.random.default_rng(1).normal(0.2, 1, 30)
+    found = stats.paired_estimate(d)
+    assert found.p == pytest.approx(wilcoxon(d, zero_method="pratt").pvalue)
+    assert found.low < found.value < found.high
+    assert found.better == np.mean(d < 0)
+
+
+def test_no_difference_at_all_is_no_effect():
+    found = stats.paired_estimate(np.full(20, 1e-14))
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    again = stats.unpaired_estimate(np.ones(10), np.ones(12))
+    assert (again.value, again.p, again.better) == (0, 1, 0.5)
+
+
+def test_a_first_that_is_always_lower_is_better_in_all_pairs():
+    found = stats.paired_estimate(-np.arange(1.0, 11))
+    assert (found.better, found.rank_biserial) == (1, -1)
+    apart = stats.unpaired_estimate(np.arange(10.0), np.arange(20.0, 30))
+    assert (apart.better, apart.rank_biserial) == (1, -1)
+
+
+@pytest.mark.parametrize("n", [16, 32])
+def test_the_interval_covers_the_truth_as_often_as_it_says(n, monkeypatch):
+    monkeypatch.setattr(stats, "RESAMPLES", 999)
+    rng = np.random.default_rng(n)
+    covered = []
+    for _ in range(1500):
+        found = stats.paired_estimate(rng.normal(0.3, 1, n))
+        covered.append(found.low <= 0.3 <= found.high)
+    assert 0.92 <= np.mean(covered) <= 0.97
+
+
+def test_an_arm_against_itself_is_found_different_as_seldom_as_it_should():
+    rng = np.random.default_rng(7)
+    p = [stats.paired_estimate(rng.normal(size=16)).p for _ in range(400)]
+    assert np.mean(np.array(p) < 0.05) < 0.08
+
+
+def test_holm_and_benjamini_hochberg_give_their_textbook_values():
+    p = [0.01, 0.04, 0.03, 0.005]
+    np.testing.assert_allclose(stats.holm(p), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(stats.benjamini_hochberg(p), [0.02, 0.04, 0.04, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_corrections_never_lower_a_p_and_keep_its_order(p):
+    for corrected in (stats.holm(p), stats.benjamini_hochberg(p)):
+        assert all(own >= raw - 1e-12 for own, raw in zip(corrected, p, strict=True))
+        assert all(corrected[i] <= corrected[j] + 1e-12 for i in range(len(p)) for j in range(len(p)) if p[i] <= p[j])
+
+
+def test_a_seed_that_diverged_ranks_worst_and_leaves_the_estimate_finite():
+    first, other = np.full(16, 1.0), np.full(16, 2.0)
+    first[3] = np.inf
+    found = verdicts.estimate(first, other, "ratio", paired=True)
+    assert np.isfinite([found.value, found.low, found.high, found.p]).all()
+    assert found.better == 15 / 16
+    both = verdicts.effects(np.array([np.inf, np.inf]), np.array([np.inf, 1.0]), "ratio")
+    assert both.tolist() == [0, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "effect", "expected"),
+    [
+        (-0.4, -0.3, 0.001, "ratio", SUPPORTED),
+        (0.3, 0.4, 0.001, "ratio", CONTRADICTED),
+        (-0.4, -0.3, 0.06, "ratio", INCONCLUSIVE),
+        (-0.02, 0.03, 0.5, "ratio", NOTHING),
+        (-0.02, 0.06, 0.5, "ratio", INCONCLUSIVE),
+        (-0.4, 0.3, 0.5, "difference", NOTHING),
+        (-0.6, 0.3, 0.5, "difference", INCONCLUSIVE),
+    ],
+)
+def test_verdicts_follow_from_interval_and_p(low, high, p, effect, expected):
+    found = stats.Estimate((low + high) / 2, low, high, p, 0.5, 0.0, 32, paired=True)
+    assert verdicts.judge(found, p, effect, SmallestEffect()) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ([SUPPORTED, SUPPORTED], SUPPORTED),
+        ([SUPPORTED, CONTRADICTED], "mixed"),
+        ([SUPPORTED, NOTHING], "partly supported"),
+        ([CONTRADICTED, INCONCLUSIVE], "partly contradicted"),
+        ([NOTHING, INCONCLUSIVE], INCONCLUSIVE),
+        ([NOTHING, NOTHING], NOTHING),
+    ],
+)
+def test_a_hypothesis_sums_up_its_measures(own, expected):
+    assert verdicts.hypothesis(own) == expected
+
+
+def test_a_verdict_reads_as_a_sentence():
+    rng = np.random.default_rng(0)
+    first = 10 ** rng.normal(-0.37, 0.05, 64)
+    found = verdicts.estimate(first, np.ones(64), "ratio", paired=True)
+    raw = verdicts.to_verdict("H1a", "largest sudden rise", "ratio", ("smooth", "stepped"), found, np.log10(first), False)
+    (judged,) = verdicts.correct([raw], SmallestEffect())
+    text = judged.sentence()
+    assert text.startswith("H1a largest sudden rise: smooth x0.4")
+    assert "better in 100% of 64 pairs, p = " in text
+    assert text.endswith(": supported")
