@@ -120,6 +120,28 @@ def bench_training(steps: int, folder: Path) -> dict[str, float]:
     return {"notebook_steps_per_s": steps / theirs, "steps_per_s": steps / ours, "ratio": theirs / ours}
 
 
+def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
+    """Train 64 seeds of both sheets as one stack with everything stored, then compare them."""
+    from curriculum.compare import compare
+    from curriculum.experiment import execute_all, plan
+
+    plans = [plan("ex-1.6", sheet, seeds="0:64", steps=steps) for sheet in ("smooth.csv", "stepped.csv")]
+    began = time.perf_counter()
+    runs = [result.run for result in execute_all(plans, [folder / "a", folder / "b"], figures=False)]
+    ours = 128 * steps / (time.perf_counter() - began)
+    few = min(steps, 3000)
+    theirs = few / notebook_loop(few)
+    began = time.perf_counter()
+    compare(runs)
+    compared = time.perf_counter() - began
+    size = sum(file.stat().st_size for file in (folder / "a").rglob("*")) / 2**20
+    print(f"training, 64 seeds x 2 sheets as one stack, {steps:,} steps, everything stored ({size:,.0f} MiB a sheet):")
+    print(f"  notebook-style loop  {theirs:8,.0f} seed-steps/s")
+    print(f"  curriculum           {ours:8,.0f} seed-steps/s   ratio {ours / theirs:.0f}  (wanted: at least 100)")
+    print(f"  comparing the two    {compared:8.1f} s")
+    return {"notebook_steps_per_s": theirs, "seed_steps_per_s": ours, "ratio": ours / theirs, "compare_s": compared, "mib": size}
+
+
 def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     import matplotlib as mpl
     from matplotlib.animation import FFMpegWriter, FuncAnimation
@@ -195,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "rendering", "startup"])
+    parser.add_argument("--only", choices=["training", "seeds", "rendering", "startup"])
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -205,6 +227,8 @@ def main() -> None:
             found["startup"] = bench_startup()
         if args.only in (None, "training"):
             found["training"] = bench_training(args.steps, folder)
+        if args.only in (None, "seeds"):
+            found["seeds"] = bench_seeds(args.steps, folder)
         if args.only in (None, "rendering"):
             found["rendering"] = bench_rendering(args.frames, folder)
     if args.json:

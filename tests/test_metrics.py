@@ -11,7 +11,12 @@ from curriculum.metrics.draw_up import draw_up, largest_rise
 from curriculum.metrics.drift_jerk import drift_jerk
 from curriculum.metrics.fluctuation import fluctuation
 from curriculum.metrics.jitter import jitter
+from curriculum.metrics.mean_draw_up import mean_draw_up
+from curriculum.metrics.path_length import path_length
+from curriculum.metrics.peak_speed import peak_speed
+from curriculum.metrics.spike_score import spike_score
 from curriculum.metrics.spikes import count_spikes
+from curriculum.metrics.von_neumann import von_neumann
 from curriculum.traces import Trace
 
 STEPS = 4001
@@ -114,6 +119,31 @@ def test_jitter_is_the_distance_from_the_drift():
     # In two dimensions the root mean square distance is sqrt(2) sigma; the filter takes a little of it.
     assert jitter(trace_of(latents=min_jerk(2000) + noise), ALL) == pytest.approx(0.01 * math.sqrt(2), rel=0.08)
     assert jitter(trace_of(latents=min_jerk(2000)), ALL) < 1e-3
+
+
+def test_one_wild_value_in_a_quiet_run_is_its_spike_score():
+    y = np.full(STEPS, -3.0) + np.random.default_rng(5).normal(scale=0.01, size=STEPS)
+    assert spike_score(trace_of(y), ALL) == 0
+    y[3000] = -1.0
+    assert spike_score(trace_of(y), ALL) == pytest.approx(100 / (STEPS - 1000))
+
+
+def test_the_von_neumann_deviation_is_that_of_the_noise_without_the_trend():
+    noise = np.random.default_rng(6).normal(scale=0.05, size=STEPS)
+    assert von_neumann(trace_of(noise + np.linspace(0, 3, STEPS)), ALL) == pytest.approx(0.05, rel=0.05)
+
+
+def test_mean_rise_of_a_steady_climb_is_its_rise_within_the_window():
+    climb = np.linspace(0, 4, STEPS)
+    late = np.arange(STEPS) >= 100
+    assert mean_draw_up(trace_of(climb), late) == pytest.approx(0.1)
+
+
+def test_a_path_has_its_length_and_peak_speed():
+    path = min_jerk(1000)
+    # The path goes sqrt(5) far; a minimum-jerk path is 1.875 times as fast at its middle as on average.
+    assert path_length(trace_of(latents=path), ALL) == pytest.approx(math.sqrt(5), rel=1e-3)
+    assert peak_speed(trace_of(latents=path), ALL) == pytest.approx(1.875 * math.sqrt(5) / 1000, rel=0.03)
 
 
 def metrics() -> list[Metric]:

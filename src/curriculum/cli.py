@@ -215,6 +215,9 @@ def print_comparison(found: Comparison) -> None:
         for guard in found.guards:
             if guard.other == other:
                 put(f"  {guard.sentence()}")
+        for own in found.explored:
+            if own.other == other:
+                put(f"  {own.sentence()}")
         put("")
     against = [f"{found.names[0]} / {other}" for other in found.names[1:]]
     header = ["measure", "window", *found.names, *against]
@@ -223,7 +226,7 @@ def print_comparison(found: Comparison) -> None:
     median = ", median over seeds" if many else ""
     put_table(header, [_row(figure, found) for figure in found.final], f"Final error{median}", right)
     title = f"Stability from step {found.first_step:,} on{median} (lower is better; counts: difference)"
-    put_table(header, [_row(figure, found) for figure in found.measures], title, right)
+    put_table(header, [_row(figure, found) for figure in (*found.measures, *found.exploratory)], title, right)
     rates = [["mean lr", window, *(number(means[name]) for name in found.names)] for window, means in found.mean_lr.items()]
     put_table(["", "window", *found.names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(found.names))))
     terms = list(dict.fromkeys(term for losses in found.last_losses.values() for term in losses))

@@ -67,6 +67,8 @@ class Comparison:
     measures: tuple[Figure, ...]
     verdicts: tuple[Verdict, ...]
     guards: tuple[Verdict, ...]
+    exploratory: tuple[Figure, ...]
+    explored: tuple[Verdict, ...]
     hypotheses: dict[str, dict[str, str]]
     tails: tuple[Tail, ...]
     last_losses: dict[str, dict[str, float]]
@@ -80,7 +82,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Turn the comparison into plain values; numbers that do not exist become null, infinite ones "inf"."""
         plain: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
-        for section in ("verdicts", "guards"):
+        for section in ("verdicts", "guards", "explored"):
             for row, verdict in zip(plain[section], getattr(self, section), strict=True):
                 row["sentence"] = verdict.sentence()
         return plain
@@ -130,6 +132,9 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         window: {run.name: float(run.schedule.column(RATE)[: len(mask)][mask].mean()) if mask.any() else math.nan for run in runs}
         for window, mask in parts.items()
     }
+    further = {metric.id for metric in _metrics() if metric.exploratory}
+    exploratory = [figure for figure in measures if figure.id in further]
+    measures = [figure for figure in measures if figure.id not in further]
     primary = [figure for figure in measures if figure.window == "whole"]
     guards = [verdicts.correct([guard], smallest)[0] for guard in _estimates(runs, final)]
     judged = verdicts.correct(_estimates(runs, primary), smallest)
@@ -143,6 +148,8 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         measures=tuple(measures),
         verdicts=tuple(judged),
         guards=tuple(guards),
+        exploratory=tuple(exploratory),
+        explored=tuple(verdicts.explore(_estimates(runs, exploratory))),
         hypotheses=_hypotheses(judged),
         tails=tuple(Tail(f.id, name, *stats.tail(np.array(own))) for f in primary for name, own in f.values.items() if len(own) > 1),
         last_losses={run.name: _last_losses(run) for run in runs},

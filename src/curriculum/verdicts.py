@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.stats import Estimate, holm, paired_estimate, unpaired_estimate
+from curriculum.stats import Estimate, benjamini_hochberg, holm, paired_estimate, unpaired_estimate
 
 ALPHA = 0.05
 FEWEST = 8  # pairs, below which nothing is tested
 DIVERGED_SHARE = 0.25  # of an arm's seeds, above which only the divergence is reported
 SUPPORTED, CONTRADICTED, NOTHING, INCONCLUSIVE = "supported", "contradicted", "no meaningful difference", "inconclusive"
+EXPLORATORY = "exploratory"
 HYPOTHESES = {
     "H1": "more stable training (fewer, smaller loss spikes)",
     "H2": "lower loss variance",
@@ -67,7 +68,8 @@ class Verdict:
         interval = f"[{self._number(self.low)}, {self._number(self.high)}]"
         count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of {self.estimate.n} seeds and more, unpaired"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
-        found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, p = {self.p_holm:.1g}"
+        letter = "q" if self.verdict == EXPLORATORY else "p"
+        found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, {letter} = {self.p_holm:.1g}"
         name = self.title if self.id == "final" else f"{self.id} {self.title}"
         return f"{name}: {found}: {self.verdict}{caveats}"
 
@@ -125,6 +127,12 @@ def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict
     for verdict, p in zip(family, adjusted, strict=True):
         judged.append(replace(verdict, p_holm=p, verdict=judge(verdict.estimate, p, verdict.effect, smallest)))
     return judged
+
+
+def explore(found: Sequence[Verdict]) -> list[Verdict]:
+    """Correct exploratory effects for each other (Benjamini-Hochberg): they point somewhere, and prove nothing."""
+    adjusted = benjamini_hochberg([verdict.p for verdict in found])
+    return [replace(verdict, p_holm=q, verdict=EXPLORATORY) for verdict, q in zip(found, adjusted, strict=True)]
 
 
 def hypothesis(verdicts: Sequence[str]) -> str:

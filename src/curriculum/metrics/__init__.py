@@ -18,7 +18,8 @@ class Metric:
     `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
     steps. `windowed` says whether it is also reported for parts of the run. `effect` is how two runs are compared: by
     their `ratio` or their `difference`. `variants` are other settings, as keywords of `compute`: a finding that does not
-    hold for them depends on the window. Lower is better for all.
+    hold for them depends on the window. An `exploratory` measure is none of the family that is tested. Lower is better for
+    all.
     """
 
     order: int
@@ -29,6 +30,7 @@ class Metric:
     windowed: bool
     effect: str = "ratio"
     variants: tuple[Mapping[str, float], ...] = ()
+    exploratory: bool = False
 
 
 def inside(trace: Trace, window: NDArray[np.bool_]) -> NDArray[np.bool_]:
