@@ -11,7 +11,7 @@ LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
-    ["runfolder", "store", "background", "hooks"],
+    ["manifest", "storage", "runfolder", "store", "background", "hooks"],
     ["traces", "replay", "drift", "curves", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
     ["library", "experiment", "study", "console", "progress", "guard", "cli", "cli_sheets"],
 ]

@@ -28,8 +28,9 @@ from curriculum.events import Action, Chunk, Diverged
 from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
 from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes, read_text
 from curriculum.plots import draw_run
-from curriculum.runfolder import Run, RunFolder, digest, free_name
+from curriculum.runfolder import Run, RunFolder, free_name
 from curriculum.schedule import Schedule, compile_sheet, frame_steps
+from curriculum.storage import digest
 from curriculum.task import Task, make_task, settings_of
 from curriculum.trainer import RATE, Arm, State, initial_state, train
 

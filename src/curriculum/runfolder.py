@@ -6,26 +6,36 @@ when it is whole: it is written beside and renamed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from curriculum.dopesheet import LAST_STEP_ALLOWED, Dopesheet, decode, parse
+from curriculum.dopesheet import Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
+from curriculum.manifest import Manifest, ProbeManifest
 from curriculum.schedule import Schedule, compile_sheet
+from curriculum.storage import (
+    Arrays,
+    digest,
+    digest_file,
+    join_safetensors,
+    read_parquet,
+    read_safetensors,
+    to_parquet,
+    to_safetensors,
+    write_file,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,69 +49,6 @@ EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-class TaskManifest(BaseModel):
-    """The task of a run."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    name: str
-    version: int
-
-
-class ProbeManifest(BaseModel):
-    """A probe of a run."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    name: str
-    title: str
-    uses: list[str]
-
-
-class HashesManifest(BaseModel):
-    """What a run was made from, by hash; `training` is that of the config's part that makes seeds pair."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    sheet: str
-    config: str
-    probes: dict[str, str]
-
-
-class Manifest(BaseModel):
-    """What `run.json` must hold for a run to be read; what else it has is kept as it is."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    schema_: Literal[1] = Field(alias="schema")
-    name: str
-    status: Literal["running", "finished", "interrupted", "failed", "diverged"]
-    created: str
-    sheet: str
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    steps: Annotated[int, Field(ge=1, le=LAST_STEP_ALLOWED + 1)]
-    trained: Annotated[int, Field(ge=0)] | None = None
-    task: TaskManifest
-    probes: list[ProbeManifest]
-    parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
-    hashes: HashesManifest
-    diverged: dict[str, str] = {}
-    files: dict[str, str] = {}
-
-
-def digest(data: bytes) -> str:
-    """Compute the SHA-256 of some bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_name(name: str) -> None:
@@ -121,23 +68,6 @@ def free_name(folder: Path, stem: str, suffix: str = "") -> str:
     ):
         count += 1
     return stem if count == 1 else f"{stem}-{count}"
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, then rename it.
-
-    Raises `RunError` where the disk does not take it; nothing is left behind then.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink()
-        if isinstance(error, OSError):
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-        raise
 
 
 class RunFolder:
@@ -185,17 +115,17 @@ class RunFolder:
     def append_metrics(self, table: pa.Table) -> None:
         """Store rows of metrics: step, seed, total and every term."""
         self._metric_parts += 1
-        write_file(self._part(METRICS, self._metric_parts), _parquet(table))
+        write_file(self._part(METRICS, self._metric_parts), to_parquet(table))
 
     def append_snapshots(self, arrays: Arrays) -> None:
         """Store snapshots: parameters by name `[F, S, ...]`, and their `steps` `[F]`."""
         self._snapshot_parts += 1
-        write_file(self._part(SNAPSHOTS, self._snapshot_parts), _safetensors(arrays))
+        write_file(self._part(SNAPSHOTS, self._snapshot_parts), to_safetensors(arrays))
 
     def append_traces(self, arrays: Arrays) -> None:
         """Store curves of the probes, by name, each with its steps first."""
         self._trace_parts += 1
-        write_file(self._part(TRACES, self._trace_parts), _safetensors(arrays))
+        write_file(self._part(TRACES, self._trace_parts), to_safetensors(arrays))
 
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Store one line of the log of events."""
@@ -207,11 +137,11 @@ class RunFolder:
 
     def write_phase_ends(self, arrays: Arrays) -> None:
         """Store what the model made of the validation data at the end of each phase."""
-        write_file(self.path / PHASE_ENDS, _safetensors(arrays))
+        write_file(self.path / PHASE_ENDS, to_safetensors(arrays))
 
     def write_model(self, arrays: Arrays) -> None:
         """Store the weights after the last update: parameters by name `[S, ...]`."""
-        write_file(self.path / MODEL, _safetensors(arrays))
+        write_file(self.path / MODEL, to_safetensors(arrays))
 
     def figure(self, name: str) -> Path:
         """Give the path of a figure of this run."""
@@ -225,14 +155,14 @@ class RunFolder:
         if self._metric_parts:
             import pyarrow as pa
 
-            tables = [_read_parquet(part) for part in self._parts(METRICS)]
-            write_file(self.path / METRICS, _parquet(pa.concat_tables(tables, promote_options="default")))
+            tables = [read_parquet(part) for part in self._parts(METRICS)]
+            write_file(self.path / METRICS, to_parquet(pa.concat_tables(tables, promote_options="default")))
         for name in (SNAPSHOTS, TRACES):
             parts = self._parts(name)
             if len(parts) == 1:
                 os.replace(parts[0], self.path / name)
             elif parts:
-                write_file(self.path / name, _safetensors(_join(parts)))
+                write_file(self.path / name, to_safetensors(join_safetensors(parts)))
         stored = (METRICS, SNAPSHOTS, TRACES, MODEL, PHASE_ENDS, EVENTS)
         files = {name: digest_file(self.path / name) for name in stored if (self.path / name).is_file()}
         self.update(status=status, files=files, **more)
@@ -377,7 +307,7 @@ class Run:
         """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
         import pyarrow as pa
 
-        tables = [self._read(file.name, _read_parquet) for file in self._files(METRICS)]
+        tables = [self._read(file.name, read_parquet) for file in self._files(METRICS)]
         table = pa.concat_tables(tables, promote_options="default")
         if not {"step", "seed", "total"} <= set(table.column_names):
             raise self._damaged(METRICS, "it lacks the columns step, seed and total")
@@ -407,7 +337,7 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        joined = self._read(SNAPSHOTS, lambda _: _join(self._files(SNAPSHOTS)))
+        joined = self._read(SNAPSHOTS, lambda _: join_safetensors(self._files(SNAPSHOTS)))
         if STEPS not in joined:
             raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
         steps = joined.pop(STEPS)
@@ -420,7 +350,7 @@ class Run:
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
         """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
-        arrays: dict[str, NDArray[Any]] = self._read(TRACES, lambda _: _join(self._files(TRACES)))
+        arrays: dict[str, NDArray[Any]] = self._read(TRACES, lambda _: join_safetensors(self._files(TRACES)))
         for name, array in arrays.items():
             steps = arrays.get(f"{name}.{STEPS}")
             if not name.endswith(f".{STEPS}") and (steps is None or array.shape[:2] != (len(steps), len(self.seeds))):
@@ -430,7 +360,7 @@ class Run:
     @cached_property
     def model(self) -> dict[str, NDArray[np.float32]]:
         """The weights after the last update: parameters by name `[S, ...]`, in the model's order."""
-        arrays = self._read(MODEL, _read_safetensors)
+        arrays = self._read(MODEL, read_safetensors)
         names = self.manifest.get("parameters", {})
         if set(names) != set(arrays):
             raise self._damaged(MODEL, "its parameters are not those of this run's model")
@@ -444,7 +374,7 @@ class Run:
         """
         if self.status != "finished" and not (self.path / PHASE_ENDS).is_file():
             return {}
-        arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, _read_safetensors)
+        arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, read_safetensors)
         return arrays
 
     def figure(self, name: str) -> Path:
@@ -542,41 +472,3 @@ def _parts(folder: Path, name: str) -> list[Path]:
 
 def _to_json(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2) + "\n"
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    # Losses hardly repeat: a dictionary of them takes five times as long and more room.
-    pq.write_table(table, sink, compression="zstd", use_dictionary=["seed"])
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(path)
-
-
-def _join(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    """Read the parts of one file and join them along the first axis; one that comes later may have more names."""
-    loaded = [_read_safetensors(path) for path in paths]
-    names = list(dict.fromkeys(name for part in loaded for name in part))
-    return {name: np.concatenate([part[name] for part in loaded if name in part]) for name in names}
-
-
-def _safetensors(arrays: Arrays) -> bytes:
-    from safetensors.numpy import save
-
-    data: bytes = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    return data
-
-
-def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors.numpy import load_file
-
-    arrays: dict[str, NDArray[Any]] = load_file(path)
-    return arrays

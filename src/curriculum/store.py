@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curriculum.errors import InputError, RunError
-from curriculum.runfolder import COMPARISONS, VIDEOS, Run, free_name, runs_in, write_file
+from curriculum.runfolder import COMPARISONS, VIDEOS, Run, free_name, runs_in
+from curriculum.storage import write_file
 
 if TYPE_CHECKING:
     from curriculum.compare import Comparison

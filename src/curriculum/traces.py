@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.runfolder import STEPS, ProbeManifest, Run
+from curriculum.manifest import ProbeManifest
+from curriculum.runfolder import STEPS, Run
 
 Array = NDArray[np.float64]
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists

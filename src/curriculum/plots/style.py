@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from curriculum.dopesheet import Phase
-from curriculum.runfolder import write_file
+from curriculum.storage import write_file
 
 DPI = 150
 

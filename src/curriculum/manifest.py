@@ -1,0 +1,59 @@
+"""What `run.json` holds, as types: how a run was made and how it ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curriculum.dopesheet import LAST_STEP_ALLOWED
+
+
+class TaskManifest(BaseModel):
+    """The task of a run."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: str
+    version: int
+
+
+class ProbeManifest(BaseModel):
+    """A probe of a run."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: str
+    title: str
+    uses: list[str]
+
+
+class HashesManifest(BaseModel):
+    """What a run was made from, by hash; `training` is that of the config's part that makes seeds pair."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    sheet: str
+    config: str
+    probes: dict[str, str]
+
+
+class Manifest(BaseModel):
+    """What `run.json` must hold for a run to be read; what else it has is kept as it is."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    status: Literal["running", "finished", "interrupted", "failed", "diverged"]
+    created: str
+    sheet: str
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    steps: Annotated[int, Field(ge=1, le=LAST_STEP_ALLOWED + 1)]
+    trained: Annotated[int, Field(ge=0)] | None = None
+    task: TaskManifest
+    probes: list[ProbeManifest]
+    parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
+    hashes: HashesManifest
+    diverged: dict[str, str] = {}
+    files: dict[str, str] = {}
