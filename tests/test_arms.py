@@ -126,7 +126,7 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     reference = study_file(tmp_path, "config: ex-1.6\nseeds: 0:2\narms: {smooth: smooth.csv, stepped: stepped.csv}\n")
     study = plan_study(reference, tmp_path / "runs", steps=30)
     assert study.done == (False, False)
-    first = run_study(study, [], lambda checked, path: [])
+    first = run_study(study, execute_all)
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)

@@ -18,6 +18,7 @@ from curriculum.runfolder import Run
 from curriculum.scene import MOST_COLUMNS, Column, Look, Scene
 from curriculum.schedule import frame_steps
 from curriculum.task import Picture, Task
+from curriculum.traces import median_seeds
 
 POSTER = ".png"
 SUFFIXES = (*CODECS, POSTER)
@@ -26,7 +27,7 @@ SUFFIXES = (*CODECS, POSTER)
 def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None) -> Scene:
     """Read everything that is shown of some runs, and draw it.
 
-    `seed` chooses among the seeds of the runs (each run's median one by default), `at` a single step. Raises `InputError`
+    `seed` chooses among the seeds of the runs (by default the one whose final error is the median), `at` a single step. Raises `InputError`
     for too many runs, different tasks, or a seed, step or latent dimension that they do not have.
     """
     if not 1 <= len(runs) <= MOST_COLUMNS:
@@ -36,8 +37,10 @@ def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride:
             raise InputError(f"{runs[0].name!r} and {run.name!r} are of different tasks: {runs[0].task_name!r} and {run.task_name!r}")
     if look.width % 2 or look.height % 2 or not (320 <= look.width <= 7680 and 180 <= look.height <= 4320):
         raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
+    if look.dims[0] == look.dims[1]:
+        raise InputError(f"the two latent dimensions are both {look.dims[0]}: choose two different ones")
     tasks = [task_of(run) for run in runs]
-    indices = [_seed_index(run, seed) for run in runs]
+    indices = median_seeds(runs) if seed is None else [_seed_index(run, seed) for run in runs]
     length = max(len(run.schedule) for run in runs)
     if at is not None and not 0 <= at < length:
         raise InputError(f"there is no step {at}: the steps are 0 to {length - 1}")
@@ -87,9 +90,7 @@ def check_output(path: Path) -> None:
         raise InputError(f"cannot write {path}: the name ends in one of {', '.join(SUFFIXES)}")
 
 
-def _seed_index(run: Run, seed: int | None) -> int:
-    if seed is None:
-        return run.median_seed
+def _seed_index(run: Run, seed: int) -> int:
     if seed not in run.seeds:
         raise InputError(f"the run {run.name!r} has no seed {seed} (it has {', '.join(map(str, run.seeds[:20]))})")
     return run.seeds.index(seed)

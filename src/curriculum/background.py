@@ -30,10 +30,18 @@ class Background:
     def submit(self, work: Callable[..., None], *args: Any) -> None:
         """Do `work(*args)` soon; wait where too much is waiting already."""
         while self._waiting and (self._waiting[0].done() or len(self._waiting) >= MOST_WAITING):
-            self._waiting.popleft().result()
+            self._finish_first()
         self._waiting.append(self._pool.submit(work, *args))
 
     def wait(self) -> None:
         """Wait until everything is done."""
         while self._waiting:
-            self._waiting.popleft().result()
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        first = self._waiting[0]
+        try:
+            first.result()
+        finally:
+            if first.done():  # an interrupt while waiting must not forget the work
+                self._waiting.popleft()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,13 +102,11 @@ def train(
 
       curriculum train --dopesheet my.csv --dry-run
     """
-    from curriculum.errors import OutputExistsError
-    from curriculum.runfolder import check_name
+    from curriculum.runfolder import check_name, check_new
 
     if name is not None:
         check_name(name)
-        if os.path.lexists(runs / name):
-            raise OutputExistsError(f"{runs / name} exists already: choose another --name, or remove it first")
+        check_new(runs / name)
     from curriculum.experiment import execute, new_path, plan
     from curriculum.progress import Bar, training_hook
 
@@ -271,6 +270,7 @@ def run_experiment(
 
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
     """
+    from curriculum.experiment import execute_all
     from curriculum.progress import Bar, training_hook
     from curriculum.study import plan_study, run_study
 
@@ -278,9 +278,12 @@ def run_experiment(
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is done already")
-    with Bar("training", len(study.plans[0].schedule), "step") as bar:
-        chosen = run_study(study, sys.argv, lambda checked, path: [training_hook(bar)])
-    _compare(chosen, runs, as_json)
+
+    def train_stack(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
+        with Bar(f"training {', '.join(path.name for path in paths)}", len(plans[0].schedule), "step") as bar:
+            execute_all(plans, paths, argv=sys.argv, watch=[training_hook(bar)])
+
+    _compare(run_study(study, train_stack), runs, as_json)
 
 
 @app.command()

@@ -6,7 +6,7 @@ What comes out is plain data; tables, JSON and figures are made from it elsewher
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from curriculum import plugins, stats, verdicts
 from curriculum.errors import InputError
 from curriculum.metrics import Metric
 from curriculum.runfolder import Run
+from curriculum.schedule import RATE, Schedule
 from curriculum.sheetdiff import SheetDiff, diff_sheets
 from curriculum.traces import common_strides, final_error, trace
 from curriculum.verdicts import SmallestEffect, Verdict
-from curriculum.windows import RATE, first_step, intervals, windows
+from curriculum.windows import first_step, intervals, long_enough, windows
 
 SCHEMA = 1
 USABLE = ("finished", "diverged", "interrupted")
@@ -92,7 +93,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
     """Measure runs of one task side by side, and judge the differences where there are enough seeds.
 
     `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, or
-    runs that cannot be paired: of different tasks, configs or probes.
+    runs that cannot be paired: of different tasks, models or probes.
     """
     _check(runs)
     smallest = smallest or SmallestEffect()
@@ -137,7 +138,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
     measures = [figure for figure in measures if figure.id not in further]
     primary = [figure for figure in measures if figure.window == "whole"]
     guards = [verdicts.correct([guard], smallest)[0] for guard in _estimates(runs, final)]
-    judged = verdicts.correct(_estimates(runs, primary), smallest)
+    judged = verdicts.correct(_estimates(runs, primary), smallest) if long_enough(schedules) else []
     judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants))) for v in judged]
     return Comparison(
         runs=tuple(_describe(run) for run in runs),
@@ -153,8 +154,8 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         hypotheses=_hypotheses(judged),
         tails=tuple(Tail(f.id, name, *stats.tail(np.array(own))) for f in primary for name, own in f.values.items() if len(own) > 1),
         last_losses={run.name: _last_losses(run) for run in runs},
-        sheets={run.name: diff_sheets(runs[0].sheet, run.sheet) for run in runs[1:]},
-        notes=tuple(_notes(runs, strides[0])),
+        sheets={run.name: diff_sheets(runs[0].sheet, run.sheet, max(len(runs[0].schedule), len(run.schedule))) for run in runs[1:]},
+        notes=(*_notes(runs, strides[0]), *_unmeasured(primary, schedules)),
     )
 
 
@@ -184,10 +185,14 @@ def _diverged(run: Run, index: int) -> bool:
 def _check(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise InputError("a comparison needs two runs or more")
-    names = [run.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"the run {name!r} is named twice: a comparison needs different runs")
+    paths = [run.path.resolve() for run in runs]
+    for run in runs:
+        if paths.count(run.path.resolve()) > 1:
+            raise InputError(f"the run {run.name!r} is named twice: a comparison needs different runs")
+    names = [run.path.name for run in runs]
+    for run in runs:
+        if names.count(run.path.name) > 1:
+            run.alias = f"{run.path.resolve().parent.name}/{run.path.name}"
     for run in runs:
         if run.status not in USABLE:
             raise InputError(f"the run {run.name!r} cannot be compared: its status is {run.status!r}")
@@ -195,6 +200,8 @@ def _check(runs: Sequence[Run]) -> None:
     for run in runs[1:]:
         if run.manifest["task"] != first.manifest["task"]:
             raise InputError(f"runs of different tasks cannot be compared: {first.name!r} is {_task(first)}, {run.name!r} is {_task(run)}")
+        if run.manifest["parameters"] != first.manifest["parameters"]:
+            raise InputError(f"{first.name!r} and {run.name!r} cannot be paired: their models start from different weights")
         if run.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
             raise InputError(f"{first.name!r} and {run.name!r} cannot be compared: their probes differ")
 
@@ -204,9 +211,7 @@ def _task(run: Run) -> str:
 
 
 def _shared_seeds(first: Run, other: Run) -> list[int]:
-    """List the seeds that pair: in both runs, and of models that start from the same weights."""
-    if first.manifest.get("parameters") != other.manifest.get("parameters"):
-        return []
+    """List the seeds that pair: those in both runs."""
     return [seed for seed in first.seeds if seed in other.seeds]
 
 
@@ -302,6 +307,14 @@ def _notes(runs: Sequence[Run], stride: int) -> list[str]:
     if stride > 1:
         notes.append(f"the error is compared every {stride} steps: what is faster is not seen")
     return notes
+
+
+def _unmeasured(primary: Sequence[Figure], schedules: Sequence[Schedule]) -> Iterator[str]:
+    if not long_enough(schedules):
+        yield "the steps that all runs have end before the first phase does: what is measured is the first descent, and is not tested"
+    missing = [figure.id for figure in primary if any(math.isnan(value) for own in figure.values.values() for value in own)]
+    if missing:
+        yield f"not measured, since there are too few steps: {', '.join(missing)}"
 
 
 def _pairing_notes(first: Run, other: Run) -> list[str]:

@@ -139,6 +139,8 @@ def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[st
     if not isinstance(tree, dict):
         raise ConfigError([Problem(source, 1, 1, f"this file is a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
+    if "task" in data and "task" not in schema.model_fields:
+        raise ConfigError([Problem(source, 1, 1, "this is a config, not an experiment: train it with curriculum train --config")])
     origins = _apply(data, overrides)
     return _Validator(source, tree, origins).check(schema, data)
 
@@ -229,6 +231,8 @@ class _Validator:
 
     def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any]:
         task = data.get("task")
+        if task is None and "arms" in data:
+            raise ConfigError([self.problem(("arms",), "this is an experiment, not a config: run it with curriculum experiment")])
         name = task.get("name") if isinstance(task, dict) else None
         if not isinstance(name, str):
             at = ("task", "name") if isinstance(task, dict) else ("task",)

@@ -10,8 +10,6 @@ from typing import Any
 
 from curriculum.errors import CurriculumError
 
-PIPE_WIDTH = 240  # of lines that no terminal wraps
-
 
 def safe(text: str) -> str:
     """Escape characters that would steer a terminal; texts from files go through here."""
@@ -43,6 +41,11 @@ def put_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str =
         return
     from rich import box
     from rich.console import Console
+
+    wide = sum(max(len(line[column]) for line in (header, *rows)) + 2 for column in range(len(header)))
+    if wide > Console().width:
+        _plain_table(header, rows, title, right)  # the terminal wraps it; a cell that is cut says something else
+        return
     from rich.table import Table
     from rich.text import Text
 

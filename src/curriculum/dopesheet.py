@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from itertools import pairwise
 
 from curriculum.errors import Problem, SheetError, nearest, unknown
@@ -255,7 +256,7 @@ class _Parser:
         name, *rest = (part.strip() for part in cell.split(":"))
         reserved = {word.lower(): word for word in RESERVED}.get(name.lower())
         if reserved is None and name.isupper():
-            reserved = nearest(name, RESERVED)
+            reserved = next(iter(get_close_matches(name, RESERVED, 1, 0.85)), None)
         if reserved:
             wanted = f"{reserved} takes no space and no timing" if rest and name == reserved else f"did you mean {reserved!r}?"
             self._report(line, index + 1, f"{cell!r} cannot be a property's name: {wanted}")

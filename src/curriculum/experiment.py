@@ -28,11 +28,11 @@ from curriculum.events import Action, Chunk, Diverged
 from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
 from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes, read_text
 from curriculum.plots import draw_run
-from curriculum.runfolder import Run, RunFolder, free_name
-from curriculum.schedule import Schedule, compile_sheet, frame_steps
+from curriculum.runfolder import Run, RunFolder, check_new, free_name
+from curriculum.schedule import RATE, Schedule, compile_sheet, frame_steps
 from curriculum.storage import digest
 from curriculum.task import Task, make_task, settings_of
-from curriculum.trainer import RATE, Arm, State, initial_state, train
+from curriculum.trainer import Arm, State, initial_state, train
 
 Result_ = TypeVar("Result_")
 
@@ -120,9 +120,12 @@ def plan(
         _check_hook(hook, schedule)
     for index, hook in enumerate(own_hooks):
         _at_place(config, overrides, index, _check_hook, hook, schedule)
+    warnings = []
     if steps is not None:
+        if steps > len(schedule):
+            warnings.append(f"the sheet has only {len(schedule):,} steps, not {steps:,}: all of them are trained")
         schedule = schedule.truncate(steps)
-    return Plan(loaded, task, sheet, data, schedule, all_hooks, tuple(_warnings(schedule, task)))
+    return Plan(loaded, task, sheet, data, schedule, all_hooks, (*warnings, *_warnings(schedule, task)))
 
 
 def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[Any]:
@@ -199,12 +202,14 @@ def execute_all(
     began = time.perf_counter()
     first = plans[0]
     state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans])
+    for path in paths:
+        if path is not None:
+            check_new(path)
     background = Background()
-    sessions = [
-        _Session(checked, path, argv, state, arm, watch if checked is first else (), background)
-        for checked, path, arm in zip(plans, paths, state.arms, strict=True)
-    ]
+    sessions: list[_Session] = []
     try:
+        for checked, path, arm in zip(plans, paths, state.arms, strict=True):
+            sessions.append(_Session(checked, path, argv, state, arm, watch if checked is first else (), background))
         with _threads(first.config.threads):
             state = train(first.task, state, first.config.optimizer, [session.emit for session in sessions])
         seconds = time.perf_counter() - began
@@ -310,7 +315,8 @@ class _Session:
             self.flush()
             self.background.wait()
             self._finish(status, state, seconds, error=why)
-        except RunError:
+        except Exception:
+            # The first error is the one to tell of; this one most likely comes from the same cause.
             if self.folder:
                 with suppress(RunError):
                     self.folder.update(status=status, error=why, trained=self.trained)
@@ -330,7 +336,10 @@ class _Session:
         self.finished = True
 
     def _keep_last(self, event: Chunk) -> None:
-        self.trained = event.step + 1
+        alive = int(event.total.isfinite().any(1).sum())
+        if not alive:
+            return
+        self.trained = event.first + alive
         self.last.clear()
         self.last["total"] = event.total[-1].clone()
         self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
@@ -360,6 +369,8 @@ def made_from(checked: Plan) -> dict[str, Any]:
     return {
         "sheet": digest(checked.sheet_bytes),
         "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
+        "recipe": digest(checked.config.model_dump_json(exclude={"seeds"}).encode()),
+        "task": {"name": checked.config.task.name, "version": checked.task.version},
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
     }
@@ -382,6 +393,7 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
             "sheet": made_from(checked)["sheet"],
             "config": digest(config_text.encode()),
             "training": made_from(checked)["training"],
+            "recipe": made_from(checked)["recipe"],
             "probes": probes,
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},

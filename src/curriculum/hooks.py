@@ -31,7 +31,7 @@ from curriculum.events import (
     Retargeted,
     StepMetrics,
 )
-from curriculum.runfolder import STEPS, RunFolder
+from curriculum.runfolder import FINAL_SHARE, STEPS, RunFolder
 from curriculum.task import Probe, Task
 from curriculum.trainer import CHUNK
 
@@ -43,7 +43,6 @@ PART_BYTES = 96 * 2**20  # or fewer, so that what waits in memory stays below th
 PROBED_BYTES = 32 * 2**20  # of weights that are kept to be probed together
 TRACED_STEPS = 20_000  # a longer run is probed at every second step, or third, and so on
 MOTION_STRIDE = 10  # probed steps from one position of the latents to the next
-FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
 
 Answer = Retarget | Iterable[Retarget] | None
 
@@ -132,6 +131,9 @@ def load_hook(setting: HookSetting) -> Hook:
     finally:
         sys.path.remove(here)
     if isinstance(target, Hook):
+        if (target.on, target.name) != (EVENTS[kind], name or None):
+            own = target.on.kind + (f":{target.name}" if target.name else "")
+            raise InputError(f"the hook {setting.call!r} is made for {own!r}, not for {setting.on!r}")
         target = target.call
     if not callable(target):
         raise InputError(f"the hook {setting.call!r} is not a function, but {type(target).__name__}")

@@ -29,7 +29,7 @@ class ProbeManifest(BaseModel):
 
 
 class HashesManifest(BaseModel):
-    """What a run was made from, by hash; `training` is that of the config's part that makes seeds pair."""
+    """What a run was made from, by hash."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

@@ -39,15 +39,17 @@ class Bar:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column
 
+            # Where the terminal is narrow the text gives way, not the bar.
             columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}", markup=False),
+                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=16, table_column=Column(no_wrap=True, min_width=16)),
+                MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(self.total)) + 1)),
+                TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+                TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             )
-            self._rich = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._rich = Progress(*columns, console=Console(stderr=True), transient=True, expand=True)
             self._task = self._rich.add_task(safe(self.title), total=self.total, text="")
             self._rich.start()
         return self
@@ -73,7 +75,7 @@ def training_hook(bar: Bar) -> Hook:
     """Make a hook that shows step, phase, lr and every loss of a run."""
     from curriculum.events import Chunk
     from curriculum.hooks import Hook
-    from curriculum.trainer import RATE
+    from curriculum.schedule import RATE
 
     def show(event: Chunk) -> None:
         losses = {"total": event.total, **event.terms}

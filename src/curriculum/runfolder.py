@@ -46,6 +46,7 @@ SCHEMA = 1
 MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
 METRICS, SNAPSHOTS, TRACES, MODEL = "metrics.parquet", "snapshots.safetensors", "traces.safetensors", "model.safetensors"
 EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures"
+FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
@@ -70,6 +71,13 @@ def free_name(folder: Path, stem: str, suffix: str = "") -> str:
     return stem if count == 1 else f"{stem}-{count}"
 
 
+def check_new(path: Path) -> None:
+    """Raise an error where no new run can be at `path`."""
+    check_name(path.name)
+    if os.path.lexists(path):
+        raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
+
+
 class RunFolder:
     """Writes one run. Parts of metrics and snapshots are joined when the run ends."""
 
@@ -87,9 +95,7 @@ class RunFolder:
         Raises `OutputExistsError` where something has that name already, `RunError` where it cannot be
         written.
         """
-        check_name(path.name)
-        if os.path.lexists(path):
-            raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
+        check_new(path)
         full = {"schema": SCHEMA, "name": path.name, "status": "running", **manifest}
         temporary = None
         try:
@@ -226,10 +232,14 @@ class Run:
             raise self._damaged(MANIFEST, f"{place}: {first['msg']}") from None
         self.manifest: dict[str, Any] = plain
         self._verified: set[str] = set()
+        self.alias = ""  # another name for it, where it is shown beside a run of the same name
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.alias or self.path.name
 
     @property
     def status(self) -> str:
@@ -249,8 +259,12 @@ class Run:
 
     @property
     def trained_steps(self) -> int:
-        """How many steps were trained: fewer than planned where the run was stopped."""
-        return self._checked.steps if self._checked.trained is None else self._checked.trained
+        """How many steps were trained: fewer than planned where the run was stopped; so far, where it still goes on."""
+        if self._checked.trained is not None:
+            return self._checked.trained
+        if self.status == "running":
+            return int(self.metrics["step"].max()) + 1 if _parts(self.path, METRICS) else 0
+        return self._checked.steps
 
     @property
     def diverged(self) -> dict[int, str]:
@@ -281,14 +295,14 @@ class Run:
     @cached_property
     def schedule(self) -> Schedule:
         """The schedule as it was trained: cut where training stopped, and with every retarget of a hook."""
-        schedule = compile_sheet(self.sheet).truncate(max(1, self.trained_steps))
+        schedule = compile_sheet(self.sheet).truncate(self._checked.steps)
         for event in self.events:
             if event.get("event") == "retarget":
                 try:
                     schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
                 except (KeyError, TypeError, InputError) as error:
                     raise self._damaged(EVENTS, f"a retarget in it cannot be read ({error})") from None
-        return schedule
+        return schedule.truncate(max(1, self.trained_steps))
 
     @cached_property
     def events(self) -> tuple[dict[str, Any], ...]:
@@ -314,15 +328,6 @@ class Run:
         if self.status == "finished" and table.num_rows != self.manifest["steps"] * len(self.seeds):
             raise self._damaged(METRICS, f"it has {table.num_rows} rows for {self.manifest['steps']} steps of {len(self.seeds)} seeds")
         return table.to_pandas()
-
-    @cached_property
-    def median_seed(self) -> int:
-        """The place of the seed whose last total is the median over the seeds that did not diverge."""
-        if len(self.seeds) == 1:
-            return 0
-        last = self.metrics[self.metrics["step"] == self.metrics["step"].max()].set_index("seed")["total"]
-        order = [seed for seed in last.sort_values().index if seed not in self.diverged] or list(self.seeds)
-        return self.seeds.index(int(order[(len(order) - 1) // 2]))
 
     @property
     def terms(self) -> list[str]:
@@ -433,7 +438,7 @@ def find_run(reference: str, folder: Path) -> Run:
     if not reference:
         raise InputError("an empty name is no run")
     for path in (folder / reference, Path(reference)):
-        if _is_run(path):
+        if is_run(path):
             return Run(path)
     names = [path.relative_to(folder).as_posix() for path in _run_paths(folder)]
     close = [name for name in names if name.startswith(reference)]
@@ -454,14 +459,15 @@ def _run_paths(folder: Path) -> list[Path]:
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
     found = []
     for path in inside:
-        if _is_run(path):
+        if is_run(path):
             found.append(path)
         elif path.name not in (COMPARISONS, VIDEOS):
-            found += [own for own in sorted(path.iterdir()) if _is_run(own) and not own.name.startswith(".")]
+            found += [own for own in sorted(path.iterdir()) if is_run(own) and not own.name.startswith(".")]
     return found
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Tell whether a folder is a run, damaged or not."""
     return (path / MANIFEST).is_file() or (path / SHEET).is_file()
 
 

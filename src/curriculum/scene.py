@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from curriculum.plots import style
 from curriculum.plots.latents import frame as latent_frame
 from curriculum.plots.latents import limit_of
-from curriculum.plots.timeline import RATE, draw_values, panels
-from curriculum.schedule import Schedule
+from curriculum.plots.timeline import draw_values, panels
+from curriculum.schedule import RATE, Schedule
 
 MOVING = 10  # the z-order of what moves: above curves, spines and ticks
 FONT = 12.5 / 900  # of the picture's height
@@ -95,6 +95,12 @@ class _Points:
         self.artist.set_offsets(np.repeat(positions, 2, axis=0))
 
 
+def _limit(latents: Sequence[NDArray[np.float32]]) -> float:
+    """Find one limit that holds every point of nearly all frames: the first transients must not shrink the rest."""
+    reach = np.concatenate([np.abs(np.nan_to_num(z)).max(axis=(1, 2)) for z in latents])
+    return limit_of([np.quantile(reach, 0.97, method="higher")[None]])
+
+
 class Scene:
     """The picture at any frame. `figure` is a matplotlib figure, `moving` what changes in it."""
 
@@ -110,10 +116,11 @@ class Scene:
         self._bars: list[list[Axes]] = []
         self._steps: list[Text] = []
         self._phases: list[Text] = []
-        self._limit = limit_of([column.latents[..., list(look.dims)] for column in columns])
+        self._limit = _limit([column.latents[..., list(look.dims)] for column in columns])
         self._last = max(column.schedule.last_step for column in columns)
         self._properties = list(dict.fromkeys(n for c in columns for n in c.schedule.properties if n != RATE))
         self._terms = list(dict.fromkeys(n for c in columns for n in c.losses if n != "total"))
+        self._names = list(dict.fromkeys([*self._properties, *self._terms]))  # each has one color in the whole picture
         with style.themed(self.theme, size=FONT * look.height * 72 / 100):
             self.figure = style.figure(look.width / 100, look.height / 100, dpi=100)
             for index in range(len(columns)):
@@ -180,17 +187,17 @@ class Scene:
         bars = [self._axes(index, layout.left, top, layout.right - layout.left, height) for top, height in layout.panels]
         for axes in bars:
             style.bands(axes, column.schedule.phases, theme)
-            axes.set_xlim(0, max(self._last, 1))
         shown = [name for group in panels(column.schedule) for name in group if name != RATE]
-        draw_values(bars[0], column.schedule, shown, theme, keys=False, lw=1.3 * unit, names_in_order=self._properties)
+        draw_values(bars[0], column.schedule, shown, theme, keys=False, lw=1.3 * unit, names_in_order=self._names)
         draw_values(bars[1], column.schedule, [RATE], theme, keys=False, lw=1.3 * unit)
         pixels = int(layout.right - layout.left)
         bars[2].set_yscale("log")
         for name in reversed(["total", *self._terms]):
             if name in column.losses and np.isfinite(column.losses[name]).any():
-                color = style.color_of(name, self._terms, theme)
+                color = style.color_of(name, self._names, theme)
                 style.curve(bars[2], column.steps, column.losses[name], pixels, color, lw=0.9 * unit)
         for axes, label in zip(bars, ("schedule", RATE, "loss"), strict=True):
+            axes.set_xlim(0, max(self._last, 1))
             axes.set_ylabel(label)
             axes.yaxis.set_label_coords(-40 * unit / (layout.right - layout.left), 0.5)
         for axes in bars[:-1]:
@@ -219,6 +226,8 @@ class Scene:
     def _share_limits(self) -> None:
         """Give the same panel the same limits in every column."""
         for row in range(2):
+            if len({bars[row].get_yscale() for bars in self._bars}) > 1:
+                continue  # one in a log space, one not: no limits suit both
             low, high = zip(*(bars[row].get_ylim() for bars in self._bars), strict=True)
             for bars in self._bars:
                 bars[row].set_ylim(min(low), max(high))
@@ -229,8 +238,8 @@ class Scene:
     def _draw_legends(self) -> None:
         """Name the curves: beside the latent space where there is room, else once along the bottom."""
         theme, layout = self.theme, self._layout()
-        props = [Line2D([], [], color=style.color_of(n, self._properties, theme), label=n) for n in self._properties]
-        losses = [Line2D([], [], color=style.color_of(n, self._terms, theme), label=n) for n in ("total", *self._terms)]
+        props = [Line2D([], [], color=style.color_of(n, self._names, theme), label=n) for n in self._properties]
+        losses = [Line2D([], [], color=style.color_of(n, self._names, theme), label=n) for n in ("total", *self._terms)]
         if self._narrow():
             distinct = {(line.get_label(), line.get_color()): line for line in [*props, *losses]}
             columns = min(len(distinct), max(4, math.floor(self.look.width / self.look.height * 7)))

@@ -21,6 +21,8 @@ from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.errors import InputError, unknown
 from curriculum.timing import EASINGS, SPACES, Array, Space, minimum_jerk_quintic
 
+RATE = "lr"  # the property that every sheet has: the learning rate
+
 
 @dataclass(frozen=True)
 class Hold:

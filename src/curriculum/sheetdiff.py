@@ -69,9 +69,11 @@ class SheetDiff:
     phase_ends: tuple[PhaseEnd, ...]
 
 
-def diff_sheets(a: Dopesheet, b: Dopesheet) -> SheetDiff:
-    """Compare two sheets: the keys as they are written, the curves as they are compiled."""
+def diff_sheets(a: Dopesheet, b: Dopesheet, steps: int | None = None) -> SheetDiff:
+    """Compare two sheets, or their first `steps` steps: the keys as they are written, the curves as they are compiled."""
     first, second = compile_sheet(a), compile_sheet(b)
+    if steps is not None:
+        first, second = first.truncate(steps), second.truncate(steps)
     common = [name for name in a.properties if name in b.properties]
     by_a, by_b = ({column.name: column for column in sheet.columns} for sheet in (a, b))
     headers = [(name, by_a[name], by_b[name]) for name in common if by_a[name] != by_b[name]]

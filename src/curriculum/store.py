@@ -49,9 +49,9 @@ def new_comparison(folder: Path, found: Comparison, draw: Callable[[Path], None]
     except BaseException as error:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)
-        if isinstance(error, RunError | OSError):
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-            reason = getattr(cause, "strerror", None) or cause
+        cause = error.__cause__ if isinstance(error, RunError) else error
+        if isinstance(cause, OSError):
+            reason = cause.strerror or cause
             raise RunError(f"cannot store the comparison in {parent}: {reason}") from error
         raise
     return path

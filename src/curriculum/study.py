@@ -12,10 +12,9 @@ from pydantic import Field
 from curriculum import config as configs
 from curriculum.config import Seeds, Settings
 from curriculum.errors import OutputExistsError
-from curriculum.experiment import Plan, execute_all, made_from, plan
-from curriculum.hooks import Hook
+from curriculum.experiment import Plan, made_from, plan
 from curriculum.library import CONFIGS, find_file, read_text
-from curriculum.runfolder import Run, check_name
+from curriculum.runfolder import Run, check_name, is_run
 
 
 class StudySettings(Settings):
@@ -44,12 +43,18 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
     another one.
     """
     path = find_file(reference, CONFIGS)
-    settings = configs.load_as(StudySettings, read_text(path), str(path), overrides)
+    # What the experiment's own file does not have is a setting of the config that its arms share.
+    own = [one for one in overrides if one.partition("=")[0].partition(".")[0] in StudySettings.model_fields]
+    shared = [one for one in overrides if one not in own]
+    settings = configs.load_as(StudySettings, read_text(path), str(path), own)
     plans, paths, done = [], [], []
     for arm, sheet in settings.arms.items():
         run_path = folder / path.stem / arm
         check_name(arm)
-        checked = plan(settings.config, sheet, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
+        check_name(path.stem)
+        if is_run(folder / path.stem):
+            raise OutputExistsError(f"{folder / path.stem} is a run: rename it, or the experiment")
+        checked = plan(settings.config, sheet, overrides=shared, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
         plans.append(checked)
         paths.append(run_path)
         done.append(_is_done(checked, run_path))
@@ -69,13 +74,13 @@ def _is_done(checked: Plan, path: Path) -> bool:
     return True
 
 
-def run_study(study: Study, argv: Sequence[str], watch: Callable[[Plan, Path], Iterable[Hook]]) -> list[Run]:
+def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
     """Train the arms that are not done, those of equal length as one stack; open the runs of all.
 
-    `watch` gives the hooks that look on, from the first plan and path of a stack.
+    `train` is called with the plans and paths of each stack, as `execute_all` is.
     """
     waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
     for _, group in groupby(sorted(waiting, key=lambda pair: len(pair[0].schedule)), key=lambda pair: len(pair[0].schedule)):
         plans, paths = zip(*group, strict=True)
-        execute_all(plans, paths, argv=argv, watch=watch(plans[0], paths[0]))
+        train(plans, paths)
     return [Run(path) for path in study.paths]

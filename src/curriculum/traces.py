@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from curriculum.errors import RunError
 from curriculum.manifest import ProbeManifest
-from curriculum.runfolder import STEPS, Run
+from curriculum.runfolder import FINAL_SHARE, STEPS, Run
 
 Array = NDArray[np.float64]
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
-FINAL_SHARE = 0.05  # of the run's last steps makes its final error
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,24 @@ def final_error(run: Run, probe: str, seed_index: int) -> float:
     steps, errors = _curve(run, "loss", probe)
     last = steps >= math.floor((1 - FINAL_SHARE) * (steps[-1] + 1))
     return float(_dex(errors[last, seed_index]).mean())
+
+
+def median_seeds(runs: Sequence[Run]) -> list[int]:
+    """Choose the seed that stands for each run, by its place: the same seed for all where they share it.
+
+    It is the seed whose final error on the main probe is the median in the first run.
+    """
+    first = _median_seed(runs[0])
+    seed = runs[0].seeds[first]
+    return [run.seeds.index(seed) if seed in run.seeds else _median_seed(run) for run in runs]
+
+
+def _median_seed(run: Run) -> int:
+    if len(run.seeds) == 1:
+        return 0
+    name = _probe(run, "loss").name
+    order = sorted(range(len(run.seeds)), key=lambda index: (run.seeds[index] in run.diverged, final_error(run, name, index)))
+    return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
 
 
 def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from curriculum import optimizer
 from curriculum.config import Adam
 from curriculum.ensemble import Ensemble, Layout, initial_parameters, join_batches
-from curriculum.errors import DivergedError
+from curriculum.errors import CurriculumError, DivergedError, InputError
 from curriculum.events import (
     Action,
     Chunk,
@@ -33,11 +33,10 @@ from curriculum.events import (
     RunEnd,
     StepMetrics,
 )
-from curriculum.schedule import Schedule
+from curriculum.schedule import RATE, Schedule
 from curriculum.task import Task
 
 CHUNK = 250  # steps whose batches are drawn, and whose losses leave, together
-RATE = "lr"
 
 
 class Emitter(Protocol):
@@ -133,41 +132,43 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
     rows: list[Tensor] = []
     reason = ""
 
-    for index, step in enumerate(steps):
-        for n, arm, emit, views in watched:
-            requests[n] += emit(PreStep(step, views, flat[arm.rows], arm.schedule))
-        batch = {name: values[index] for name, values in batches.items()}
-        # Inference mode takes a fifth off the calls; hooks stay outside of it, their tensors are ordinary ones.
-        with torch.inference_mode(ensemble.by_hand):
-            terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
-            total = torch.linalg.vecdot(terms, weights[index])
-            gradient = torch.cat([part.flatten(1) for part in found], 1)
-            rate = rates[index]
-            if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
-                dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
-                if bool(dead.any()):
-                    alive, all_alive = alive & ~dead, False
-                    reason = _announce(emitters, arms, step, dead, active, terms, total)
-                    if not bool(alive.any()):
-                        break
-                gradient = torch.where(alive[:, None], gradient, 0.0)
-                terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
-                rate = torch.where(alive[:, None], rate, 0.0)
-            optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
-        totals.append(total)
-        rows.append(terms)
-        for n, arm, emit, names in metered:
-            values = {name: terms[arm.rows, active.index(name)] for name in names}
-            requests[n] += emit(StepMetrics(step, total[arm.rows], values, arm.schedule))
-        if any(requests):
-            break
-
-    last = steps[len(rows) - 1] if rows else start
-    if rows:
-        all_terms, all_totals = torch.stack(rows), torch.stack(totals)
-        for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
-            losses = {name: all_terms[:, arm.rows, active.index(name)] for name in names}
-            asked += emit(Chunk(last, start, arm.seeds, all_totals[:, arm.rows], losses, arm.schedule))
+    try:
+        for index, step in enumerate(steps):
+            for n, arm, emit, views in watched:
+                requests[n] += emit(PreStep(step, views, flat[arm.rows], arm.schedule))
+            batch = {name: values[index] for name, values in batches.items()}
+            # Inference mode takes a fifth off the calls. Hooks run outside of it.
+            with torch.inference_mode(ensemble.by_hand):
+                terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
+                total = torch.linalg.vecdot(terms, weights[index])
+                gradient = torch.cat([part.flatten(1) for part in found], 1)
+                rate = rates[index]
+                if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
+                    dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
+                    if bool(dead.any()):
+                        alive, all_alive = alive & ~dead, False
+                        reason = _announce(emitters, arms, step, dead, active, terms, total)
+                        if not bool(alive.any()):
+                            break
+                    gradient = torch.where(alive[:, None], gradient, 0.0)
+                    terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
+                    rate = torch.where(alive[:, None], rate, 0.0)
+                optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
+            totals.append(total)
+            rows.append(terms)
+            for n, arm, emit, names in metered:
+                values = {name: terms[arm.rows, active.index(name)] for name in names}
+                requests[n] += emit(StepMetrics(step, total[arm.rows], values, arm.schedule))
+            if any(requests):
+                break
+    finally:
+        # Also where a hook fails or the user stops: what was trained is told of.
+        last = steps[len(rows) - 1] if rows else start
+        if rows:
+            all_terms, all_totals = torch.stack(rows), torch.stack(totals)
+            for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
+                losses = {name: all_terms[:, arm.rows, active.index(name)] for name in names}
+                asked += emit(Chunk(last, start, arm.seeds, all_totals[:, arm.rows], losses, arm.schedule))
     if not bool(alive.any()):
         left = "" if len(alive) == 1 else f"; it was the last of {len(alive)} seeds"
         raise DivergedError(f"training diverged: {reason}{left}")
@@ -202,7 +203,12 @@ def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, em
 def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
     """Apply what hooks asked for at a step; its own values stay, the path leaves from them."""
     for request in requests:
-        arm = replace(arm, schedule=arm.schedule.retarget(request.name, step, request.value, request.duration))
+        try:
+            if request.name == RATE and request.value < 0:
+                raise InputError(f"a learning rate cannot be {request.value:g}, below 0")
+            arm = replace(arm, schedule=arm.schedule.retarget(request.name, step, request.value, request.duration))
+        except InputError as error:
+            raise CurriculumError(f"a hook's retarget at step {step} cannot be followed: {error}") from error
         emit(Retargeted(step, request.name, request.value, request.duration))
     return arm
 

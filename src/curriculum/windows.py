@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.schedule import Schedule
+from curriculum.schedule import RATE, Schedule
 
-RATE = "lr"
 AFTER = 200  # steps after a phase start, or after a property moved, that still count as affected by it
 MOVED = 0.05  # a property moves where it changes by this share of its range over both sheets
 NO_PHASES = 0.05  # of the run is left out where no phase says how long the first descent takes
@@ -29,6 +28,11 @@ def first_step(schedules: Sequence[Schedule]) -> int:
     shortest = min(len(schedule) for schedule in schedules)
     start = max(ends) if ends else round(NO_PHASES * shortest)
     return start if start < shortest - 1 else 0
+
+
+def long_enough(schedules: Sequence[Schedule]) -> bool:
+    """Tell whether the steps that all schedules have go beyond the first descent."""
+    return first_step(schedules) > 0 or all(len(schedule) < 2 for schedule in schedules)
 
 
 def windows(schedules: Sequence[Schedule]) -> dict[str, Mask]:

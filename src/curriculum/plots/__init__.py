@@ -26,10 +26,13 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     """Draw the figures of a comparison: losses, schedules, error bands, final latents, and effects where there are any."""
     from curriculum.curves import curves
     from curriculum.plots import bands, effects, finals, losses, schedules, style
+    from curriculum.traces import median_seeds
 
-    style.save(losses.draw(runs, [run.median_seed for run in runs]), folder / "losses.png")
+    style.save(losses.draw(runs, median_seeds(runs)), folder / "losses.png")
     style.save(schedules.draw(runs), folder / "schedules.png")
-    style.save(bands.draw(runs, curves(runs), found.windows["transitions"]), folder / "bands.png")
+    style.save(
+        bands.draw(runs, curves(runs), found.windows["transitions"], found.final[0].title.removeprefix("final ")), folder / "bands.png"
+    )
     final = found.final[0].values
     ended = [run for run in runs if run.phase_ends]
     if ended:

@@ -17,10 +17,13 @@ from curriculum.runfolder import Run
 PIXELS = 900
 
 
-def draw(runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[int, int]], theme: style.Theme = style.LIGHT) -> Figure:
+def draw(
+    runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[int, int]], measured: str, theme: style.Theme = style.LIGHT
+) -> Figure:
     """Draw the error and the drift speed over the steps, and the draw-up profile beside them.
 
-    `moving` are the first and last steps of the stretches in which some property moves.
+    `moving` are the first and last steps of the stretches in which some property moves, `measured` says what the error
+    is of.
     """
     last = max(run.schedule.last_step for run in runs)
     with style.themed(theme):
@@ -41,9 +44,9 @@ def draw(runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[in
                 _band(speed, curves.motion_steps, curves.speed, color, curves.name)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
             profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=curves.name)
-        error.set_ylabel("error on the main probe (MSE)")
+        error.set_ylabel(f"{measured} (MSE)")
         speed.set_ylabel("drift of the latents (per step)")
-        speed.set_xlabel("step; shaded: some property of a schedule moves")
+        speed.set_xlabel("step; shaded: a property moved by 5% of its range within 200 steps. The drift is averaged over 200 steps")
         error.set_xlim(0, max(last, 1))
         error.tick_params(labelbottom=False)
         profile.set_xlabel("within so many steps")
@@ -51,8 +54,8 @@ def draw(runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[in
         profile.set_ylim(bottom=0)
         handles, labels = profile.get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
-        seeds = max(len(run.seeds) for run in runs)
-        title = f"median and 10 to 90% of {seeds} seeds" if seeds > 1 else "one seed"
+        counts = " and ".join(f"{len(run.seeds)} of {run.name}" for run in runs)
+        title = f"median over seeds ({counts}), and where 80% of them are"
         figure.suptitle(title, x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
     return figure
 

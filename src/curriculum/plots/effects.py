@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from curriculum.compare import Comparison
 from curriculum.plots import style
@@ -25,8 +25,9 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, verdict in zip(grid, rows, strict=True):
             _row(axes, verdict, theme)
-        pairs = rows[0].estimate.n if rows[0].estimate else 0
-        title = f"{found.names[0]} against {', '.join(found.names[1:])}: effect in each of {pairs} pairs, and 95% interval"
+        paired = all(verdict.estimate.paired for verdict in rows)
+        what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
+        title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
         figure.text(0.34, 0.12 / height, f"to the left of the line: lower, which is better, in {found.names[0]}", color=theme.muted)
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
@@ -44,7 +45,10 @@ def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
         values, low, high = np.clip(values, 1 / WIDEST, WIDEST), 10**low, 10**high
     axes.axvspan(low, high, color=theme.band, lw=0, zorder=0)
     axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
-    jitter = np.random.default_rng(0).uniform(-0.32, 0.32, len(values))
+    rng = np.random.default_rng(0)
+    jitter = rng.uniform(-0.32, 0.32, len(values))
+    if not ratio:
+        values = values + rng.uniform(-0.15, 0.15, len(values))  # whole numbers lie on each other
     axes.plot(values, jitter, "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
     axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
     axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
@@ -52,7 +56,7 @@ def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     if ratio:
-        edge = max(1.3, *(max(v, 1 / v) for v in (values.max(), values.min(), 1.2))) * 1.1
+        edge = max(max(v, 1 / v) for v in (*values, verdict.low, verdict.high, 1.3) if 0 < v < math.inf) * 1.1
         axes.set_xlim(1 / edge, edge)
         close = (0.8, 1.25) if edge < 3 else ()
         ticks = [t for t in (0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100, *close) if 1 / edge <= t <= edge]
@@ -60,12 +64,15 @@ def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        # Counts of most pairs are near 0 and of a few far from it.
-        edge = max(2.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.2
-        axes.set_xscale("symlog", linthresh=1)
+        # Counts of most pairs are near 0 and of a few may be far from it.
+        edge = max(2.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.15
         axes.set_xlim(-edge, edge)
-        sides = [t for t in (1, 10, 100, 1000) if t <= edge]
-        axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
+        if edge > 12:
+            axes.set_xscale("symlog", linthresh=2, linscale=0.6)
+            sides = [t for t in (2, 10, 100, 1000) if t <= edge]
+            axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"

@@ -21,7 +21,7 @@ def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Th
         ends = run.phase_ends
         last = sum(key.endswith(".latents") for key in ends) - 1
         order = np.argsort(own)
-        seeds = [int(order[0]), int(order[len(order) // 2]), int(order[-1])] if len(order) > 1 else [0]
+        seeds = [int(order[0]), int(order[(len(order) - 1) // 2]), int(order[-1])] if len(order) > 1 else [0]
         picked.append([(seed, ends[f"{last}.latents"][seed]) for seed in seeds])
         colors.append(ends[f"{last}.colors"])
     limit = limit_of([z[:, :2] for row in picked for _, z in row])
@@ -34,7 +34,9 @@ def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Th
                 frame(axes, limit, theme)
                 axes.scatter(z[:, 0], z[:, 1], c=shades, s=16, edgecolors=theme.faint, linewidths=0.3, zorder=3)
                 axes.set_title(f"{run.name}: {kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace(":  ", ": "), loc="left")
-        figure.suptitle("latent spaces at the end (z0, z1)", x=0.02, ha="left", fontsize="large", fontweight="bold")
+        figure.suptitle(
+            "latent spaces at the end (z0, z1)", x=0.02, y=1 - 0.2 / figure.get_figheight(), ha="left", fontsize="large", fontweight="bold"
+        )
         height, width = figure.get_figheight(), figure.get_figwidth()
         figure.subplots_adjust(
             left=0.35 / width, right=1 - 0.1 / width, top=1 - 0.72 / height, bottom=0.3 / height, wspace=0.18, hspace=0.28

@@ -29,7 +29,7 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
         for axes, name in zip(rows, names, strict=True):
             axes.set_yscale("log")
             curves = [values[name] for _, values in data if name in values]
-            axes.set_ylim(*style.log_limits(curves))
+            axes.set_ylim(*style.log_limits(curves, trim=0.5))
             for index, (run, (steps, values)) in enumerate(zip(runs, data, strict=True)):
                 if name in values and np.isfinite(values[name]).any():
                     color = theme.runs[index % len(theme.runs)]
@@ -42,8 +42,9 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
         if len(runs) > 1:
             rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
         rows[-1].set_xlabel("step")
-        title = runs[0].name if len(runs) == 1 else "losses"
-        figure.suptitle(title, x=0.09, ha="left", fontsize="large", fontweight="bold")
+        named = [f"{run.name} (seed {run.seeds[index]})" for run, index in zip(runs, chosen, strict=True)]
+        title = f"losses of {' and '.join(named)}; shaded: the range within a pixel"
+        figure.suptitle(title, x=0.09, y=1 - 0.12 / figure.get_figheight(), ha="left", fontsize="medium", fontweight="bold")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.09, right=0.98, top=1 - 0.62 / height, bottom=0.5 / height, hspace=0.14)
         figure.align_ylabels(rows)

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from curriculum.plots import style
-from curriculum.schedule import Schedule, Track
+from curriculum.schedule import RATE, Schedule, Track
 from curriculum.timing import Array
 
-RATE = "lr"
 SHARED_RANGE = 20  # properties whose peaks differ by more get panels of their own
 
 
