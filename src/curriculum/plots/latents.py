@@ -33,13 +33,6 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
         height, width = figure.get_figheight(), figure.get_figwidth()
         title = f"{run.name}: latent space at the end of each phase{seed}"
         figure.suptitle(title, x=0.02, y=1 - 0.16 / height, ha="left", fontsize="large", fontweight="bold")
-            f"{run.name}: latent space at the end of each phase{seed}",
-            x=0.02,
-            y=1 - 0.16 / figure.get_figheight(),
-            ha="left",
-            fontsize="large",
-            fontweight="bold",
-        )
         figure.subplots_adjust(
             left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3
         )
