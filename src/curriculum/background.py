@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+SWITCH_SECONDS = 2e-4
 MOST_WAITING = 4  # pieces of work; each holds what it works on in memory
 
 
@@ -20,12 +22,16 @@ class Background:
 
     def __init__(self) -> None:
         # OpenMP counts threads for each thread apart, and this one has the other core.
+        # A thread that waits for the interpreter gets it after this time; the usual 5 ms are several training steps.
+        self._before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
         self._waiting: deque[Future[None]] = deque()
 
     def close(self) -> None:
         """End the thread; work that has not begun is dropped."""
         self._pool.shutdown(cancel_futures=True)
+        sys.setswitchinterval(self._before)
 
     def submit(self, work: Callable[..., None], *args: Any) -> None:
         """Do `work(*args)` soon; wait where too much is waiting already."""

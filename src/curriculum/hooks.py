@@ -245,6 +245,7 @@ class Prober:
         self.last = min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // (self.stride * MOTION_STRIDE) * self.stride * MOTION_STRIDE)
         self._flat = torch.empty(max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4))), seeds, layout.size)
         self._steps: list[int] = []
+        self._spare: list[torch.Tensor] = []  # fresh memory costs more than filling it
         self._found: dict[str, list[Any]] = {}
 
     def hooks(self) -> list[Hook]:
@@ -260,11 +261,12 @@ class Prober:
 
     def _hand_over(self) -> None:
         if self._steps:
-            self.background.submit(self._evaluate, self._flat[: len(self._steps)], np.asarray(self._steps, dtype=np.int64))
-            self._flat, self._steps = torch.empty_like(self._flat), []
+            self.background.submit(self._evaluate, self._flat, np.asarray(self._steps, dtype=np.int64))
+            self._flat, self._steps = self._spare.pop() if self._spare else torch.empty_like(self._flat), []
 
-    def _evaluate(self, flat: torch.Tensor, steps: Any) -> None:
-        """Run the probes on the weights `[F, S, P]` of some steps."""
+    def _evaluate(self, buffer: torch.Tensor, steps: Any) -> None:
+        """Run the probes on the weights of some steps: the first ones in `buffer` `[F, S, P]`, which is free after that."""
+        flat = buffer[: len(steps)]
         for probe in self.task.probes():
             if "loss" in probe.uses:
                 self._observe(probe, flat, steps, steps >= 0, loss=True)
@@ -273,6 +275,7 @@ class Prober:
                 self._observe(probe, flat, steps, seldom & (steps >= self.last), loss=True)
             if "motion" in probe.uses:
                 self._observe(probe, flat, steps, steps % (self.stride * MOTION_STRIDE) == 0, loss=False)
+        self._spare.append(buffer)
         if sum(array.nbytes for arrays in self._found.values() for array in arrays) >= PART_BYTES:
             self._store()
 
