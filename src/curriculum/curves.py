@@ -12,7 +12,7 @@ from curriculum.drift import positions
 from curriculum.metrics.draw_up import draw_up
 from curriculum.runfolder import Run
 from curriculum.traces import common_strides, error_curves, trace
-from curriculum.windows import windows
+from curriculum.windows import inside, windows
 
 Array = NDArray[np.float64]
 BAND = (10, 50, 90)  # percentiles over seeds
@@ -50,10 +50,8 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
     everything = np.ones(len(run.schedule), dtype=bool)
     for index in kept:
         own = trace(run, index, strides)
-        marked = own.steps[own.steps < len(whole)]
-        inside = np.zeros(len(own.steps), dtype=bool)
-        inside[: len(marked)] = whole[marked]
-        rises.append([draw_up(own.y, max(1, lag // own.stride))[inside].max() if inside.any() else np.nan for lag in PROFILE])
+        counted = inside(own.steps, whole)
+        rises.append([draw_up(own.y, max(1, lag // own.stride))[counted].max() if counted.any() else np.nan for lag in PROFILE])
         found = positions(own, everything)
         if found is not None:
             drift = found[0]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.traces import Array, Trace
+from curriculum.windows import inside
 
 FILTER = 200  # steps that the low-pass spans
 
@@ -17,10 +18,7 @@ def positions(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> tu
     steps.
     """
     stride = trace.motion_stride
-    marked = np.zeros(len(trace.motion_steps), dtype=bool)
-    known = trace.motion_steps < len(window)
-    marked[known] = window[trace.motion_steps[known]]
-    z = trace.latents[marked]
+    z = trace.latents[inside(trace.motion_steps, window)]
     taps = np.hanning(2 * max(1, span // stride // 2) + 3)[1:-1]
     taps /= taps.sum()
     half = len(taps) // 2

@@ -67,7 +67,8 @@ class Task(ABC):
 
     `terms` are the loss terms in order, each weighed by the sheet's column of the same name.
     `controls` are the other columns that the task reads, `actions` the actions that it answers
-    itself. `needs` names the reference a term depends on: before it is captured the term is absent.
+    itself. `needs` names the action whose capture a term depends on, under
+    the same name: before it fires the term is absent.
     """
 
     settings_type: ClassVar[type[Settings]]

@@ -59,6 +59,14 @@ def windows(schedules: Sequence[Schedule]) -> dict[str, Mask]:
     }
 
 
+def inside(steps: NDArray[np.int64], mask: Mask) -> Mask:
+    """Tell which of some steps `[F]` a window `[T]` marks; those beyond it are not."""
+    marked = np.zeros(len(steps), dtype=bool)
+    known = steps < len(mask)
+    marked[known] = mask[steps[known]]
+    return marked
+
+
 def intervals(mask: Mask) -> list[tuple[int, int]]:
     """List the first and last step of each stretch that a mask marks."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))

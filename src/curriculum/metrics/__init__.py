@@ -31,11 +31,3 @@ class Metric:
     effect: str = "ratio"
     variants: tuple[Mapping[str, float], ...] = ()
     exploratory: bool = False
-
-
-def inside(trace: Trace, window: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark which of a trace's steps `[F]` lie in a window."""
-    known = trace.steps < len(window)
-    marked = np.zeros(len(trace.steps), dtype=bool)
-    marked[known] = window[trace.steps[known]]
-    return marked

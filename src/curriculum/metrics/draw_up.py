@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.traces import Array, Trace
+from curriculum.windows import inside
 
 WINDOW = 100  # steps to look back
 
@@ -23,7 +24,7 @@ def draw_up(y: Array, lag: int) -> Array:
 
 def largest_rise(trace: Trace, window: NDArray[np.bool_], steps_back: int = WINDOW) -> float:
     """Compute the largest rise within the window, in dex."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     rises = draw_up(trace.y, max(1, steps_back // trace.stride))
     return float(rises[marked].max()) if marked.any() else float("nan")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.traces import Trace
+from curriculum.windows import inside
 
 BLOCK = 200  # steps
 FEWEST = 20  # differences in a block, below which its quartiles say nothing
@@ -14,7 +15,7 @@ FEWEST = 20  # differences in a block, below which its quartiles say nothing
 
 def fluctuation(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the mean over blocks of the interquartile range of y(t+1) - y(t), in dex."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     both = marked[:-1] & marked[1:]
     if not both.any():
         return float("nan")

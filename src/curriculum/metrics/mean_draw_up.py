@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.metrics.draw_up import WINDOW, draw_up
 from curriculum.traces import Trace
+from curriculum.windows import inside
 
 
 def mean_draw_up(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the mean rise above the lowest error of the last 100 steps, in dex."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     rises = draw_up(trace.y, max(1, WINDOW // trace.stride))
     return float(rises[marked].mean()) if marked.any() else float("nan")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.traces import Trace
+from curriculum.windows import inside
 
 WINDOW = 1000  # steps
 SIGMAS = 7
@@ -14,7 +15,7 @@ SIGMAS = 7
 
 def spike_score(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the share of errors more than 7 standard deviations from the mean of the last 1000 steps, in percent."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     lag = max(2, WINDOW // trace.stride)
     if not marked.any() or len(trace.y) <= lag:
         return float("nan")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.metrics.draw_up import WINDOW, draw_up
 from curriculum.traces import Array, Trace
+from curriculum.windows import inside
 
 PROMINENCE = 0.3  # dex: a factor of 2
 
@@ -27,7 +28,7 @@ def find_spikes(y: Array, lag: int, prominence: float) -> NDArray[np.int64]:
 
 def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WINDOW, prominence: float = PROMINENCE) -> float:
     """Count the spikes whose peak lies in the window."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     if not marked.any():
         return float("nan")
     start = int(np.flatnonzero(marked)[0])

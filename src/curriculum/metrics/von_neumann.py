@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.metrics import Metric, inside
+from curriculum.metrics import Metric
 from curriculum.traces import Trace
+from curriculum.windows import inside
 
 
 def von_neumann(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the root of half the mean square difference of neighbouring errors, in dex: a trend hardly counts."""
-    marked = inside(trace, window)
+    marked = inside(trace.steps, window)
     both = marked[:-1] & marked[1:]
     return float(np.sqrt((np.diff(trace.y)[both] ** 2).mean() / 2)) if both.any() else float("nan")
 
