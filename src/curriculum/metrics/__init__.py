@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from curriculum.traces import Trace
-
 
 @dataclass(frozen=True)
 class Metric:
