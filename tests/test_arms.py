@@ -150,3 +150,48 @@ def test_mistakes_in_an_experiment_have_their_place(tmp_path, text, error, messa
         plan_study(study_file(tmp_path, text), tmp_path / "runs")
     assert message in str(raised.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
+    from typer.testing import CliRunner
+
+    from curriculum.cli import app
+
+    folder = str(arms[0].path.parent)
+    options = ["--runs", folder, "--baseline", "late", "--smallest-ratio", "0.98", "--smallest-count", "1000", "--json"]
+    found = json.loads(CliRunner().invoke(app, ["compare", "early", "late", *options]).stdout)
+    assert [own["name"] for own in found["runs"]] == ["late", "early"]
+    assert found["smallest"] == {"ratio": 0.98, "count": 1000}
+    assert {verdict["first"] for verdict in found["verdicts"]} == {"late"}
+    assert "inconclusive" not in {verdict["verdict"] for verdict in found["verdicts"] if verdict["id"] == "H1b"}
+
+
+def test_effects_of_unpaired_runs_are_drawn(arms, tmp_path):
+    from curriculum.plots import draw_comparison
+
+    other = execute(plans("100:109")[1], tmp_path / "other").run
+    draw_comparison([arms[0], other], compare([arms[0], other]), tmp_path)
+    assert (tmp_path / "effects.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_trained_before_a_hook_failed_is_stored_in_full(tmp_path):
+    from curriculum import PreStep, StepMetrics, on
+    from curriculum.errors import CurriculumError
+
+    @on(PreStep)
+    def break_down(event):
+        if event.step == 47:
+            raise ValueError("no more")
+
+    @on(StepMetrics)
+    def slow_down(event):
+        from curriculum import Retarget
+
+        return Retarget("lr", 0.001, 30) if event.step == 46 else None
+
+    with pytest.raises(CurriculumError, match="break_down failed at step 47"):
+        run("ex-1.6", parse(EARLY), hooks=[break_down, slow_down], folder=tmp_path, name="broken")
+    stored = Run(tmp_path / "broken")
+    assert stored.status == "failed"
+    assert stored.trained_steps == len(stored.metrics) == len(stored.schedule) == 47
+    assert stored.snapshots.steps[-1] in (46, 47)

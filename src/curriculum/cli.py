@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from curriculum.compare import Comparison, Figure
     from curriculum.experiment import Plan
     from curriculum.runfolder import Run
+    from curriculum.verdicts import SmallestEffect
 
 
 class Theme(StrEnum):
@@ -163,27 +164,36 @@ def compare(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs; by default the two newest finished ones.")
     ] = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", metavar="RUN", help="The run that is measured against the others.")] = None,
+    smallest_ratio: Annotated[float, typer.Option(min=0, max=0.99, help="A ratio within 1 +- this means nothing.")] = 0.1,
+    smallest_count: Annotated[float, typer.Option(min=0, help="A difference of counts within +- this means nothing.")] = 0.5,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: final errors, spikes, fluctuation and schedules, with figures.
 
-    The first run is the one that the others are measured against.
+    The first run, or the --baseline, is measured against each of the others.
 
     Examples:
 
       curriculum compare runA runB
 
       curriculum compare
+
+      curriculum compare runA runB runC --baseline runB --smallest-ratio 0.05
     """
     from curriculum.runfolder import find_run
     from curriculum.store import newest_finished
+    from curriculum.verdicts import SmallestEffect
 
     chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
-    _compare(chosen, runs, as_json)
+    if baseline is not None:
+        first = find_run(baseline, runs)
+        chosen = [first, *(run for run in chosen if run.path.resolve() != first.path.resolve())]
+    _compare(chosen, runs, as_json, SmallestEffect(smallest_ratio, smallest_count))
 
 
-def _compare(chosen: list[Run], runs: Path, as_json: bool) -> None:
+def _compare(chosen: list[Run], runs: Path, as_json: bool, smallest: SmallestEffect | None = None) -> None:
     """Compare runs, store the comparison, and print it."""
     from curriculum.compare import compare as compare_runs
     from curriculum.plots import draw_comparison
@@ -191,7 +201,7 @@ def _compare(chosen: list[Run], runs: Path, as_json: bool) -> None:
     from curriculum.store import new_comparison
 
     with Bar("measuring", sum(len(run.seeds) for run in chosen), "seed", patience=2.0) as bar:
-        found = compare_runs(chosen, watch=bar.update)
+        found = compare_runs(chosen, smallest, watch=bar.update)
     folder = new_comparison(runs, found, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
@@ -237,6 +247,8 @@ def print_comparison(found: Comparison) -> None:
     if found.tails:
         tails = [[t.id, t.run, number(t.largest), number(t.worst_tenth)] for t in found.tails]
         put_table(["measure", "run", "worst seed", "mean of the worst 10%"], tails, "What a median hides", right=[2, 3])
+    if found.verdicts:
+        put(f"smallest effect of interest: a ratio of 1 +- {found.smallest.ratio:g}, a count of +- {found.smallest.count:g}")
     for note in found.notes:
         put(f"note: {note}")
 

@@ -71,6 +71,7 @@ class Comparison:
     exploratory: tuple[Figure, ...]
     explored: tuple[Verdict, ...]
     hypotheses: dict[str, dict[str, str]]
+    smallest: SmallestEffect
     tails: tuple[Tail, ...]
     last_losses: dict[str, dict[str, float]]
     sheets: dict[str, SheetDiff]
@@ -152,6 +153,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         exploratory=tuple(exploratory),
         explored=tuple(verdicts.explore(_estimates(runs, exploratory))),
         hypotheses=_hypotheses(judged),
+        smallest=smallest,
         tails=tuple(Tail(f.id, name, *stats.tail(np.array(own))) for f in primary for name, own in f.values.items() if len(own) > 1),
         last_losses={run.name: _last_losses(run) for run in runs},
         sheets={run.name: diff_sheets(runs[0].sheet, run.sheet, max(len(runs[0].schedule), len(run.schedule))) for run in runs[1:]},

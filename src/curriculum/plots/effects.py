@@ -24,7 +24,7 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         figure = style.figure(10, height)
         grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, verdict in zip(grid, rows, strict=True):
-            _row(axes, verdict, theme)
+            _row(axes, verdict, found.smallest, theme)
         paired = all(verdict.estimate.paired for verdict in rows)
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
         title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
@@ -34,12 +34,12 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
     return figure
 
 
-def _row(axes: Axes, verdict: Verdict, theme: style.Theme) -> None:
+def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Theme) -> None:
     ratio = verdict.effect != "difference"
     effects = np.asarray(verdict.effects)
     values = 10**effects if ratio else effects
     color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
-    low, high = SmallestEffect().bounds(verdict.effect)
+    low, high = smallest.bounds(verdict.effect)
     if ratio:
         axes.set_xscale("log")
         values, low, high = np.clip(values, 1 / WIDEST, WIDEST), 10**low, 10**high
