@@ -44,7 +44,8 @@ class Verdict:
     """What is found of one measure for one pair of runs.
 
     `value`, `low` and `high` are a ratio or a difference, as `effect` says; `effects` those of the pairs, a ratio as its
-    log10 (empty where the runs are not paired). `many` says that there are more than two runs. `caveats` qualify it.
+    log10 (empty where the runs are not paired). `p_corrected` is p corrected for its family (Holm), for exploratory measures
+    their q. `many` says that there are more than two runs. `caveats` qualify it.
     """
 
     id: str
@@ -56,7 +57,7 @@ class Verdict:
     low: float
     high: float
     p: float
-    p_holm: float
+    p_corrected: float
     estimate: Estimate
     verdict: str
     effects: tuple[float, ...] = ()
@@ -69,7 +70,7 @@ class Verdict:
         count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of {self.estimate.n} seeds and more, unpaired"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
         letter = "q" if self.verdict == EXPLORATORY else "p"
-        found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, {letter} = {self.p_holm:.1g}"
+        found = f"{self._effect()} {interval}, better in {self.estimate.better:.0%} of {count}, {letter} = {self.p_corrected:.1g}"
         name = self.title if self.id == "final" else f"{self.id} {self.title}"
         return f"{name}: {found}: {self.verdict}{caveats}"
 
@@ -94,11 +95,11 @@ def effects(first: Array, other: Array, effect: str) -> Array:
     return np.where(first == other, 0.0, found)
 
 
-def judge(estimate: Estimate, p_holm: float, effect: str, smallest: SmallestEffect) -> str:
+def judge(estimate: Estimate, p_corrected: float, effect: str, smallest: SmallestEffect) -> str:
     """Give the verdict on `the first is lower` from an estimate and its corrected p."""
-    if p_holm <= ALPHA and estimate.high < 0:
+    if p_corrected <= ALPHA and estimate.high < 0:
         return SUPPORTED
-    if p_holm <= ALPHA and estimate.low > 0:
+    if p_corrected <= ALPHA and estimate.low > 0:
         return CONTRADICTED
     low, high = smallest.bounds(effect)
     return NOTHING if low <= estimate.low and estimate.high <= high else INCONCLUSIVE
@@ -125,14 +126,14 @@ def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict
     adjusted = holm([verdict.p for verdict in family])
     judged = []
     for verdict, p in zip(family, adjusted, strict=True):
-        judged.append(replace(verdict, p_holm=p, verdict=judge(verdict.estimate, p, verdict.effect, smallest)))
+        judged.append(replace(verdict, p_corrected=p, verdict=judge(verdict.estimate, p, verdict.effect, smallest)))
     return judged
 
 
 def explore(found: Sequence[Verdict]) -> list[Verdict]:
     """Correct exploratory effects for each other (Benjamini-Hochberg): they point somewhere, and prove nothing."""
     adjusted = benjamini_hochberg([verdict.p for verdict in found])
-    return [replace(verdict, p_holm=q, verdict=EXPLORATORY) for verdict, q in zip(found, adjusted, strict=True)]
+    return [replace(verdict, p_corrected=q, verdict=EXPLORATORY) for verdict, q in zip(found, adjusted, strict=True)]
 
 
 def hypothesis(verdicts: Sequence[str]) -> str:

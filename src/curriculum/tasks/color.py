@@ -10,7 +10,7 @@ from __future__ import annotations
 import colorsys
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -381,5 +381,5 @@ def _uniforms(seed: int, batches_before: int, count: int) -> Array:
     return np.random.Generator(generator).random((count, BATCH))
 
 
-def _names(names: object) -> str:
-    return ", ".join(repr(name) for name in dict.fromkeys(names))  # type: ignore[call-overload]
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in dict.fromkeys(names))
