@@ -11,7 +11,7 @@ LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
-    ["manifest", "storage", "runfolder", "store", "background", "hooks"],
+    ["manifest", "storage", "lock", "checkpoint", "runfolder", "store", "background", "hooks"],
     [
         "traces",
         "replay",
@@ -27,7 +27,7 @@ LAYERS = [
         "encoder",
         "animate",
     ],
-    ["library", "experiment", "study", "console", "progress", "guard", "cli", "cli_sheets"],
+    ["library", "experiment", "session", "signals", "resume", "study", "console", "progress", "guard", "cli", "cli_sheets"],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}
 

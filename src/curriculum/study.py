@@ -12,9 +12,10 @@ from pydantic import Field
 from curriculum import config as configs
 from curriculum.config import Seeds, Settings
 from curriculum.errors import OutputExistsError
-from curriculum.experiment import Plan, made_from, plan
+from curriculum.experiment import Plan, plan
 from curriculum.library import CONFIGS, find_file, read_text
 from curriculum.runfolder import Run, check_name, is_run
+from curriculum.session import made_from
 
 
 class StudySettings(Settings):
