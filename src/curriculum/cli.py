@@ -24,14 +24,9 @@ if TYPE_CHECKING:
     from curriculum.verdicts import SmallestEffect
 
 
-class Device(StrEnum):
-    """Where models are trained."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-DeviceOption = Annotated[Device | None, typer.Option("--device", help="Where the models are trained, as --set device=cuda.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="Where models are trained: cpu or cuda; the same as --set device=DEVICE.")
+]
 
 
 class Theme(StrEnum):
@@ -148,8 +143,8 @@ def train(
     put(f"figures: {path / 'figures'}")
 
 
-def _with_device(overrides: list[str] | None, device: Device | None) -> list[str]:
-    return [*(overrides or ()), *([f"device={device.value}"] if device else [])]
+def _with_device(overrides: list[str] | None, device: str | None) -> list[str]:
+    return [*(overrides or ()), *([f"device={device}"] if device is not None else [])]
 
 
 def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
