@@ -17,6 +17,7 @@ LAYERS = [
         "replay",
         "orientation",
         "drift",
+        "hue_circle",
         "curves",
         "metrics",
         "metrics.*",

@@ -1,6 +1,7 @@
 """Each measure on synthetic curves and latents of known truth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,13 +147,20 @@ def test_a_path_has_its_length_and_peak_speed():
     assert peak_speed(trace_of(latents=path), ALL) == pytest.approx(1.875 * math.sqrt(5) / 1000, rel=0.03)
 
 
+def circle() -> dict[str, np.ndarray]:
+    """What a run of the color task exhibits whose hues lie on the unit circle, in order."""
+    hues = 2 * np.pi * np.arange(36) / 36
+    z = np.stack([np.cos(hues), np.sin(hues), 0 * hues], 1)
+    return {"latents.hues": z, "latents.prim": z[::6], "reference.anchor": z[::6]}
+
+
 def metrics() -> list[Metric]:
     return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
 
 
 @pytest.mark.parametrize("metric", metrics(), ids=lambda metric: metric.id)
 def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
-    trace = trace_of(spiky([0.5]), min_jerk(500))
+    trace = replace(trace_of(spiky([0.5]), min_jerk(500)), exhibits=circle())
     assert math.isfinite(metric.compute(trace, ALL))
     assert math.isnan(metric.compute(trace, np.zeros(STEPS, dtype=bool)))
 

@@ -92,6 +92,8 @@ def plan(
     for hook in all_hooks:
         if not isinstance(hook, Hook):
             raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
+    if loaded.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device cannot be cuda: PyTorch {torch.__version__} finds no such device here; leave it at cpu")
     task = make_task(loaded)
     problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
     if problems:

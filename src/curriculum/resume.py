@@ -56,7 +56,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
     Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
     `InputError` where it was made from something else, `RunError` where it is damaged.
     """
-    state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans])
+    state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
     unfinished = [path is not None and is_unfinished(path) for path in paths]
     if any(unfinished):
         if not all(unfinished):
@@ -164,9 +164,11 @@ def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoint
     for name, expected in (("flat", state.flat), ("mean", state.flat), ("square", state.flat), ("alive", state.alive)):
         if joined[name].shape != expected.shape or joined[name].dtype != expected.dtype:
             raise RunError(f"the checkpoint of step {first.step} of {runs[0].path} does not fit its model: {name} has another shape")
+    joined = {name: value.to(state.flat.device) for name, value in joined.items()}
     arms = []
     for arm, checked, run, one in zip(state.arms, plans, runs, present, strict=True):
-        references = {name.removeprefix(REFERENCE): torch.tensor(value) for name, value in one.arrays.items() if REFERENCE in name}
+        captured = {name.removeprefix(REFERENCE): value for name, value in one.arrays.items() if name.startswith(REFERENCE)}
+        references = {name: torch.tensor(value, device=state.flat.device) for name, value in captured.items()}
         schedule = _retargeted(checked.schedule, events_until(run.path, one.record), run)
         arms.append(replace(arm, schedule=schedule, references=references))
     chunk = range(*first.chunk) if first.chunk else None

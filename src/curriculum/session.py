@@ -88,7 +88,7 @@ class Session:
         if checkpoint is not None:
             self.trained = checkpoint.record.trained
             self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
-            self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if LAST in name}
+            self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
             self._began -= checkpoint.record.seconds
         hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
         if folder is not None:
@@ -100,7 +100,15 @@ class Session:
             self.tapes = [
                 Recorder(_possible_terms(checked), folder.append_metrics, background),
                 Snapshooter(state.layout, len(arm.seeds), steps, folder.append_snapshots, background),
-                Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), folder.append_traces, background),
+                Prober(
+                    checked.task,
+                    state.layout,
+                    len(arm.seeds),
+                    len(checked.schedule),
+                    folder.append_traces,
+                    background,
+                    checked.config.device,
+                ),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
         self.emit = Hooks(hooks)
@@ -127,13 +135,13 @@ class Session:
         arrays = {name: value[self.rows].clone() for name, value in rows.items()}  # training goes on in place
         arrays |= {f"{REFERENCE}{name}": value for name, value in arm.references.items()}
         arrays |= {f"{LAST}{name}": value for name, value in self.last.items()}
-        self.background.submit(self.folder.store_checkpoint, record, {name: value.numpy() for name, value in arrays.items()})
+        self.background.submit(self.folder.store_checkpoint, record, {name: value.cpu().numpy() for name, value in arrays.items()})
 
     def close(self, state: State, arm: Arm, seconds: float) -> Result:
         """Say how the run ended, and make its result."""
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
         self.arm = arm
-        parameters = {name: value.clone() for name, value in state.parameters(arm).items()}
+        parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
         self._finish(status, state)
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
@@ -161,12 +169,12 @@ class Session:
     def _finish(self, status: str, state: State, **more: Any) -> None:
         if self.folder is None:
             return
-        parameters = self.layout.views(state.flat[self.rows])
+        parameters = self.layout.views(state.flat[self.rows].cpu())
         self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
         references = {f"reference.{name}": value for name, value in self.arm.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
         shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
-        self.folder.write_exhibits({name: value.numpy() for name, value in shown.items()})
+        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
@@ -294,7 +302,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "git": _git_commit(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
-        "device": "cpu",
+        "device": checked.config.device,
         "threads": checked.config.threads,
     }
 
