@@ -11,7 +11,7 @@ LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
-    ["manifest", "storage", "lock", "checkpoint", "runfolder", "store", "background", "hooks"],
+    ["manifest", "storage", "lock", "checkpoint", "runfolder", "runwriter", "store", "background", "hooks"],
     [
         "traces",
         "replay",
@@ -28,7 +28,24 @@ LAYERS = [
         "encoder",
         "animate",
     ],
-    ["library", "experiment", "session", "signals", "resume", "study", "console", "progress", "guard", "cli", "cli_sheets"],
+    [
+        "library",
+        "experiment",
+        "session",
+        "provenance",
+        "signals",
+        "resume",
+        "fork",
+        "verify",
+        "retrain",
+        "study",
+        "console",
+        "progress",
+        "guard",
+        "cli",
+        "cli_sheets",
+        "cli_train",
+    ],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}
 

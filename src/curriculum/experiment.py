@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from curriculum.plots import draw_run
 from curriculum.resume import Stack, open_stack
 from curriculum.runfolder import CONFIG, SHEET, Run, free_name
 from curriculum.schedule import RATE, Schedule, compile_sheet
-from curriculum.session import Keeper, Session
+from curriculum.session import Keeper, Session, threads
 from curriculum.session import Result as Result
 from curriculum.signals import Signals
 from curriculum.task import Task, make_task, settings_of
@@ -209,7 +209,7 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
     record = first.config.record
     keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
     try:
-        with _threads(first.config.threads), signals or nullcontext():
+        with threads(first.config.threads), signals or nullcontext():
             emitters = [session.emit for session in sessions]
             state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
         for session, arm in zip(sessions, state.arms, strict=True):
@@ -225,7 +225,7 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
         raise
     finally:
         background.close()
-        stack.close()
+        stack.release()
     for result in results:
         if result.run and figures:
             draw_run(result.run)
@@ -238,16 +238,29 @@ def _status_after(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def plan_of(stored: Run) -> Plan:
+def plan_of(
+    stored: Run,
+    *,
+    config: str | Path | None = None,
+    dopesheet: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    seeds: str | None = None,
+    steps: int | None = None,
+) -> Plan:
     """Plan a stored run again, from the config and the sheet that it keeps; the hooks that its config names are imported.
 
-    Raises `RunError` where these are damaged.
+    What is given is taken instead of what is stored. Raises `RunError` where that is damaged, `InputError` for what is
+    wrong in what is given.
     """
     _ = stored.config_text, stored.sheet_bytes  # checked by their hashes
     folder = stored.path.resolve()
+    changed = config is not None or dopesheet is not None or bool(list(overrides)) or seeds is not None
+    whole = steps or (stored.manifest["steps"] if dopesheet is None else None)
     try:
-        return plan(folder / CONFIG, folder / SHEET, steps=stored.manifest["steps"])
+        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole)
     except InputError as error:
+        if changed:
+            raise
         raise RunError(f"the run {stored.path} cannot be trained now: {error}") from error
 
 
@@ -277,13 +290,3 @@ def run(
 def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
     """Give the path of a new run: by its name, or by the sheet's and a number."""
     return folder / (name if name is not None else free_name(folder, Path(checked.sheet.source).stem))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -31,7 +31,8 @@ from curriculum.events import (
     Retargeted,
     StepMetrics,
 )
-from curriculum.runfolder import FINAL_SHARE, PHASE_ENDS, STEPS, RunFolder
+from curriculum.runfolder import FINAL_SHARE, PHASE_ENDS, STEPS
+from curriculum.runwriter import RunFolder
 from curriculum.task import Probe, Task
 from curriculum.trainer import CHUNK
 
@@ -311,7 +312,8 @@ class Prober:
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
             if probe.uses & {"loss", "final"}:
-                self._add(f"loss.{probe.name}", kept, self.task.probe_loss(seen, probe.inputs.to(kept.device)), steps[chosen], there[chosen])
+                errors = self.task.probe_loss(seen, probe.inputs.to(kept.device))
+                self._add(f"loss.{probe.name}", kept, errors, steps[chosen], there[chosen])
             if "motion" in probe.uses:
                 self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen], there[chosen])
 
@@ -329,6 +331,20 @@ class Prober:
         """Hand on the curves that wait."""
         self._hand_over()
         self.background.submit(self._store)
+
+
+def probed_alike(task: Task, first: int, second: int, until: int) -> bool:
+    """Tell whether runs of `first` and `second` steps are probed at the same steps before `until`, and in the same groups."""
+    often = math.gcd(task.examine_every, *(probe.every for probe in task.probes() if probe.uses))
+    seldom = max([1, *(probe.every for probe in task.probes() if probe.uses)])
+
+    def grid(steps: int) -> tuple[int, int]:
+        stride = max(1, -(-steps // TRACED_STEPS))
+        return stride, min(CHUNK, -(-steps // (stride * often)))
+
+    own = grid(first)[0] * seldom
+    last = min(min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // own * own) for steps in (first, second))
+    return first == second or (grid(first) == grid(second) and until <= last)
 
 
 class EventLog:

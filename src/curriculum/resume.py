@@ -14,13 +14,15 @@ from torch import Tensor
 
 from curriculum import config as configs
 from curriculum import plugins
-from curriculum.checkpoint import Checkpoint, CheckpointRecord, usable
+from curriculum.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.lock import Lock
 from curriculum.optimizer import AdamState
-from curriculum.runfolder import Run, RunFolder, check_new, check_parts, events_until, is_run
+from curriculum.provenance import close_segments, made_from, manifest_of, new_segment, versions
+from curriculum.runfolder import Run, check_new, check_parts, events_until, is_run
+from curriculum.runwriter import RunFolder
 from curriculum.schedule import Schedule
-from curriculum.session import REFERENCE, close_segments, made_from, manifest_of, new_segment, versions
+from curriculum.session import REFERENCE
 from curriculum.task import settings_of
 from curriculum.trainer import State, initial_state
 
@@ -34,54 +36,76 @@ OVER = ("finished", "diverged")  # nothing is left to train of such a run
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    `notes` are what a person should know who goes on with a run.
+    Those that are `resumed` were stored before; `notes` are what a person should know who goes on with them.
     """
 
     plans: tuple[Plan, ...]
     folders: tuple[RunFolder | None, ...]
     checkpoints: tuple[Checkpoint | None, ...]
     state: State
+    resumed: tuple[bool, ...]
     notes: tuple[str, ...] = ()
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Let go of the folders."""
         for folder in self.folders:
             if folder is not None:
-                folder.close()
+                folder.release()
 
 
 def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = ()) -> Stack:
-    """Make the folders of new runs, or open those of unfinished ones of the same plans, which all stopped together.
+    """Make the folders of new runs, and open those of unfinished ones of the same plans to go on from where all of them are.
 
     Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
     `InputError` where it was made from something else, `RunError` where it is damaged.
     """
     state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
-    unfinished = [path is not None and is_unfinished(path) for path in paths]
-    if any(unfinished):
-        if not all(unfinished):
-            raise InputError("unfinished runs and new ones cannot train as one stack: some of their steps are trained already")
-        return _reopen(plans, [path for path in paths if path is not None], state)
-    for path in paths:
-        if path is not None:
+    resumed = [path is not None and is_unfinished(path) for path in paths]
+    for path, again in zip(paths, resumed, strict=True):
+        if path is not None and not again:
             check_new(path)
+    if any(resumed) and not all(resumed) and any(steps_in(path) for path in paths if path is not None):
+        raise InputError("new runs cannot train as one stack with unfinished ones, of which some steps are trained already")
+    locks: dict[Path, Lock] = {}
     folders: list[RunFolder | None] = []
-    names = [path.name for path in paths if path is not None and path.parent == paths[0].parent] if paths[0] is not None else []
     try:
+        for path, again in zip(paths, resumed, strict=True):
+            if path is not None and again:
+                locks[path] = _lock(path)
+        # Only now: another process may have trained them until this moment.
+        runs = {path: Run(path) for path in locks}
+        notes = [note for checked, path in zip(plans, paths, strict=True) if path in runs for note in _check(checked, runs[path])]
+        checkpoints, damaged = common_checkpoints(list(runs)) if all(resumed) else (dict.fromkeys(runs), [])
+        notes += [f"{error}; going on from an earlier one" for error in damaged]
+        if all(resumed):
+            state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
+        stack = _stack_of(paths)
         for checked, path in zip(plans, paths, strict=True):
             if path is None:
                 folders.append(None)
-                continue
-            config_text = configs.write(checked.config)
-            stack = {"stack": names} if len(names) > 1 else {}
-            manifest = {**manifest_of(checked, argv, state, config_text), **stack}
-            folders.append(RunFolder.create(path, manifest, config_text, checked.sheet_bytes))
+            elif path in runs:
+                found = checkpoints[path]
+                segments = [*close_segments(runs[path].manifest.get("segments", []), state.step, "killed"), new_segment(state.step)]
+                record = found.record if found else None
+                folders.append(RunFolder.reopen(runs[path], locks[path], record, segments=segments, **stack))
+            else:
+                text = configs.write(checked.config)
+                folders.append(RunFolder.create(path, {**manifest_of(checked, argv, state, text), **stack}, text, checked.sheet_bytes))
     except BaseException:
+        for lock in locks.values():
+            lock.release()
         for folder in folders:
             if folder is not None:
-                folder.close()
+                folder.release()
         raise
-    return Stack(tuple(plans), tuple(folders), (None,) * len(plans), state)
+    found_of = [checkpoints.get(path) if path is not None else None for path in paths]
+    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), tuple(dict.fromkeys(notes)))
+
+
+def _stack_of(paths: Sequence[Path | None]) -> dict[str, list[str]]:
+    """Name the runs that train as one stack, where they are side by side: only together they have the same last bits again."""
+    names = [path.name for path in paths if path is not None and path.parent == paths[0].parent] if paths[0] is not None else []
+    return {"stack": names} if len(names) > 1 else {}
 
 
 def is_unfinished(path: Path) -> bool:
@@ -89,33 +113,11 @@ def is_unfinished(path: Path) -> bool:
     return is_run(path) and Run(path).status not in OVER
 
 
-def _reopen(plans: Sequence[Plan], paths: Sequence[Path], state: State) -> Stack:
-    locks: list[Lock] = []
-    folders: list[RunFolder] = []
-    try:
-        for path in paths:
-            locks.append(_lock(path))
-        # Only now: another process may have trained it until this moment.
-        runs = [Run(path) for path in paths]
-        notes = []
-        for checked, run in zip(plans, runs, strict=True):
-            if run.status in OVER:
-                raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
-            check_same(checked, run)
-            notes += _other_versions(run)
-        checkpoints, damaged = common_checkpoints(paths)
-        notes += [f"{error}; going on from an earlier one" for error in damaged]
-        step = checkpoints[0].step if checkpoints[0] else 0
-        restored = restore(state, plans, runs, checkpoints)
-        for run, lock, checkpoint in zip(runs, locks, checkpoints, strict=True):
-            before = run.manifest.get("segments", [])
-            segments = [*close_segments(before, step, "killed"), new_segment(step)]
-            folders.append(RunFolder.reopen(run, lock, checkpoint.record if checkpoint else None, segments))
-    except BaseException:
-        for lock in locks:
-            lock.release()
-        raise
-    return Stack(tuple(plans), tuple(folders), tuple(checkpoints), restored, tuple(dict.fromkeys(notes)))
+def _check(checked: Plan, run: Run) -> list[str]:
+    if run.status in OVER:
+        raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
+    check_same(checked, run)
+    return other_versions(run)
 
 
 def _lock(path: Path) -> Lock:
@@ -129,21 +131,19 @@ def _lock(path: Path) -> Lock:
         raise InUseError(f"{path} is being trained by another process{holder}: wait for it, or choose another --name") from None
 
 
-def common_checkpoints(paths: Sequence[Path]) -> tuple[list[Checkpoint] | list[None], list[CurriculumError]]:
-    """Find the newest step of which all runs have a good checkpoint; also give what is wrong with newer ones.
+def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | None], list[CurriculumError]]:
+    """Find the newest step of which all runs have a good checkpoint, None where that is step 0; also what is wrong with others.
 
-    Raises `RunError` where there are checkpoints, but none is good.
+    Raises `RunError` where a run has checkpoints, but none is good.
     """
-    found = [usable(path, partial(_check_stored, path)) for path in paths]
-    for good, damaged in found:
+    found = {path: usable(path, partial(_check_stored, path)) for path in paths}
+    for good, damaged in found.values():
         if damaged and not good:
             raise RunError(f"{damaged[0]}; no other checkpoint is left to go on from: remove the run to train it from step 0")
-    steps = set.intersection(*({checkpoint.step for checkpoint in good} for good, _ in found))
-    problems = [error for _, damaged in found for error in damaged]
-    if not steps:
-        return [None] * len(paths), problems
-    newest = max(steps)
-    return [next(one for one in good if one.step == newest) for good, _ in found], problems
+    steps = set.intersection(*({checkpoint.step for checkpoint in good} for good, _ in found.values()))
+    problems = [error for _, damaged in found.values() for error in damaged]
+    newest = max(steps, default=None)
+    return {path: next((one for one in good if one.step == newest), None) for path, (good, _) in found.items()}, problems
 
 
 def _check_stored(path: Path, record: CheckpointRecord) -> None:
@@ -202,16 +202,16 @@ def check_same(checked: Plan, run: Run) -> None:
         raise InputError(f"cannot go on with {run.path}, it was made otherwise: {'; '.join(found)}. Choose another --name to start anew")
 
 
-def differences(checked: Plan, run: Run) -> list[str]:
+def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config")) -> list[str]:
     """Name what differs between a plan and what a run was made from, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []
     for key in ("task", "seeds", "steps"):
-        if stored.get(key) != made[key]:
+        if key in only and stored.get(key) != made[key]:
             found.append(f"{key} {_short(made[key])}, was {_short(stored.get(key))}")
-    if stored["hashes"]["sheet"] != made["sheet"]:
+    if "sheet" in only and stored["hashes"]["sheet"] != made["sheet"]:
         found.append(_sheet_difference(checked, run))
-    if stored["hashes"].get("recipe") != made["recipe"]:
+    if "config" in only and stored["hashes"].get("recipe") != made["recipe"]:
         found += _config_differences(checked, run)
     return found
 
@@ -245,8 +245,9 @@ def _flat(tree: object, prefix: str = "") -> dict[str, object]:
     return {name: value for part in inner for name, value in part.items()}
 
 
-def _other_versions(run: Run) -> list[str]:
+def other_versions(run: Run) -> list[str]:
+    """Say which of the versions that the numbers of a run depend on are others now."""
     fresh = versions()
     stored = run.manifest.get("versions", {})
     changed = [f"{name} {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]]
-    return [f"{run.path} goes on with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []
+    return [f"{run.path} is now trained with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []

@@ -1,4 +1,4 @@
-"""The run folder: `RunFolder` writes it, `Run` reads it. No other module knows its file names.
+"""The run folder: `Run` reads it. Only this module and the one that writes it know its file names.
 
 Everything is a plain file that opens without executing anything. A file appears under its name only
 when it is whole: it is written beside and renamed.
@@ -6,13 +6,10 @@ when it is whole: it is written beside and renamed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,34 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from curriculum.checkpoint import CheckpointRecord, drop_after, newest_record, store
+from curriculum.checkpoint import CheckpointRecord, newest_record
 from curriculum.dopesheet import Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
-from curriculum.lock import Lock
 from curriculum.manifest import LookManifest, Manifest, ProbeManifest
 from curriculum.schedule import Schedule, compile_sheet
 from curriculum.storage import (
     SEAL,
-    Arrays,
     digest,
     digest_file,
     join_arrays,
-    join_safetensors,
-    link_file,
     read_document,
     read_limited,
     read_parquet,
     read_safetensors,
     seal_holds,
-    sealed,
-    to_parquet,
-    to_safetensors,
-    write_file,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 SCHEMA = 1
 
@@ -89,176 +77,6 @@ def check_new(path: Path) -> None:
     check_name(path.name)
     if os.path.lexists(path):
         raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
-
-
-class RunFolder:
-    """Writes one run, and holds its lock. What grows is stored in numbered parts, which are joined when the run is finished.
-
-    `parts` are the files of each, in order, with their hashes.
-    """
-
-    def __init__(self, path: Path, manifest: dict[str, Any], lock: Lock):
-        self.path = path
-        self.manifest = manifest
-        self.parts: dict[str, dict[str, str]] = {name: {} for name in IN_PARTS}
-        self._lock = lock
-        self._events = 0
-        self._events_hash = hashlib.sha256()
-
-    @classmethod
-    def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes) -> RunFolder:
-        """Make the folder of a new run, whole at once.
-
-        Raises `OutputExistsError` where something has that name already, `RunError` where it cannot be
-        written.
-        """
-        check_new(path)
-        full = {"schema": SCHEMA, "name": path.name, "status": "running", **manifest}
-        temporary, lock = None, None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            lock = Lock(temporary)
-            temporary.chmod(0o755)
-            (temporary / CONFIG).write_text(config, encoding="utf-8")
-            (temporary / SHEET).write_bytes(sheet)
-            (temporary / EVENTS).touch()
-            (temporary / FIGURES).mkdir()
-            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
-            os.rename(temporary, path)
-        except BaseException as error:
-            if lock is not None:
-                lock.release()
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
-            if not isinstance(error, OSError):
-                raise
-            if os.path.lexists(path):
-                raise OutputExistsError(f"{path} exists already: choose another --name") from error
-            raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
-        return cls(path, full, lock)
-
-    @classmethod
-    def reopen(cls, run: Run, lock: Lock, record: CheckpointRecord | None, segments: Sequence[Mapping[str, Any]]) -> RunFolder:
-        """Open the folder of an unfinished run to go on from a checkpoint, or from step 0 where that is None.
-
-        What was stored after it is dropped. The lock is the folder's.
-        """
-        folder = cls(run.path, dict(run.manifest), lock)
-        if (run.path / FIGURES).is_symlink() or (run.path / EVENTS).is_symlink():
-            raise RunError(f"the run {run.path} is damaged: a link in it leads elsewhere")
-        for key in ("files", "error", "ended", "timings"):
-            folder.manifest.pop(key, None)
-        stored = {"trained": record.trained, "diverged": record.diverged} if record else {"trained": 0, "diverged": {}}
-        folder.update(status="running", segments=list(segments), **stored)
-        try:
-            if record is not None:
-                folder.parts |= {name: dict(files) for name, files in record.parts.items() if name in folder.parts}
-                folder._events = record.events.size
-            drop_after(run.path, record.step if record else -1)
-            kept = {file for files in folder.parts.values() for file in files}
-            made = [part for name in IN_PARTS for part in _parts(run.path, name)]
-            for path in [*made, *(run.path / name for name in (*IN_PARTS, MODEL, EXHIBITS)), *run.path.glob(".*.tmp")]:
-                if path.name not in kept:
-                    path.unlink(missing_ok=True)
-            os.truncate(run.path / EVENTS, folder._events)
-            folder._events_hash.update((run.path / EVENTS).read_bytes())
-        except OSError as error:
-            raise RunError(f"cannot go on with the run {run.path}: {error.strerror or error}") from error
-        return folder
-
-    def close(self) -> None:
-        """Let go of the folder: another process may go on with the run."""
-        self._lock.release()
-
-    def append_metrics(self, table: pa.Table) -> None:
-        """Store rows of metrics: step, seed, total and every term."""
-        self._append(METRICS, to_parquet(table))
-
-    def append_snapshots(self, arrays: Arrays) -> None:
-        """Store snapshots: parameters by name `[F, S, ...]`, and their `steps` `[F]`."""
-        self._append(SNAPSHOTS, to_safetensors(arrays))
-
-    def append_traces(self, arrays: Arrays) -> None:
-        """Store curves of the probes, by name, each with its steps first."""
-        self._append(TRACES, to_safetensors(arrays))
-
-    def append_phase_end(self, arrays: Arrays) -> None:
-        """Store what the model made of the validation data at the end of a phase."""
-        self._append(PHASE_ENDS, to_safetensors(arrays))
-
-    def _append(self, name: str, data: bytes) -> None:
-        stem, suffix = name.split(".")
-        path = self.path / f"{stem}-{len(self.parts[name]) + 1:06d}.{suffix}"
-        write_file(path, data)
-        self.parts[name][path.name] = digest(data)
-
-    def append_event(self, event: Mapping[str, Any]) -> None:
-        """Store one line of the log of events."""
-        line = (json.dumps(event) + "\n").encode()
-        try:
-            with (self.path / EVENTS).open("ab") as log:
-                log.write(line)
-        except OSError as error:
-            raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
-        self._events += len(line)
-        self._events_hash.update(line)
-
-    def events_until_now(self) -> dict[str, Any]:
-        """Say how much of the log of events there is: its size in bytes, and their hash."""
-        return {"size": self._events, "hash": self._events_hash.hexdigest()}
-
-    def store_checkpoint(self, record: Mapping[str, Any], arrays: Arrays) -> None:
-        """Store a checkpoint: its record but for the parts, which are those stored by now, and its arrays."""
-        store(self.path, {**record, "parts": {name: dict(files) for name, files in self.parts.items()}}, arrays)
-
-    def write_model(self, arrays: Arrays) -> None:
-        """Store the weights after the last update: parameters by name `[S, ...]`."""
-        write_file(self.path / MODEL, to_safetensors(arrays))
-
-    def write_exhibits(self, arrays: Arrays) -> None:
-        """Store what measures and pictures need beside the curves: `[S, ...]` by name, and what is fixed as `fixed.NAME`."""
-        write_file(self.path / EXHIBITS, to_safetensors(arrays))
-
-    def figure(self, name: str) -> Path:
-        """Give the path of a figure of this run."""
-        return self.path / FIGURES / name
-
-    def finish(self, status: str, join: bool, **more: Any) -> None:
-        """Say how the run ended; `more` is added to its manifest. Parts are joined where nothing can come after them.
-
-        Memory: the snapshots or the curves of the whole run, whichever is more, twice.
-        """
-        if join:
-            self._join()
-        names = [*(name if join else part for name in IN_PARTS for part in self.parts[name]), MODEL, EXHIBITS, EVENTS]
-        files = {name: digest_file(self.path / name) for name in dict.fromkeys(names) if (self.path / name).is_file()}
-        self.update(status=status, files=files, **more)
-        if join:
-            for path in [part for name in IN_PARTS for part in _parts(self.path, name)]:
-                path.unlink()
-
-    def _join(self) -> None:
-        """Make whole files of the parts, which stay: until the manifest says that the run is over they are what counts."""
-        for name, files in self.parts.items():
-            parts = [self.path / file for file in files]
-            if not parts:
-                continue
-            if name == METRICS:
-                import pyarrow as pa
-
-                tables = [read_parquet(part) for part in parts]
-                # In one piece it is written the same however many parts there were.
-                write_file(self.path / name, to_parquet(pa.concat_tables(tables, promote_options="default").combine_chunks()))
-            elif len(parts) == 1:
-                link_file(parts[0], self.path / name)
-            else:
-                write_file(self.path / name, to_safetensors(join_safetensors(parts)))
-
-    def update(self, **more: Any) -> None:
-        """Change the manifest."""
-        self.manifest.update(more)
-        write_file(self.path / MANIFEST, _to_json(self.manifest).encode())
 
 
 @dataclass(frozen=True)
@@ -335,11 +153,11 @@ class Run:
     def trained_steps(self) -> int:
         """How many steps were trained: fewer than planned where the run was stopped; so far, where it still goes on."""
         if not self._checked.files:
-            return self._record.trained if self._record else 0
+            return self.record.trained if self.record else 0
         return self._checked.steps if self._checked.trained is None else self._checked.trained
 
     @cached_property
-    def _record(self) -> CheckpointRecord | None:
+    def record(self) -> CheckpointRecord | None:
         """Of a run that has not ended in order, its newest checkpoint: what is stored after that may be in pieces."""
         return None if self._checked.files else newest_record(self.path)
 
@@ -396,8 +214,8 @@ class Run:
         return tuple(self._read(EVENTS, self._read_events))
 
     def _read_events(self, path: Path) -> tuple[dict[str, Any], ...]:
-        if self._record:
-            return events_until(self.path, self._record)
+        if self.record:
+            return events_until(self.path, self.record)
         data = read_limited(path)
         # Of a run that has not ended in order the last line may be half written.
         return _events(data if self._checked.files else data[: data.rfind(b"\n") + 1])
@@ -502,9 +320,13 @@ class Run:
     def _listed(self, name: str) -> list[str]:
         if self._checked.files:
             return [name] if name in self._checked.files else [file for file in self._checked.files if is_part(file, name)]
-        if self._record:
-            return [file for file in self._record.parts.get(name, {}) if is_part(file, name)]
-        return [path.name for path in _parts(self.path, name)]
+        if self.record:
+            return [file for file in self.record.parts.get(name, {}) if is_part(file, name)]
+        return [path.name for path in parts_of(self.path, name)]
+
+    def check_file(self, name: str) -> None:
+        """Check that a file whose hash is known is what was stored. Raises `RunError` where it is not."""
+        self._read(name if name in (*IN_PARTS, MODEL, EXHIBITS, EVENTS) or any(is_part(name, own) for own in IN_PARTS) else MANIFEST, Path)
 
     def _at_the_end(self, name: str) -> dict[str, NDArray[Any]]:
         """Read the arrays of a file that is stored when the run ends."""
@@ -515,8 +337,8 @@ class Run:
 
     def _hash_of(self, name: str) -> str | None:
         """Give the hash that a file was stored with, where it is known."""
-        if self._record:
-            return next((files[name] for files in self._record.parts.values() if name in files), None)
+        if self.record:
+            return next((files[name] for files in self.record.parts.values() if name in files), None)
         return self._checked.files.get(name)
 
     def _arrays(self, name: str) -> dict[str, NDArray[Any]]:
@@ -651,10 +473,6 @@ def is_part(file: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(stem)}-[0-9]{{6,9}}\.{suffix}", file) is not None
 
 
-def _parts(folder: Path, name: str) -> list[Path]:
+def parts_of(folder: Path, name: str) -> list[Path]:
+    """List the parts that a folder has of what `name` holds, in order."""
     return sorted(path for path in folder.iterdir() if is_part(path.name, name))
-
-
-def _to_json(manifest: Mapping[str, Any]) -> str:
-    """Seal a manifest and write it with a line for each key: to be read, and small enough to be replaced where a disk is nearly full."""
-    return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sealed(manifest).items()) + "\n}\n"

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +18,11 @@ from curriculum.ensemble import Ensemble
 from curriculum.errors import RunError
 from curriculum.events import Chunk, Diverged
 from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape
-from curriculum.runfolder import FIXED, Run, RunFolder
+from curriculum.provenance import close_segments, now
+from curriculum.runfolder import FIXED, Run
+from curriculum.runwriter import RunFolder
 from curriculum.schedule import Schedule, frame_steps
 from curriculum.signals import Signals
-from curriculum.storage import digest
 from curriculum.trainer import Arm, State
 
 if TYPE_CHECKING:
@@ -98,7 +92,7 @@ class Session:
                     log.warn(message)
             steps = snapshot_steps(checked, state.layout.size)
             self.tapes = [
-                Recorder(_possible_terms(checked), folder.append_metrics, background),
+                Recorder(possible_terms(checked), folder.append_metrics, background),
                 Snapshooter(state.layout, len(arm.seeds), steps, folder.append_snapshots, background),
                 Prober(
                     checked.task,
@@ -199,9 +193,7 @@ class Session:
 class Keeper:
     """Makes checkpoints of a stack: every so many steps or seconds, and when a signal asks for one."""
 
-    def __init__(
-        self, sessions: Sequence[Session], background: Background, every: int, seconds: float, signals: Signals | None = None
-    ):
+    def __init__(self, sessions: Sequence[Session], background: Background, every: int, seconds: float, signals: Signals | None = None):
         self.sessions = sessions
         self.background = background
         self.every = every
@@ -223,19 +215,6 @@ class Keeper:
             self.signals.answer(f"after step {state.step - 1}")
 
 
-def new_segment(first: int) -> dict[str, Any]:
-    """Say that a stretch of training begins: what `run.json` keeps of each, from one stop to the next."""
-    return {"from": first, "started": now(), "pid": os.getpid()}
-
-
-def close_segments(segments: Sequence[Mapping[str, Any]], trained: int, status: str, **more: Any) -> list[dict[str, Any]]:
-    """Say how far the last stretch came and how it ended, unless that is said already."""
-    closed = [dict(segment) for segment in segments]
-    if closed and "to" not in closed[-1]:
-        closed[-1] |= {"to": trained, "status": status, **more}
-    return closed
-
-
 def snapshot_steps(checked: Plan, size: int) -> list[int]:
     """Choose the steps that a run stores snapshots of.
 
@@ -252,80 +231,18 @@ def snapshot_steps(checked: Plan, size: int) -> list[int]:
     return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
 
 
-def _possible_terms(checked: Plan) -> list[str]:
+def possible_terms(checked: Plan) -> list[str]:
+    """List the loss terms that a run's metrics have a column for."""
     properties = checked.schedule.properties
     return [term for term in checked.task.terms if term in properties]
 
 
-def made_from(checked: Plan) -> dict[str, Any]:
-    """Say what a run is made from: runs with the same are the same run."""
-    return {
-        "sheet": digest(checked.sheet_bytes),
-        "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
-        "recipe": digest(checked.config.model_dump_json(exclude={"seeds"}).encode()),
-        "task": {"name": checked.config.task.name, "version": checked.task.version},
-        "seeds": list(checked.seeds),
-        "steps": len(checked.schedule),
-    }
-
-
-def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
-    """Say in `run.json` what a new run is and how it is made."""
-    task = checked.task
-    probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
-    return {
-        "created": now(),
-        "segments": [new_segment(0)],
-        "argv": list(argv),
-        "task": {"name": checked.config.task.name, "version": task.version},
-        "sheet": Path(checked.sheet.source).name,
-        "seeds": list(checked.seeds),
-        "steps": len(checked.schedule),
-        "sheet_steps": checked.sheet.last_step + 1,
-        "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
-        "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
-        "look": {
-            "measures": list(task.measures),
-            "hypotheses": dict(task.hypotheses),
-            "plots": list(task.plots),
-            "error_unit": task.error_unit,
-            "circle": task.picture().circle,
-        },
-        "hashes": {
-            "sheet": made_from(checked)["sheet"],
-            "config": digest(config_text.encode()),
-            "training": made_from(checked)["training"],
-            "recipe": made_from(checked)["recipe"],
-            "probes": probes,
-        },
-        "versions": versions(),
-        "git": _git_commit(),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "device": checked.config.device,
-        "threads": checked.config.threads,
-    }
-
-
-def versions() -> dict[str, str]:
-    """List the versions of what the numbers of a run depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}}
-
-
-def now() -> str:
-    """Give the time, as files have it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _git_commit() -> str | None:
-    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
-    with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return found.stdout.strip() or None
-    return None
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads, as a context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
