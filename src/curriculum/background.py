@@ -17,7 +17,8 @@ MOST_WAITING = 4  # pieces of work; each holds what it works on in memory
 class Background:
     """Does one piece of work after another in a thread of its own.
 
-    Work runs in the order in which it is given. What it raises is raised by the next `submit` or `wait`.
+    Work runs in the order in which it is given. What it raises is raised by every `submit` and `wait` from then on, and no
+    more work is done: a checkpoint must not say that something is stored whose storing failed.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Background:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
         self._waiting: deque[Future[None]] = deque()
+        self._failure: BaseException | None = None
 
     def close(self) -> None:
         """End the thread; work that has not begun is dropped."""
@@ -37,12 +39,25 @@ class Background:
         """Do `work(*args)` soon; wait where too much is waiting already."""
         while self._waiting and (self._waiting[0].done() or len(self._waiting) >= MOST_WAITING):
             self._finish_first()
-        self._waiting.append(self._pool.submit(work, *args))
+        self._check()
+        self._waiting.append(self._pool.submit(self._do, work, *args))
 
     def wait(self) -> None:
         """Wait until everything is done."""
         while self._waiting:
             self._finish_first()
+        self._check()
+
+    def _do(self, work: Callable[..., None], *args: Any) -> None:
+        if self._failure is None:
+            try:
+                work(*args)
+            except BaseException as error:
+                self._failure = error
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _finish_first(self) -> None:
         first = self._waiting[0]

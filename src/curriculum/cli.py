@@ -307,9 +307,14 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     good, damaged = runs_in(runs)
     for error in damaged:
         say(f"warning: {error}")
-    keys = ("created", "status", "sheet", "steps", "seeds")
+    keys = ("created", "sheet", "steps", "seeds")
     found: list[dict[str, Any]] = [
-        {"name": run.path.relative_to(runs).as_posix(), "task": run.task_name, **{key: run.manifest.get(key) for key in keys}}
+        {
+            "name": run.path.relative_to(runs).as_posix(),
+            "status": run.shown_status,
+            "task": run.task_name,
+            **{key: run.manifest.get(key) for key in keys},
+        }
         for run in good
     ]
     if as_json:
@@ -334,11 +339,12 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
 
     run = find_run(name, runs)
     if as_json:
-        put_json({**run.manifest, "events": list(run.events)})
+        put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
         return
     happened = run.events
     skip = ("parameters", "schema", "name", "files", "hashes", "probes", "diverged")
-    rows = [[key, _text(value)] for key, value in run.manifest.items() if key not in skip and value not in (None, {}, [])]
+    known = {**run.manifest, "status": run.shown_status}
+    rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
     events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
     put_table(["step", "event", ""], events, right=[0])

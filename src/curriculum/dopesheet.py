@@ -22,6 +22,7 @@ from curriculum.timing import ALIASES, DEFAULT_SPACE, DEFAULT_TIMING, EASINGS, S
 
 RESERVED = ("STEP", "PHASE", "ACTION")
 LAST_STEP_ALLOWED = 10_000_000  # a schedule is an array: 80 MB for each property at this length
+VALUES_ALLOWED = 200_000_000  # steps times properties: 1.6 GB
 CELL_LIMIT = 10_000  # characters; longer than any name or number
 
 _INTEGER = re.compile(r"[0-9]{1,18}")
@@ -194,6 +195,10 @@ class _Parser:
             self._stop()
         steps = self._steps(body, places["STEP"]) if "STEP" in places else [None] * len(body)
         rows = [self._row(line, step, places, columns) for line, step in zip(body, steps, strict=True)]
+        last = max((step for step in steps if step is not None), default=0)
+        if (last + 1) * len(columns) > VALUES_ALLOWED:
+            message = f"{last + 1:,} steps of {len(columns):,} properties are too many: at most {VALUES_ALLOWED:,} values in all"
+            self._report(header.number, 0, message)
         self._check_headless(header, body)
         self._check_merges(rows)
         for column in columns:

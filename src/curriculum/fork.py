@@ -50,7 +50,7 @@ def _schedule_difference(before: Schedule, after: Schedule, step: int, terms: Se
         unequal = np.flatnonzero(columns[0][:both] != columns[1][:both])
         if len(unequal):
             at = int(unequal[0])
-            return [f"at step {at:,} {name} is {columns[0][at]:g}, was {columns[1][at]:g}"]
+            return [f"at step {at:,} {name} is {columns[0][at]:.10g}, was {columns[1][at]:.10g}"]
     for kind, now, was in (
         ("phases", [(p.start, p.name) for p in after.phases], [(p.start, p.name) for p in before.phases]),
         ("actions", list(after.actions), list(before.actions)),
@@ -71,8 +71,8 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     found = _nearest(stored, step, checked, state.layout.size)
     begun = found.step if found else 0
     fork = {"run": stored.name, "at": step, "from": begun, "sheet": stored.manifest["hashes"]["sheet"]}
-    manifest = manifest_of(checked, argv, state, text, first=begun)
-    folder = RunFolder.create(path, {**manifest, "fork": fork}, text, checked.sheet_bytes)
+    manifest = manifest_of(checked, argv, state, text)
+    folder = RunFolder.create(path, {**manifest, "segments": [], "fork": fork}, text, checked.sheet_bytes)
     try:
         if found is not None:
             _fill(folder, stored, found)

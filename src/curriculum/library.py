@@ -8,6 +8,7 @@ from pathlib import Path
 from curriculum.errors import ConfigError, InputError, Problem, nearest
 
 SHEETS, CONFIGS = "dopesheets", "configs"
+MOST_BYTES = 16 * 2**20
 SUFFIX = {SHEETS: ".csv", CONFIGS: ".yaml"}
 
 
@@ -54,8 +55,12 @@ def read_text(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file. Raises `InputError` where it cannot be read."""
+    """Read a file. Raises `InputError` where it cannot be read, or is larger than any sheet or config."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes: that is no sheet or config")
+        return data
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

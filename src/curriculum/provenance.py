@@ -32,13 +32,13 @@ def made_from(checked: Plan) -> dict[str, Any]:
     }
 
 
-def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str, first: int = 0) -> dict[str, Any]:
-    """Say in `run.json` what a new run is and how it is made; its own training begins at step `first`."""
+def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
+    """Say in `run.json` what a new run is and how it is made."""
     task = checked.task
     probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
     return {
         "created": now(),
-        "segments": [new_segment(first)],
+        "segments": [new_segment(0)],
         "argv": list(argv),
         "task": {"name": checked.config.task.name, "version": task.version},
         "sheet": Path(checked.sheet.source).name,

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from curriculum.checkpoint import CheckpointRecord, newest_record
 from curriculum.dopesheet import Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
+from curriculum.lock import is_held
 from curriculum.manifest import LookManifest, Manifest, ProbeManifest
 from curriculum.schedule import Schedule, compile_sheet
 from curriculum.storage import (
@@ -136,6 +137,11 @@ class Run:
     @property
     def status(self) -> str:
         return str(self.manifest["status"])
+
+    @property
+    def shown_status(self) -> str:
+        """The status, with `killed` for a run that was never ended in order and that no process trains now."""
+        return "killed" if self.status == "running" and not is_held(self.path) else self.status
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,8 @@ class RunFolder:
             with (self.path / EVENTS).open("ab") as log:
                 log.write(line)
         except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path / EVENTS, self._events)
             raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
         self._events += len(line)
         self._events_hash.update(line)

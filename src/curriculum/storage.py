@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SEAL = "sha256"  # the key of a JSON document's hash of all its other keys
+NUMBERS = ("INT64", "INT32", "FLOAT", "DOUBLE")  # the physical types of a Parquet file that are read
 MOST_TEXT = 256 * 2**20  # bytes of a text, which is read at once
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -101,10 +102,25 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Read a Parquet file."""
+    """Read a Parquet file of plain numbers.
+
+    Raises `RunError` for anything else, and where it claims to be larger than memory, before any of it is read.
+    """
     import pyarrow.parquet as pq
 
-    return pq.read_table(path)
+    with pq.ParquetFile(path) as file:
+        metadata, schema = file.metadata, file.schema
+        columns = [schema.column(index) for index in range(len(schema))]
+        if any(column.physical_type not in NUMBERS or column.max_repetition_level for column in columns):
+            raise RunError(f"{path} is damaged: it has a column that holds no plain numbers")
+        _check_size(path, metadata.num_rows * len(columns) * 8)
+        return file.read()
+
+
+def _check_size(path: Path, size: int) -> None:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory // 2:
+        raise RunError(f"{path} claims to hold {size / 2**30:,.0f} GiB, more than fits into memory here")
 
 
 def join_safetensors(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
@@ -127,8 +143,13 @@ def to_safetensors(arrays: Arrays) -> bytes:
 
 
 def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a safetensors file by name."""
+    """Read the arrays of a safetensors file by name.
+
+    What its header says is checked against its size before any of it is read. Raises `RunError` where that is more than
+    memory.
+    """
     from safetensors.numpy import load_file
 
+    _check_size(path, path.stat().st_size)
     arrays: dict[str, NDArray[Any]] = load_file(path)
     return arrays

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from curriculum.errors import InputError, RunError
 from curriculum.runfolder import COMPARISONS, VIDEOS, Run, free_name, runs_in
-from curriculum.storage import write_file
+from curriculum.storage import read_document, write_file
 
 if TYPE_CHECKING:
     from curriculum.compare import Comparison
@@ -60,15 +60,20 @@ def new_comparison(folder: Path, found: Comparison, draw: Callable[[Path], None]
 def latest_comparison(folder: Path) -> list[Run] | None:
     """Open the runs of the latest comparison; None where there is none, or a run of it was removed.
 
-    Raises `RunError` where one of them is damaged.
+    Raises `RunError` where one of them is damaged, `InputError` where one lies outside of the folder.
     """
     found: list[tuple[str, Sequence[str]]] = []
     for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads(path.read_text(encoding="utf-8"))
-            found.append((document["created"], [run["path"] for run in document["runs"]]))
-    paths = [Path(path) for path in max(found)[1]] if found else []
-    return [Run(path) for path in paths] if paths and all(path.is_dir() for path in paths) else None
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            document = read_document(path)
+            found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]]))
+    paths = [Path(path.replace("\0", "")) for path in max(found)[1]] if found else []
+    if not paths or not all(path.is_dir() for path in paths):
+        return None
+    outside = [path for path in paths if not path.resolve().is_relative_to(folder.resolve())]
+    if outside:
+        raise InputError(f"the latest comparison in {folder} names a run outside of it, {outside[0]}: name the runs that you mean")
+    return [Run(path) for path in paths]
 
 
 def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:

@@ -1,0 +1,420 @@
+"""Break trainings in every way there is, go on with them, and compare with the unbroken ones: `make torture`.
+
+It prints the table of the README's section on reliability; a seed makes it break the same things again. A loss is a result
+that is not the unbroken one to the last byte, a folder that can no longer be read, an error that is a traceback, or a
+checkpoint that is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
+0,Primary & secondary,,0.01,1,0.1,0,0,0
+40,All hues,anchor,,,,0.5,0,0
+90,,ease,,,,,1,1
+{last},,,0.001,,,,,
+"""
+HOOKS = "from curriculum import Retarget\ndef ease(event):\n    return Retarget('reg-norm', 0.3, 60)\n"
+RECORD = "record: {checkpoint_every: 30, snapshot_every: 7}\nhooks:\n  - {on: 'action:ease', call: 'torture_hooks:ease'}\n"
+STUDY = "config: torture.yaml\nseeds: 0:2\narms: {first: one.csv, second: two.csv}\n"
+TRAIN = ("train", "-c", "torture.yaml", "-d", "one.csv", "--seeds", "0:3", "--name", "run")
+ONE = ("train", "-c", "torture.yaml", "-d", "one.csv", "--name", "run")
+ARMS = ("experiment", "torture-study.yaml")
+CHANGES = {"os.rename", "os.remove", "os.truncate", "os.link", "os.mkdir", "os.rmdir", "os.chmod"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+Fault = Callable[[str, str], None]
+
+
+def prepare(folder: Path) -> None:
+    (folder / "one.csv").write_text(SHEET.format(last=150))
+    (folder / "two.csv").write_text(SHEET.format(last=150).replace("90,", "70,"))
+    (folder / "torture_hooks.py").write_text(HOOKS)
+    (folder / "torture.yaml").write_text("task: {name: color}\n" + RECORD)
+    (folder / "torture-study.yaml").write_text(STUDY)
+
+
+def start(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
+    """Run the command in a process of its own that is forked, which saves its start; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        os.chdir(folder)
+        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        sys.argv = ["curriculum", *args]
+        if fault is not None:
+            inject(folder / "runs", fault)
+        from curriculum import cli, experiment
+
+        # Figures and comparisons come after all that is tried here, and would take most of the time.
+        experiment.draw_run = lambda run: None
+        cli._compare = lambda *args: None
+        cli.main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Wait for a process: its exit code, or the negative number of the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def attempt(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
+    return wait(start(folder, args, fault))
+
+
+def inject(below: Path, fault: Fault) -> None:
+    """Call `fault(operation, path)` before every change to a file below a folder."""
+    place = str(below)
+    busy = False
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        nonlocal busy
+        if busy or not (event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITING)):
+            return
+        path = args[0]
+        if isinstance(path, os.PathLike | str | bytes) and os.path.abspath(os.fsdecode(path)).startswith(place):
+            busy = True
+            try:
+                fault(event, os.path.abspath(os.fsdecode(path)))
+            finally:
+                busy = False
+
+    sys.addaudithook(hook)
+
+
+def counting(out: Path) -> Fault:
+    count = 0
+
+    def fault(event: str, path: str) -> None:
+        nonlocal count
+        count += 1
+        out.write_text(str(count))
+
+    return fault
+
+
+def at(number: int, act: Callable[[str, str], None]) -> Fault:
+    """Act at the change of this number, counted from 1."""
+    count = 0
+
+    def fault(event: str, path: str) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            act(event, path)
+
+    return fault
+
+
+def die(event: str, path: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_half_way(event: str, path: str) -> None:
+    """Leave half of what would be written there, as a loss of power does, and die."""
+    if event == "open":
+        with open(path, "ab") as file:
+            file.write(b'{"event": "phase-st' if path.endswith(".jsonl") else b"PAR1\x15\x00")
+    die(event, path)
+
+
+def full(event: str, path: str) -> None:
+    if event != "os.remove":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def read_only(event: str, path: str) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+
+RESULTS = (
+    "metrics.parquet",
+    "snapshots.safetensors",
+    "traces.safetensors",
+    "phase-ends.safetensors",
+    "model.safetensors",
+    "exhibits.safetensors",
+)
+
+
+def events(run: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "time"} for line in lines]
+
+
+def differs(folder: Path, whole: Path) -> str:
+    """Say what of the runs in a folder is not as in the unbroken ones; nothing where all is."""
+    for reference in sorted(path.parent for path in (whole / "runs").rglob("run.json")):
+        run = folder / reference.relative_to(whole)
+        if not (run / "run.json").is_file():
+            return f"{run} is missing"
+        if json.loads((run / "run.json").read_text())["status"] != "finished":
+            return f"{run} is not finished"
+        for name in RESULTS:
+            if (run / name).read_bytes() != (reference / name).read_bytes():
+                return f"{run / name} is another"
+        if events(run) != events(reference):
+            return f"the events of {run} are others"
+    return ""
+
+
+class Torture:
+    """Counts what was tried, and keeps what was lost."""
+
+    def __init__(self, seed: int, folder: Path):
+        self.random = random.Random(seed)
+        self.folder = folder
+        self.rows: list[tuple[str, int, int]] = []
+        self.lost: list[str] = []
+        self.whole: dict[tuple[str, ...], tuple[Path, float]] = {}
+        for args in (TRAIN, ONE, ARMS):
+            whole = self.new()
+            began = time.perf_counter()
+            code = attempt(whole, args)
+            if code:
+                raise SystemExit(f"the unbroken training failed: {(whole / 'log').read_text()}")
+            self.whole[args] = whole, time.perf_counter() - began
+
+    def new(self) -> Path:
+        """Make a folder to train in."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        prepare(folder)
+        return folder
+
+    def check(self, what: str, folder: Path, args: tuple[str, ...]) -> int:
+        """Run a command that was broken once more, to its end; count a loss where the result is not that of the unbroken one."""
+        code = attempt(folder, args)
+        if code == 1 and "exists already" in (folder / "log").read_text():
+            code = 0  # it had come to its end after all
+        problem = f"exit code {code}: {(folder / 'log').read_text()[-300:]}" if code else differs(folder, self.whole[args][0])
+        if problem:
+            self.lose(f"{what}: {problem} (kept in {folder})")
+            return 1
+        shutil.rmtree(folder)
+        return 0
+
+    def clean_error(self, what: str, folder: Path, code: int, codes: Sequence[int] = (1, 2, 3)) -> int:
+        """Count a loss where a command did not end with an error that a person can read."""
+        log = (folder / "log").read_text()
+        if code in codes and "error: " in log and "Traceback" not in log and "fault in curriculum" not in log:
+            return 0
+        self.lose(f"{what}: exit code {code}: {log[-300:]} (kept in {folder})")
+        return 1
+
+    def lose(self, what: str) -> None:
+        print(f"  LOST {what}", flush=True)
+        self.lost.append(what)
+
+    def row(self, what: str, tried: int, lost: int) -> None:
+        self.rows.append((what, tried, lost))
+        print(f"  {what}: {tried:,} tried, {lost} lost", flush=True)
+
+    def kills(self, count: int) -> None:
+        """Kill at random instants, also while going on, until so many were killed."""
+        killed = lost = 0
+        while killed < count:
+            args = self.random.choice([TRAIN, ONE, ARMS])
+            folder = self.new()
+            for _ in range(self.random.randint(1, 3)):
+                child = start(folder, args)
+                time.sleep(self.random.uniform(0, 1.1 * self.whole[args][1]))
+                os.kill(child, signal.SIGKILL)
+                killed += wait(child) == -signal.SIGKILL
+            lost += self.check(f"kill {killed}", folder, args)
+        self.row("SIGKILL at a random instant", killed, lost)
+
+    def stops(self, count: int) -> None:
+        """Stop by Ctrl-C and SIGTERM, some after SIGUSR1, some with a second signal that leaves at once."""
+        stopped = lost = 0
+        while stopped < count:
+            args, number = self.random.choice([TRAIN, ONE, ARMS]), self.random.choice([signal.SIGINT, signal.SIGTERM])
+            folder = self.new()
+            child = start(folder, args)
+            while not list((folder / "runs").rglob("run.json")):
+                time.sleep(0.005)
+            time.sleep(self.random.uniform(0.01, 0.5 * self.whole[args][1]))
+            twice = self.random.random() < 0.3
+            os.kill(child, number)
+            if twice:
+                time.sleep(self.random.uniform(0, 0.005))
+                os.kill(child, number)
+            code = wait(child)
+            stopped += code != 0
+            if code not in (0, 128 + number) or "Traceback" in (folder / "log").read_text():
+                lost += 1
+                self.lose(f"{number!r}: exit code {code}: {(folder / 'log').read_text()[-300:]}")
+            lost += self.check(f"{number!r}", folder, args)
+        self.row("Ctrl-C and SIGTERM, once or twice", stopped, lost)
+
+    def faults(self, what: str, act: Callable[[str, str], None], share: float) -> None:
+        """Break at a share of all changes of files, one in each training, also of those of a training that goes on."""
+        tried = lost = 0
+        for args in (TRAIN, ARMS):
+            for again in (False, True):
+                count = self.changes(args, again)
+                for number in range(1, count + 1):
+                    if self.random.random() >= share:
+                        continue
+                    folder = self.begun(args, again)
+                    code = attempt(folder, args, at(number, act))
+                    tried += 1
+                    if act is full and code:
+                        lost += self.clean_error(f"{what} {number}", folder, code, (1,))
+                    lost += self.check(f"{what} at change {number} of {args[0]}{', going on' if again else ''}", folder, args)
+        self.row(what, tried, lost)
+
+    def begun(self, args: tuple[str, ...], again: bool) -> Path:
+        """Make a folder to train in, where that was begun already if `again`."""
+        folder = self.new()
+        if again:
+            attempt(folder, args, at(int(0.6 * self.changes(args, False)), die))
+        return folder
+
+    def changes(self, args: tuple[str, ...], again: bool) -> int:
+        """Count the changes of files that a training makes."""
+        key = (*args, str(again))
+        if key not in self._changes:
+            folder = self.begun(args, again)
+            attempt(folder, args, counting(folder / "count"))
+            self._changes[key] = int((folder / "count").read_text())
+            shutil.rmtree(folder)
+        return self._changes[key]
+
+    _changes: dict[tuple[str, ...], int] = {}
+
+    def locked_out(self) -> None:
+        """Let a folder be read-only for whoever goes on with it."""
+        lost = 0
+        for args in (TRAIN, ARMS):
+            folder = self.begun(args, True)
+            lost += self.clean_error("read-only", folder, attempt(folder, args, read_only), (1,))
+            lost += self.check("read-only", folder, args)
+        self.row("a folder that is read-only", 2, lost)
+
+    def damage(self, count: int) -> None:
+        """Cut or flip a bit of a stored file: of an unfinished run, which goes on then, and of a finished one."""
+        tried = {"truncated": 0, "flipped": 0}
+        lost = dict(tried)
+        begun = self.begun(TRAIN, True)
+        whole = self.whole[TRAIN][0]
+        for number in range(count):
+            how = self.random.choice(["truncated", "flipped"])
+            finished = self.random.random() < 0.5
+            source = whole if finished else begun
+            folder = self.folder / f"damaged-{number}"
+            shutil.copytree(source, folder)
+            path = self.random.choice([path for path in sorted((folder / "runs" / "run").iterdir()) if path.is_file()])
+            before = path.read_bytes()
+            if not before:
+                shutil.rmtree(folder)
+                continue
+            place = self.random.randrange(len(before))
+            flipped = before[:place] + bytes([before[place] ^ 1 << self.random.randrange(8)]) + before[place + 1 :]
+            path.write_bytes(before[:place] if how == "truncated" else flipped)
+            tried[how] += 1
+            what = f"{path.name} {how} at byte {place}"
+            if finished:
+                lost[how] += self.clean_error(what, folder, attempt(folder, ("verify", "run")))
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            code = attempt(folder, TRAIN)
+            if code:
+                lost[how] += self.clean_error(what, folder, code)
+                path.write_bytes(before)  # nothing else may have suffered
+            lost[how] += self.check(what, folder, TRAIN) if code else self.same(what, folder)
+        for how, number in tried.items():
+            self.row(f"a stored file {how}", number, lost[how])
+
+    def same(self, what: str, folder: Path) -> int:
+        problem = differs(folder, self.whole[TRAIN][0])
+        if problem:
+            self.lose(f"{what}: {problem} (kept in {folder})")
+            return 1
+        shutil.rmtree(folder)
+        return 0
+
+    def fuzz(self, seed: int, inputs: int) -> None:
+        """Feed the sheet parser, the config loader and the run reader what a stranger may have written."""
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", "tests/test_fuzz.py"]
+        done = subprocess.run(
+            command,
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, "FUZZ_EXAMPLES": str(inputs)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            self.lose(f"fuzzing: {done.stdout[-2000:]}")
+        self.row("hostile sheets, configs and run folders", 3 * inputs, int(done.returncode != 0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--stops", type=int, default=60)
+    parser.add_argument("--share", type=float, default=1.0, help="of the changes of files at which something is broken")
+    parser.add_argument("--damaged", type=int, default=400)
+    parser.add_argument("--inputs", type=int, default=20_000, help="of each fuzz target")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    # Imported once, here: a child that is forked need not do it again. Nothing is computed, so that there are no threads yet.
+    import curriculum.animate
+    import curriculum.cli_train
+    import curriculum.compare
+    import curriculum.experiment
+    import curriculum.study
+    import curriculum.verify  # noqa: F401
+    from curriculum import plugins
+
+    for kind in ("plots", "metrics", "tasks"):
+        for name in plugins.names(kind):
+            plugins.find(kind, name)
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        torture = Torture(options.seed, Path(folder))
+        torture.kills(options.kills)
+        torture.stops(options.stops)
+        torture.faults("SIGKILL at every change of a file", die, options.share)
+        torture.faults("SIGKILL with a file half written", die_half_way, options.share)
+        torture.faults("a disk that is full at every change", full, options.share)
+        torture.locked_out()
+        torture.damage(options.damaged)
+        if options.inputs:
+            torture.fuzz(options.seed, options.inputs)
+        width = max(len(what) for what, _, _ in torture.rows)
+        print(f"\n| what was done | tried | lost |\n|{'-' * (width + 2)}|---|---|")
+        for what, tried, lost in torture.rows:
+            print(f"| {what:{width}} | {tried:,} | {lost} |")
+        print(f"\nseed {options.seed}, {time.perf_counter() - began:.0f} s; losses: {len(torture.lost)}")
+        for loss in torture.lost:
+            print(loss)
+        if torture.lost:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
