@@ -144,15 +144,16 @@ def train_open(plans: Sequence[Plan], paths: Sequence[Path], title: str, again: 
     from curriculum.resume import open_stack
     from curriculum.signals import Signals
 
-    stack = open_stack(plans, paths, sys.argv)
-    for note in stack.notes:
-        say(f"warning: {note}")
     where = ", ".join(map(str, paths))
-    if any(stack.resumed):
-        say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
     try:
-        with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
-            return train_stack(stack, watch=[training_hook(bar)], signals=Signals())
+        with Signals() as signals:
+            stack = open_stack(plans, paths, sys.argv)
+            for note in stack.notes:
+                say(f"warning: {note}")
+            if any(stack.resumed):
+                say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
+            with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
+                return train_stack(stack, watch=[training_hook(bar)], signals=signals)
     except KeyboardInterrupt as error:
         error.args = (f"{error if error.args else 'stopped'}, and stored in {where}; to go on: {again}",)
         raise
@@ -206,11 +207,14 @@ def verify(
 
       curriculum verify runA --replay 500
     """
-    from curriculum.errors import DifferenceError
+    from curriculum.errors import DifferenceError, RunError
     from curriculum.runfolder import find_run
     from curriculum.verify import verify_run
 
-    stored = find_run(name, runs)
+    try:
+        stored = find_run(name, runs)
+    except RunError as error:
+        raise DifferenceError(str(error)) from None
     found = verify_run(stored)
     if replay and not found.problems:
         from curriculum.retrain import replay_steps

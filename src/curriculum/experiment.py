@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,7 +194,7 @@ def execute_all(
 def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None) -> list[Result]:
     """Train an opened stack to its end and close it; `watch` are told of the first plan's events.
 
-    Where `signals` ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
+    Where `signals`, which the caller has entered, ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
     """
     began = time.perf_counter()
     first, state = stack.plans[0], stack.state
@@ -209,7 +208,7 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
     record = first.config.record
     keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
     try:
-        with threads(first.config.threads), signals or nullcontext():
+        with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
             state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
         for session, arm in zip(sessions, state.arms, strict=True):

@@ -1,0 +1,288 @@
+"""Sheets, configs and run folders from a stranger: read, or refused with a sentence; nothing is executed or left, nothing is huge.
+
+`FUZZ_EXAMPLES` says how many inputs each target is tried with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from curriculum import config as configs
+from curriculum import plugins
+from curriculum.dopesheet import decode, parse
+from curriculum.errors import CurriculumError
+from curriculum.runfolder import Run
+from curriculum.schedule import compile_sheet
+from curriculum.storage import digest, sealed, to_safetensors
+from curriculum.store import latest_comparison
+from curriculum.task import settings_of
+from curriculum.verify import verify_run
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+often = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+
+HEADS = ["STEP", "PHASE", "ACTION", "lr", "lr:log", "loss-recon::linear", "x:linear:minjerk", "x::", ":", "a" * 300, "é\u202e", "#"]
+CELLS = [
+    "",
+    "0",
+    "+1",
+    "-1",
+    "40%",
+    "+0.5",
+    "prev+3",
+    "1e-8",
+    "1e308",
+    "-1e308",
+    "nan",
+    "9" * 19,
+    "0x1",
+    "\uff11",
+    "a,b",
+    '"',
+    "\x1b[2J",
+    "\0",
+]
+cell = st.sampled_from(CELLS) | st.text(max_size=8) | st.integers(-5, 3000).map(str) | st.floats().map(str)
+line = st.lists(cell, max_size=7).map(",".join)
+head = st.lists(st.sampled_from(HEADS) | st.text(max_size=6), max_size=7).map(",".join)
+sheets = st.builds(lambda first, rest: "\n".join([first, *rest]), head, st.lists(line, max_size=8)).map(str.encode)
+
+
+@often
+@given(sheets | st.binary(max_size=200))
+@example(b"STEP,lr\n0,1\n10000000,2\n")
+def test_any_sheet_is_read_or_refused(data):
+    with suppress(CurriculumError):
+        sheet = parse(decode(data, "sheet.csv"), "sheet.csv")
+        if sheet.last_step < 20_000:
+            assert np.isfinite(compile_sheet(sheet).values).all()
+
+
+def test_a_sheet_too_large_for_memory_is_refused():
+    wide = ",".join(f"p{index}" for index in range(2000))
+    with pytest.raises(CurriculumError, match="too many"):
+        parse(f"STEP,{wide}\n0{',1' * 2000}\n10000000{',' * 2000}\n")
+
+
+scalar = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+scalar |= st.sampled_from(["color", "0:4", "0:99999999", "~", "*a"])
+tree = st.recursive(
+    scalar, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=12
+)
+task = st.fixed_dictionaries({"name": st.sampled_from(["color", "colr"])}, optional={"hidden": tree, "phases": tree, "latent_dim": tree})
+known = st.fixed_dictionaries(
+    {"task": task}, optional=dict.fromkeys(("seeds", "optimizer", "record", "threads", "hooks", "device", "x"), tree)
+)
+EVIL = "!!python/object/apply:os.system [x]\n"
+PIECES = ["task: {name: color}\n", "seeds: ", "&a ", "*a", "<<: *a\n", EVIL, "- ", "? ", "{", "[" * 40, "|\n", "\t", "%YAML 9\n---\n"]
+yamls = known.map(json.dumps) | st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=9).map("".join)
+
+
+@often
+@given(yamls, st.lists(st.sampled_from(["task.hidden=3", "seeds=0:3", "record.x=1", "a.b.c={", "=", "task=*a"]), max_size=2))
+@example("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\n", [])
+@example("[" * 5000, [])
+@example("seeds: " + "9" * 5000 + "\ntask: {name: color}\n", [])
+def test_any_config_is_read_or_refused(text, overrides):
+    with suppress(CurriculumError):
+        configs.load(text, "config.yaml", settings_of, plugins.names("tasks"), overrides)
+
+
+@pytest.fixture(scope="module")
+def stranger(trained, tmp_path_factory):
+    """A run's files, to be changed: the finished run, and its manifest as it would stand while the run goes on."""
+    folder = tmp_path_factory.mktemp("stranger")
+    shutil.copytree(trained / "runs" / "a", folder / "a")
+    return folder / "a"
+
+
+def bomb() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"step": pa.array(["x" * 1000] * 50_000)}), sink, use_dictionary=True)
+    return sink.getvalue().to_pybytes()
+
+
+def huge_header() -> bytes:
+    header = json.dumps({"steps": {"dtype": "I64", "shape": [2**40], "data_offsets": [0, 2**43]}}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+NAMES = [
+    "run.json", "config.yaml", "dopesheet.csv", "events.jsonl", "metrics.parquet", "snapshots.safetensors", "traces.safetensors",
+    "phase-ends.safetensors", "model.safetensors", "exhibits.safetensors", "checkpoint-000000040.json", "checkpoint-000000040.safetensors",
+]  # fmt: skip
+values = st.sampled_from([None, -1, 10**30, 1e300, "x", "../../etc/passwd", "\x1b[2J", [], {}, [[]], {"a": None}, [0] * 50, True])
+KEYS = ["seeds", "steps", "trained", "status", "task", "probes", "parameters", "hashes", "diverged", "files", "segments", "stack", "look"]
+
+
+@often
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from(["bytes", "cut", "flip", "json", "bomb", "header", "empty", "link", "gone"]),
+    st.binary(max_size=60),
+    st.floats(0, 1, exclude_max=True),
+    st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_any_run_folder_is_read_or_refused(stranger, name, how, junk, place, changes, running):
+    path = stranger / name
+    before = {file: (stranger / file).read_bytes() for file in {name, "run.json"}}
+    manifest = json.loads(before["run.json"])
+    try:
+        data, at = before[name], int(place * len(before[name]))
+        if running:
+            manifest = {key: value for key, value in manifest.items() if key != "files"} | {"status": "running"}
+        (stranger / "run.json").write_text(json.dumps(sealed({**manifest, **(changes if how == "json" else {})})))
+        if how == "link":
+            path.unlink()
+            path.symlink_to("/etc/passwd")
+        elif how == "gone":
+            path.unlink()
+        elif how != "json":
+            flipped = data[:at] + bytes([data[at] ^ 8]) + data[at + 1 :]
+            made = {"bytes": junk, "cut": data[:at], "flip": flipped, "bomb": bomb(), "header": huge_header()}
+            path.write_bytes(made.get(how, b""))
+        with suppress(CurriculumError):
+            run = Run(stranger)
+            assert run.shown_status
+            verify_run(run)
+            _ = run.schedule, run.losses()
+    finally:
+        path.unlink(missing_ok=True)
+        for file, data in before.items():
+            (stranger / file).write_bytes(data)
+
+
+# what a stranger may want
+
+
+@contextmanager
+def memory_limit(size: int):
+    with Path("/proc/self/statm").open() as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def many_rows() -> bytes:
+    """A Parquet file of some kilobytes whose column is one number, two hundred million times."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, pa.schema([("step", pa.int64())]), compression="zstd") as writer:
+        part = pa.table({"step": np.zeros(4_000_000, np.int64)})
+        for _ in range(50):
+            writer.write_table(part)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("metrics.parquet", bomb), ("snapshots.safetensors", huge_header), ("traces.safetensors", huge_header)]
+)
+def test_a_header_that_claims_a_huge_shape_takes_no_memory(stranger, tmp_path, name, make):
+    shutil.copytree(stranger, tmp_path / "a")
+    (tmp_path / "a" / name).write_bytes(make())
+    manifest = json.loads((tmp_path / "a" / "run.json").read_text())
+    manifest["files"][name] = digest(make())
+    (tmp_path / "a" / "run.json").write_text(json.dumps(sealed(manifest)))
+    run = Run(tmp_path / "a")
+    with memory_limit(512 * 2**20), pytest.raises(CurriculumError, match=name):
+        getattr(run, name.partition(".")[0])
+
+
+def test_more_rows_than_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    from curriculum.storage import read_parquet
+
+    (tmp_path / "metrics.parquet").write_bytes(many_rows())
+    assert (tmp_path / "metrics.parquet").stat().st_size < 2**20
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**15)
+    with pytest.raises(CurriculumError, match="more than fits into memory"):
+        read_parquet(tmp_path / "metrics.parquet")
+
+
+def test_links_out_of_a_run_folder_are_not_followed(here, bench):
+    secret = bench / "secret.csv"
+    secret.write_text("STEP,lr\n0,1\n")
+    sheet = bench / "runs" / "a" / "dopesheet.csv"
+    sheet.unlink()
+    sheet.symlink_to(secret)
+    outcome = here("compare", "a", "b")
+    assert outcome.code == 1
+    assert "leads out of the run's folder" in outcome.err
+
+
+def test_a_comparison_from_a_stranger_opens_no_run_elsewhere(here, bench):
+    shutil.copytree(bench / "runs" / "a", bench / "elsewhere")
+    (bench / "runs" / "comparisons" / "x").mkdir(parents=True)
+    document = {"created": "9999", "runs": [{"path": str(bench / "elsewhere")}, {"path": "runs/../elsewhere"}]}
+    (bench / "runs" / "comparisons" / "x" / "compare.json").write_text(json.dumps(document))
+    outcome = here("animate", "-o", "p.png", "--size", "320x180")
+    assert outcome.code == 2
+    assert "outside of it" in outcome.err
+    assert not (bench / "p.png").exists()
+
+
+@pytest.mark.parametrize(
+    "document", ['{"created": 5, "runs": 3}', "[" * 100_000, '{"created": "9", "runs": [{"path": "a\\u0000b"}]}'], ids=len
+)
+def test_a_comparison_that_is_none_is_passed_over(tmp_path, document):
+    (tmp_path / "comparisons" / "x").mkdir(parents=True)
+    (tmp_path / "comparisons" / "x" / "compare.json").write_text(document)
+    assert latest_comparison(tmp_path) is None
+
+
+def test_hooks_that_a_strangers_config_names_are_not_imported(here, bench, monkeypatch):
+    monkeypatch.syspath_prepend(str(bench))
+    (bench / "strangers_hook.py").write_text("from pathlib import Path\nPath('executed').touch()\ndef call(event): ...\n")
+    run = bench / "runs" / "a"
+    text = (run / "config.yaml").read_text().replace("hooks: []", "hooks: [{on: run-end, call: 'strangers_hook:call'}]")
+    assert "strangers_hook" in text
+    (run / "config.yaml").write_text(text)
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["hashes"]["config"] = digest(text.encode())
+    (run / "run.json").write_text(json.dumps(sealed(manifest)))
+    for args in ("show a", "compare a b", "animate a -o p.png --size 320x180", "verify a --replay 10", "runs"):
+        assert here(*args.split()).code == 0, args
+    assert "strangers_hook" not in sys.modules
+    assert not (bench / "executed").exists()
+
+
+def test_texts_of_a_stranger_do_not_steer_the_terminal(here, bench):
+    file = bench / "runs" / "a" / "run.json"
+    manifest = json.loads(file.read_text())
+    manifest.update(sheet="\x1b[2Jevil", host="\x9b31m", created="2026-01-01T00:00:00\x07")
+    file.write_text(json.dumps(sealed(manifest)))
+    for args in (("show", "a"), ("runs",), ("compare", "a", "b")):
+        outcome = here(*args)
+        assert not {"\x1b", "\x9b", "\x07"} & set(outcome.out + outcome.err), args
+
+
+def test_pickles_are_no_arrays(tmp_path):
+    import pickle
+
+    from curriculum.storage import read_safetensors
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    (tmp_path / "x.safetensors").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(Exception, match="header"):
+        read_safetensors(tmp_path / "x.safetensors")
+    assert not (tmp_path / "executed").exists()
+    assert to_safetensors({"a": np.zeros(1)})
