@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow smoke bench lint clean
+.PHONY: demo test test-slow smoke bench torture lint clean
 
 demo: $(READY)
 	@echo "Training the smooth and the stepped schedule, 32 seeds of each ..."
@@ -31,6 +31,11 @@ smoke: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+
+# Breaks a thousand trainings and more, a quarter of an hour: make torture SEED=1 breaks others.
+SEED := 0
+torture: $(READY)
+	$(BIN)/python benchmarks/torture.py --seed $(SEED)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -23,12 +23,12 @@ from pathlib import Path
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,0.1,0,0,0
-40,All hues,anchor,,,,0.5,0,0
-90,,ease,,,,,1,1
+30,All hues,anchor,,,,0.5,0,0
+60,,ease,,,,,1,1
 {last},,,0.001,,,,,
 """
 HOOKS = "from curriculum import Retarget\ndef ease(event):\n    return Retarget('reg-norm', 0.3, 60)\n"
-RECORD = "record: {checkpoint_every: 30, snapshot_every: 7}\nhooks:\n  - {on: 'action:ease', call: 'torture_hooks:ease'}\n"
+RECORD = "record: {checkpoint_every: 50, snapshot_every: 7}\nhooks:\n  - {on: 'action:ease', call: 'torture_hooks:ease'}\n"
 STUDY = "config: torture.yaml\nseeds: 0:2\narms: {first: one.csv, second: two.csv}\n"
 TRAIN = ("train", "-c", "torture.yaml", "-d", "one.csv", "--seeds", "0:3", "--name", "run")
 ONE = ("train", "-c", "torture.yaml", "-d", "one.csv", "--name", "run")
@@ -39,8 +39,8 @@ Fault = Callable[[str, str], None]
 
 
 def prepare(folder: Path) -> None:
-    (folder / "one.csv").write_text(SHEET.format(last=150))
-    (folder / "two.csv").write_text(SHEET.format(last=150).replace("90,", "70,"))
+    (folder / "one.csv").write_text(SHEET.format(last=110))
+    (folder / "two.csv").write_text(SHEET.format(last=110).replace("60,", "70,"))
     (folder / "torture_hooks.py").write_text(HOOKS)
     (folder / "torture.yaml").write_text("task: {name: color}\n" + RECORD)
     (folder / "torture-study.yaml").write_text(STUDY)
