@@ -1,0 +1,186 @@
+"""Embed to Control: latent dynamics from images (Watter et al. 2015).
+
+A variational autoencoder sees pairs of images and the action between them, and learns a latent space in which the
+world moves locally linearly. The sheet moves the weights of its four terms, the largest action (`max-step`), how the next
+latent state is drawn (`rho`: 1 re-parameterized, 0 re-sampled) and over how many steps it predicts (`horizon`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from curriculum.config import Settings
+from curriculum.dopesheet import Dopesheet, Phase
+from curriculum.dynamics import kl_to_encoding, kl_to_standard, rollout
+from curriculum.e2c.model import E2cModel, E2cSettings, reconstruction_error
+from curriculum.errors import CurriculumError, Problem
+from curriculum.schedule import Schedule, compile_sheet
+from curriculum.streams import DATA, FIRST_NOISE, SECOND_NOISE, generator
+from curriculum.task import REAL, Observation, Picture, Probe, Task, Tensors
+
+WITHIN = "within"  # in a batch, marks the steps of the horizon that are not there only to fill it up
+LARGEST, RHO, HORIZON = "max-step", "rho", "horizon"
+DEFAULTS = {RHO: 1.0, HORIZON: 1.0}
+HORIZON_ALLOWED = 64
+
+Array = NDArray[np.float64]
+Refusal = Callable[[float], str | None]
+
+
+class E2cTask(Task):
+    """A variational model that learns to see a world, and to predict what its own actions do there."""
+
+    settings_type = E2cSettings
+    version = 1
+    terms = ("loss-recon", "loss-predict", "kl-prior", "kl-transition")
+    controls = (LARGEST, RHO, HORIZON)
+
+    def __init__(self, settings: Settings):
+        assert isinstance(settings, E2cSettings)
+        self.settings = settings
+        self.world = settings.world()
+        self.states = torch.from_numpy(self.world.atlas.states.astype(np.float32))
+        self.refusals: Mapping[str, Refusal] = {LARGEST: self.world.refusal, RHO: _refuse_rho, HORIZON: _refuse_horizon}
+
+    def build(self) -> nn.Module:
+        return E2cModel(self.world.pixels, self.world.action_size, self.settings)
+
+    def check(self, sheet: Dopesheet) -> list[Problem]:
+        if LARGEST not in sheet.properties:
+            return [sheet.problem(f"no column {LARGEST!r}: a sheet says how large actions are")]
+        problems, schedule = [], compile_sheet(sheet)
+        for name, refusal in self.refusals.items():
+            keyed = [row for row in sheet.rows if name in row.values]
+            wrong = [(row.line, found) for row in keyed if (found := refusal(row.values[name]))]
+            if name in sheet.properties and not wrong:
+                # Every key is sound, but a timing may overshoot between two.
+                step, found = _first_refused(schedule.column(name), refusal)
+                lines = [row.line for row in keyed if row.step <= step]
+                wrong = [(lines[-1], f"at step {step}, {found}")] if found else []
+            problems += [sheet.problem(f"{name}: {found}", line, name) for line, found in wrong]
+        return problems
+
+    def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
+        """Draw batches: `states` `[C, S, B, K + 1, P]`, the `actions` between them `[C, S, B, K, A]`, and the noise.
+
+        `noise` `[C, S, B, L]` draws the first latent state, `fresh` `[C, S, B, K, L]` the predicted ones. Data and both kinds of noise
+        come from streams of their own, so that none depends on `rho`, on the weights, or on each other.
+        """
+        bounds, rhos, horizons = (self._column(schedule, name, steps) for name in (LARGEST, RHO, HORIZON))
+        horizons = np.round(horizons).astype(np.int64)
+        longest, size, latent = int(horizons.max()), self.settings.batch, self.settings.latent_dim
+        states, actions = self._draw(_generators(seeds, DATA, steps), np.repeat(bounds, len(seeds)), longest)
+        noise = [own.standard_normal((size, latent), np.float32) for own in _generators(seeds, FIRST_NOISE, steps)]
+        fresh = [own.standard_normal((longest, size, latent), np.float32) for own in _generators(seeds, SECOND_NOISE, steps)]
+        stack = (len(steps), len(seeds))
+        drawn = {"states": states, "actions": actions, "noise": np.stack(noise), "fresh": np.stack(fresh).swapaxes(1, 2)}
+        within = torch.from_numpy(np.arange(longest) < horizons[:, None])
+        return {
+            **{name: torch.from_numpy(values.astype(np.float32)).unflatten(0, stack) for name, values in drawn.items()},
+            RHO: torch.from_numpy(rhos.astype(np.float32))[:, None, None].expand(*stack, size),
+            WITHIN: within[:, None, None].expand(*stack, size, longest),
+        }
+
+    def _column(self, schedule: Schedule, name: str, steps: range) -> Array:
+        """Read a column at some steps. Raises `CurriculumError` where a hook has moved it out of its range."""
+        if name not in schedule.properties:
+            return np.full(len(steps), DEFAULTS[name])
+        values = schedule.column(name)[steps.start : steps.stop]
+        first, found = _first_refused(values, self.refusals[name])
+        if found:
+            raise CurriculumError(f"step {steps[first]} cannot be trained: {name}: {found}")
+        return values
+
+    def _draw(self, generators: list[np.random.Generator], bounds: Array, horizon: int) -> tuple[Array, Array]:
+        size = self.settings.batch
+        if self.settings.actions == "shifted":
+            states, actions = self.world.draw(generators, bounds, size, horizon + 1)
+            return states[:, :, 1:], actions[:, :, :-1]
+        states, actions = self.world.draw(generators, bounds, size, horizon)
+        # The pairs of a batch are independent: moving each action on by one place is a shuffle.
+        return states, np.roll(actions, 1, axis=1) if self.settings.actions == "shuffled" else actions
+
+    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+        assert isinstance(model, E2cModel)
+        images = self.world.render(batch["states"])
+        # One call encodes both ends of the pairs, one decodes them: few large products keep a stack of seeds cheap.
+        means, log_sigmas = model.encode(images if "kl-transition" in active else images[:, :1])
+        mean, log_sigma = means[:, 0], log_sigmas[:, 0]
+        latents = [(mean + log_sigma.exp() * batch["noise"])[:, None]]
+        within = batch[WITHIN].to(mean.dtype)
+        share = _shares(batch.get(REAL, torch.ones_like(within[:, 0])).to(mean.dtype))
+        step_shares = share[:, None] * within / within.sum(-1, keepdim=True).clamp_min(1)
+        found = {}
+        if "kl-prior" in active:
+            found["kl-prior"] = (share * kl_to_standard(mean, log_sigma)).sum()
+        if "loss-predict" in active or "kl-transition" in active:
+            ahead = rollout(model.local, mean, log_sigma, batch["noise"], batch["fresh"], batch[RHO][:, None], batch["actions"])
+            latents.append(ahead.samples)
+        if "kl-transition" in active:
+            apart = kl_to_encoding(ahead.means, ahead.variances, ahead.log_determinants, means[:, 1:], log_sigmas[:, 1:])
+            found["kl-transition"] = (step_shares * apart).sum()
+        if "loss-recon" in active or "loss-predict" in active:
+            decoded = torch.cat(latents, 1)
+            errors = reconstruction_error(model.decoder(decoded), images[:, : decoded.shape[1]])
+            found["loss-recon"] = (share * errors[:, 0]).sum()
+            if "loss-predict" in active:
+                found["loss-predict"] = (step_shares * errors[:, 1:]).sum()
+        return {name: found[name] for name in active}
+
+    def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
+        raise NotImplementedError(f"the task answers no action, so not {action!r} either")
+
+    def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
+        """See states `[N, P]`: the latents are the posterior's means, the outputs the logits of their reconstruction."""
+        assert isinstance(model, E2cModel)
+        latents, _ = model.encode(self.world.render(inputs))
+        return Observation(model.decoder(latents), latents)
+
+    def validation(self, phase: Phase) -> Tensor:
+        return self.states
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (Probe("map", f"{len(self.states)} states of the map", self.states, frozenset({"loss", "final", "motion"})),)
+
+    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+        """Compute the mean reconstruction loss in nats per image: `[S]`."""
+        return reconstruction_error(observation.outputs, self.world.render(inputs)).mean(-1)
+
+    def picture(self) -> Picture:
+        return Picture(self.states)
+
+    def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
+        return self.world.colors(inputs.numpy().astype(np.float64))
+
+
+TASK = E2cTask
+
+
+def _generators(seeds: Sequence[int], stream: int, steps: range) -> list[np.random.Generator]:
+    return [generator(seed, stream, step) for step in steps for seed in seeds]
+
+
+def _shares(real: Tensor) -> Tensor:
+    return real / real.sum()
+
+
+def _first_refused(values: Array, refusal: Refusal) -> tuple[int, str | None]:
+    """Find the first of some values `[T]` that is refused, and why."""
+    distinct, places = np.unique(values, return_index=True)
+    found = [(int(place), why) for value, place in zip(distinct, places, strict=True) if (why := refusal(float(value)))]
+    return min(found, default=(0, None))
+
+
+def _refuse_rho(rho: float) -> str | None:
+    return None if 0 <= rho <= 1 else f"{rho:g} is no mixture of the two variants (0 re-sampled, 1 re-parameterized, or between)"
+
+
+def _refuse_horizon(horizon: float) -> str | None:
+    if 1 <= round(horizon) <= HORIZON_ALLOWED:
+        return None
+    return f"{horizon:g} is no number of steps to predict (1 to {HORIZON_ALLOWED})"
