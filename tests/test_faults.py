@@ -728,7 +728,7 @@ def test_a_video_that_is_interrupted_leaves_nothing(bench, tree):
     before = tree(bench)
     args = ("animate", "a", "b", "-o", "v.mp4", "--stride", "1", "--size", "3840x2160")
     ended, out, err = interrupted(args, bench, signal.SIGINT, "frame ")
-    assert (ended, out) == (130, "")
+    assert (ended, out) == (130, ""), err
     assert "Traceback" not in err
     assert tree(bench) == before
 

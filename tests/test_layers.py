@@ -12,7 +12,21 @@ LAYERS = [
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
     ["manifest", "storage", "runfolder", "store", "background", "hooks"],
-    ["traces", "replay", "drift", "curves", "metrics", "metrics.*", "compare", "plots", "plots.*", "scene", "encoder", "animate"],
+    [
+        "traces",
+        "replay",
+        "orientation",
+        "drift",
+        "curves",
+        "metrics",
+        "metrics.*",
+        "compare",
+        "plots",
+        "plots.*",
+        "scene",
+        "encoder",
+        "animate",
+    ],
     ["library", "experiment", "study", "console", "progress", "guard", "cli", "cli_sheets"],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}

@@ -112,7 +112,7 @@ def test_a_verdict_reads_as_a_sentence():
     rng = np.random.default_rng(0)
     first = 10 ** rng.normal(-0.37, 0.05, 64)
     found = verdicts.estimate(first, np.ones(64), "ratio", paired=True)
-    raw = verdicts.to_verdict("H1a", "largest sudden rise", "ratio", ("smooth", "stepped"), found, np.log10(first), False)
+    raw = verdicts.to_verdict("H1a", "largest sudden rise", "ratio", "lower", ("smooth", "stepped"), found, np.log10(first), False)
     (judged,) = verdicts.correct([raw], SmallestEffect())
     text = judged.sentence()
     assert text.startswith("H1a largest sudden rise: smooth x0.4")

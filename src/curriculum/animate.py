@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from curriculum.encoder import CODECS, encode
-from curriculum.ensemble import Ensemble
 from curriculum.errors import InputError
+from curriculum.orientation import orientation
 from curriculum.plots import style
-from curriculum.replay import task_of
+from curriculum.replay import Motion
 from curriculum.runfolder import Run
-from curriculum.scene import MOST_COLUMNS, Column, Look, Scene
+from curriculum.scene import MOST_COLUMNS, Column, Look, Marks, Scene
 from curriculum.schedule import frame_steps
-from curriculum.task import Picture, Task
 from curriculum.traces import median_seeds
 
 POSTER = ".png"
 SUFFIXES = (*CODECS, POSTER)
 
 
-def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None) -> Scene:
+def make_scene(
+    runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None, all_seeds: bool = False
+) -> Scene:
     """Read everything that is shown of some runs, and draw it.
 
-    `seed` chooses among the seeds of the runs (by default the one whose final error is the median), `at` a single step. Raises `InputError`
+    `seed` chooses among the seeds of the runs (by default the one whose final error is the median), `at` a single step;
+    with `all_seeds` the paths of some points are shown of every seed. Raises `InputError`
     for too many runs, different tasks, or a seed, step or latent dimension that they do not have.
     """
     if not 1 <= len(runs) <= MOST_COLUMNS:
@@ -39,15 +39,26 @@ def make_scene(runs: Sequence[Run], look: Look, seed: int | None = None, stride:
         raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
     if look.dims[0] == look.dims[1]:
         raise InputError(f"the two latent dimensions are both {look.dims[0]}: choose two different ones")
-    tasks = [task_of(run) for run in runs]
+    motions = [Motion(run) for run in runs]
+    picture = motions[0].picture
+    for dim in look.dims:
+        if not 0 <= dim < motions[0].dimensions:
+            raise InputError(f"the latent space has no dimension {dim}: it has 0 to {motions[0].dimensions - 1}")
+    if all_seeds and not picture.traced:
+        raise InputError(f"the task {runs[0].task_name!r} names no points whose paths could be shown of all seeds")
     indices = median_seeds(runs) if seed is None else [_seed_index(run, seed) for run in runs]
     length = max(len(run.schedule) for run in runs)
     if at is not None and not 0 <= at < length:
         raise InputError(f"there is no step {at}: the steps are 0 to {length - 1}")
-    frames = _available(runs, frame_steps(length, stride) if at is None else [at])
-    picture = tasks[0].picture()
-    columns = [_column(run, task, picture, index, frames, look) for run, task, index in zip(runs, tasks, indices, strict=True)]
-    return Scene(columns, frames, tasks[0].point_colors(picture.inputs), picture.circle, look)
+    wanted = frame_steps(length, stride)
+    if at is not None:
+        # Where paths are shown, so are the frames from which they come.
+        wanted = [*([step for step in wanted if step < at] if all_seeds else []), at]
+    frames = _available(motions, wanted)
+    columns = [_column(motion, index, frames, look, all_seeds) for motion, index in zip(motions, indices, strict=True)]
+    edges = None if picture.edges is None else picture.edges.numpy()
+    marks = Marks(motions[0].task.point_colors(picture.inputs), picture.circle, edges, picture.traced)
+    return Scene(columns, frames, marks, look)
 
 
 def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> Iterator[memoryview]:
@@ -79,7 +90,7 @@ def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], No
     if path.suffix.lower() == POSTER:
         scene.show(len(scene.frames) - 1)
         style.save(scene.figure, path)
-        watch(len(scene.frames))
+        watch(1)
         return
     encode(render(scene, watch), path, scene.look.width, scene.look.height, fps)
 
@@ -96,18 +107,17 @@ def _seed_index(run: Run, seed: int) -> int:
     return run.seeds.index(seed)
 
 
-def _available(runs: Sequence[Run], wanted: Sequence[int]) -> list[int]:
-    """Take, for each wanted step, the last one up to it at which every run that still goes has a snapshot."""
+def _available(motions: Sequence[Motion], wanted: Sequence[int]) -> list[int]:
+    """Take, for each wanted step, the last one up to it that is stored of every run that still goes."""
     chosen: list[int] = []
-    stored = [run.snapshots.steps for run in runs]
     for step in wanted:
         common = step
         moved = True
         while moved and common >= 0:
             moved = False
-            for run, steps in zip(runs, stored, strict=True):
-                if common <= run.schedule.last_step:
-                    found = int(steps[max(0, int(np.searchsorted(steps, common, side="right")) - 1)])
+            for motion in motions:
+                if common <= motion.run.schedule.last_step:
+                    found = int(motion.steps[max(0, int(np.searchsorted(motion.steps, common, side="right")) - 1)])
                     moved |= found < common
                     common = min(common, found)
         if common >= 0 and (not chosen or common > chosen[-1]):
@@ -115,27 +125,26 @@ def _available(runs: Sequence[Run], wanted: Sequence[int]) -> list[int]:
     return chosen
 
 
-def _column(run: Run, task: Task, picture: Picture, index: int, frames: Sequence[int], look: Look) -> Column:
-    stored = run.snapshots.steps
-    # A run that is over while another goes on stays as it was at its last snapshot.
-    own = [min(step, int(stored[-1])) for step in frames]
-    distinct = sorted(set(own))
-    parameters = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in run.snapshots.select(distinct, index).items()}
-    latents = Ensemble(task).observe(parameters, picture.inputs).latents.numpy()
-    dimensions = latents.shape[-1]
-    for dim in look.dims:
-        if not 0 <= dim < dimensions:
-            raise InputError(f"the latent space has no dimension {dim}: it has 0 to {dimensions - 1}")
-    rows = np.searchsorted(np.asarray(distinct), np.asarray(own))
+def _column(motion: Motion, index: int, frames: Sequence[int], look: Look, all_seeds: bool) -> Column:
+    run, dims, targets = motion.run, list(look.dims), motion.picture.targets
+    # A run that is over while another goes on stays as it was at the last step that is stored.
+    own = [min(step, int(motion.steps[-1])) for step in frames]
+    latents = motion.latents(own, index)
+    if targets is not None and latents.shape[-1] == 2:
+        latents = latents @ orientation(latents[-1], targets.numpy()).astype(np.float32)
+    others = None
+    if all_seeds:
+        # Seeds differ in how their latents are turned: each is turned to end as the one that is shown.
+        traced = list(motion.picture.traced)
+        paths = [motion.latents(own, other, traced)[..., dims] for other in range(len(run.seeds))]
+        shown = latents[-1][traced][:, dims]
+        others = np.stack([path @ orientation(path[-1], shown).astype(np.float32) for path in paths])
     steps, losses = run.losses(index)
-    return Column(run.name, _subtitle(run, index), run.schedule, steps, losses, _float32(latents[rows]))
+    subtitle = f"{_subtitle(run, index)}; faint: all {len(run.seeds)} seeds, turned alike" if all_seeds else _subtitle(run, index)
+    return Column(run.name, subtitle, run.schedule, steps, losses, latents, others)
 
 
 def _subtitle(run: Run, index: int) -> str:
     seed = f"seed {run.seeds[index]}"
     status = "" if run.status == "finished" else f", {run.status}"
     return f"{run.manifest.get('sheet', '')}, {seed}{status}"
-
-
-def _float32(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(values, dtype=np.float32)

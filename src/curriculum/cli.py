@@ -212,12 +212,10 @@ def _compare(chosen: list[Run], runs: Path, as_json: bool, smallest: SmallestEff
 
 def print_comparison(found: Comparison) -> None:
     """Print a comparison as sentences, tables and notes."""
-    from curriculum.verdicts import HYPOTHESES
-
     for other, hypotheses in found.hypotheses.items():
         put(f"{found.names[0]} against {other}")
         for name, verdict in hypotheses.items():
-            put(f"  {name} {HYPOTHESES[name]}: {verdict}")
+            put(f"  {name} {found.questions[name]}: {verdict}")
             for own in found.verdicts:
                 if own.other == other and own.id.startswith(name):
                     put(f"     {own.sentence()}")
@@ -234,7 +232,7 @@ def print_comparison(found: Comparison) -> None:
     many = any(len(run["seeds"]) > 1 for run in found.runs)
     median = ", median over seeds" if many else ""
     put_table(header, [_row(figure, found) for figure in found.final], f"Final error{median}", right)
-    title = f"Stability from step {found.first_step:,} on{median} (lower is better; counts: difference)"
+    title = f"Measures from step {found.first_step:,} on{median}"
     put_table(header, [_row(figure, found) for figure in (*found.measures, *found.exploratory)], title, right)
     rates = [["mean lr", window, *(number(means[name]) for name in found.names)] for window, means in found.mean_lr.items()]
     put_table(["", "window", *found.names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(found.names))))
@@ -244,8 +242,15 @@ def print_comparison(found: Comparison) -> None:
     for other, sheets in found.sheets.items():
         put(f"Schedules of {found.names[0]} and {other}")
         print_diff(sheets, found.names[0], other, keys=False)
+    if found.gates:
+        sides = {"lower": "at most", "higher": "at least"}
+        gates = [
+            [f"{g.id} {g.title}", f"{sides[g.better]} {number(g.limit)}", g.run, f"{g.passed} of {g.of}", number(g.worst)]
+            for g in found.gates
+        ]
+        put_table(["gate", "passes", "run", "passed", "worst seed"], gates, "Gates: is the result what was wanted?", right=[3, 4])
     if found.tails:
-        tails = [[t.id, t.run, number(t.largest), number(t.worst_tenth)] for t in found.tails]
+        tails = [[t.id, t.run, number(t.worst), number(t.worst_tenth)] for t in found.tails]
         put_table(["measure", "run", "worst seed", "mean of the worst 10%"], tails, "What a median hides", right=[2, 3])
     if found.verdicts:
         put(f"smallest effect of interest: a ratio of 1 +- {found.smallest.ratio:g}, a count of +- {found.smallest.count:g}")
@@ -256,7 +261,7 @@ def print_comparison(found: Comparison) -> None:
 def _row(figure: Figure, found: Comparison) -> list[str]:
     first, *others = (figure.median(name) for name in found.names)
     window = figure.window
-    if figure.effect == "difference":
+    if figure.effect in ("difference", "share"):
         effects = [f"{first - other:+g}" if math.isfinite(first - other) else "-" for other in others]
     else:
         effects = [f"x{number(first / other)}" if other > 0 and math.isfinite(first / other) and first > 0 else "-" for other in others]
@@ -312,6 +317,7 @@ def animate(
     stride: Annotated[int | None, typer.Option(min=1, help="Steps between frames; by default few at first, more later.")] = None,
     theme: Annotated[Theme, typer.Option(help="The colors.")] = Theme.dark,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed to show, of runs with several.")] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="all", help="Also show the paths of a few points in every seed.")] = None,
     at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step of a poster; by default the last.")] = None,
     runs: RunsFolder = RUNS,
     force: Force = False,
@@ -326,6 +332,8 @@ def animate(
       curriculum animate runA runB -o smooth-vs-stepped.mp4 --theme light
 
       curriculum animate runA -o poster.png --at 5000
+
+      curriculum animate smooth stepped --seeds all
     """
     from curriculum.errors import InputError
     from curriculum.runfolder import find_run
@@ -341,17 +349,21 @@ def animate(
         check_output(output)
         check_free(output, force)
     poster = output is not None and output.suffix.lower() == POSTER
+    if seeds not in (None, "all"):
+        raise InputError(f"cannot read --seeds {seeds!r}: write --seeds all, or choose one seed with --seed")
     if at is not None and not poster:
         raise InputError("--at chooses the step of a poster: give -o a name that ends in .png")
     look = Look(shape[0], shape[1], pair, theme.value)
-    scene = make_scene(chosen, look, seed, stride, at if at is not None or not poster else max(len(run.schedule) for run in chosen) - 1)
+    moment = at if at is not None or not poster else max(len(run.schedule) for run in chosen) - 1
+    scene = make_scene(chosen, look, seed, stride, moment, all_seeds=seeds == "all")
     path = output or new_video(runs, chosen)
-    with Bar(path.name, len(scene.frames), "frame") as bar:
+    frames = 1 if poster else len(scene.frames)
+    with Bar(path.name, frames, "frame") as bar:
         animate(scene, path, fps, bar.update)
     if as_json:
-        put_json({"path": str(path), "frames": len(scene.frames), "fps": fps, "runs": [run.name for run in chosen]})
+        put_json({"path": str(path), "frames": frames, "fps": fps, "runs": [run.name for run in chosen]})
     else:
-        put(f"{path}: {len(scene.frames):,} frame(s) of {', '.join(run.name for run in chosen)}")
+        put(f"{path}: {frames:,} frame(s) of {', '.join(run.name for run in chosen)}")
 
 
 def _two_numbers(text: str, separator: str, option: str, example: str) -> tuple[int, int]:

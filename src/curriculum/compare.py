@@ -6,7 +6,7 @@ What comes out is plain data; tables, JSON and figures are made from it elsewher
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,12 +31,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure over one window: `values` by run, one for each of its seeds, infinite for one that diverged."""
+    """One measure over one window: `values` by run, one for each of its seeds, the worst there is for one that diverged."""
 
     id: str
     title: str
     unit: str
     effect: str
+    better: str
     window: str
     values: dict[str, tuple[float, ...]]
 
@@ -52,8 +53,23 @@ class Tail:
 
     id: str
     run: str
-    largest: float
+    worst: float
     worst_tenth: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How many of a run's seeds are on the good side of a limit, and the worst value; NaN where none has one."""
+
+    id: str
+    title: str
+    unit: str
+    better: str
+    limit: float
+    run: str
+    passed: int
+    of: int
+    worst: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,8 @@ class Comparison:
     guards: tuple[Verdict, ...]
     exploratory: tuple[Figure, ...]
     explored: tuple[Verdict, ...]
+    gates: tuple[Gate, ...]
+    questions: dict[str, str]
     hypotheses: dict[str, dict[str, str]]
     smallest: SmallestEffect
     tails: tuple[Tail, ...]
@@ -98,6 +116,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
     """
     _check(runs)
     smallest = smallest or SmallestEffect()
+    metrics = _metrics_of(runs[0])
     schedules = [run.schedule for run in runs]
     parts = windows(schedules)
     strides = common_strides(runs)
@@ -106,26 +125,27 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
     for done, run in enumerate(runs):
         for index in range(len(run.seeds)):
             own = trace(run, index, strides)
-            for metric in _metrics():
+            for metric in metrics:
                 for window in _windows_of(metric, parts):
-                    _add(values, (metric.id, window), run, _or_diverged(run, index, metric.compute(own, parts[window])))
+                    _add(values, (metric.id, window), run, _or_worst(run, index, metric.compute(own, parts[window]), metric))
                 for number, options in enumerate(metric.variants if len(run.seeds) > 1 else ()):
                     found = metric.compute(own, parts["whole"], **options)
-                    _add(variants, (metric.id, number), run, _or_diverged(run, index, found))
+                    _add(variants, (metric.id, number), run, _or_worst(run, index, found, metric))
             watch(sum(len(earlier.seeds) for earlier in runs[:done]) + index + 1)
     measures = [
-        Figure(metric.id, metric.title, metric.unit, metric.effect, window, values[metric.id, window])
-        for metric in _metrics()
+        Figure(metric.id, metric.title, metric.unit, metric.effect, metric.better, window, values[metric.id, window])
+        for metric in metrics
         for window in _windows_of(metric, parts)
     ]
     final = [
         Figure(
             "final",
             f"final error on {probe.title}",
-            "MSE",
+            runs[0].look.error_unit,
             "ratio",
+            "lower",
             "last 5% of steps",
-            {run.name: tuple(_or_diverged(run, i, 10 ** final_error(run, probe.name, i)) for i in range(len(run.seeds))) for run in runs},
+            {run.name: tuple(_or_worst(run, i, 10 ** final_error(run, probe.name, i)) for i in range(len(run.seeds))) for run in runs},
         )
         for probe in runs[0].probes
         if "final" in probe.uses
@@ -134,13 +154,15 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         window: {run.name: float(run.schedule.column(RATE)[: len(mask)][mask].mean()) if mask.any() else math.nan for run in runs}
         for window, mask in parts.items()
     }
-    further = {metric.id for metric in _metrics() if metric.exploratory}
-    exploratory = [figure for figure in measures if figure.id in further]
-    measures = [figure for figure in measures if figure.id not in further]
+    further = {metric.id for metric in metrics if metric.exploratory}
+    gated = {metric.id: metric.limit for metric in metrics if metric.limit is not None}
+    gates = [gate for figure in measures if figure.id in gated for gate in _gates(figure, gated[figure.id])]
+    exploratory = [figure for figure in measures if figure.id in further and figure.id not in gated]
+    measures = [figure for figure in measures if figure.id not in further and figure.id not in gated]
     primary = [figure for figure in measures if figure.window == "whole"]
     guards = [verdicts.correct([guard], smallest)[0] for guard in _estimates(runs, final)]
     judged = verdicts.correct(_estimates(runs, primary), smallest) if long_enough(schedules) else []
-    judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants))) for v in judged]
+    judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants, primary))) for v in judged]
     return Comparison(
         runs=tuple(_describe(run) for run in runs),
         first_step=first_step(schedules),
@@ -152,18 +174,36 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         guards=tuple(guards),
         exploratory=tuple(exploratory),
         explored=tuple(verdicts.explore(_estimates(runs, exploratory))),
-        hypotheses=_hypotheses(judged),
+        gates=tuple(gates),
+        questions=runs[0].look.hypotheses,
+        hypotheses=_hypotheses(judged, runs[0].look.hypotheses),
         smallest=smallest,
-        tails=tuple(Tail(f.id, name, *stats.tail(np.array(own))) for f in primary for name, own in f.values.items() if len(own) > 1),
+        tails=tuple(_tail(f, name) for f in primary for name, own in f.values.items() if len(own) > 1 and f.effect != "share"),
         last_losses={run.name: _last_losses(run) for run in runs},
         sheets={run.name: diff_sheets(runs[0].sheet, run.sheet, max(len(runs[0].schedule), len(run.schedule))) for run in runs[1:]},
         notes=(*_notes(runs, strides[0]), *_unmeasured(primary, schedules)),
     )
 
 
-def _metrics() -> list[Metric]:
-    found: list[Metric] = [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
+def _metrics_of(run: Run) -> list[Metric]:
+    found: list[Metric] = [plugins.find("metrics", name).METRIC for name in run.look.measures]
     return sorted(found, key=lambda metric: metric.order)
+
+
+def _gates(figure: Figure, limit: float | None) -> Iterator[Gate]:
+    """Count the seeds of each run that pass a gate; what is missing or diverged does not."""
+    assert limit is not None
+    sign = 1 if figure.better == "lower" else -1
+    for name, own in figure.values.items():
+        passed = sum(sign * value <= sign * limit for value in own)
+        worst = sign * max((sign * value for value in own if not math.isnan(value)), default=math.nan)
+        yield Gate(figure.id, figure.title, figure.unit, figure.better, limit, name, passed, len(own), worst)
+
+
+def _tail(figure: Figure, name: str) -> Tail:
+    sign = 1 if figure.better == "lower" else -1
+    worst, tenth = stats.tail(sign * np.array(figure.values[name]))
+    return Tail(figure.id, name, sign * worst, sign * tenth)
 
 
 def _windows_of(metric: Metric, parts: dict[str, Any]) -> list[str]:
@@ -175,9 +215,14 @@ def _add(table: dict[Any, dict[str, tuple[float, ...]]], key: Any, run: Run, val
     row[run.name] = (*row.get(run.name, ()), value)
 
 
-def _or_diverged(run: Run, index: int, value: float) -> float:
+def _or_worst(run: Run, index: int, value: float, metric: Metric | None = None) -> float:
     """Replace the value of a seed that diverged: it is never dropped, it ranks worst."""
-    return math.inf if _diverged(run, index) else value
+    if not _diverged(run, index):
+        return value
+    lower = metric is None or metric.better == "lower"
+    if metric is not None and metric.effect == "share":
+        return 1.0 if lower else 0.0
+    return math.inf if lower else 0.0 if metric is not None and metric.effect in verdicts.SCALED else -math.inf
 
 
 def _diverged(run: Run, index: int) -> bool:
@@ -235,7 +280,8 @@ def _estimates(runs: Sequence[Run], figures: Sequence[Figure]) -> list[Verdict]:
             estimate = verdicts.estimate(a, b, figure.effect, paired=bool(shared))
             pairs = verdicts.effects(a, b, figure.effect) if shared else np.empty(0)
             names = (first.name, other.name)
-            found.append(verdicts.to_verdict(figure.id, figure.title, figure.effect, names, estimate, pairs, len(runs) > 2))
+            made = verdicts.to_verdict(figure.id, figure.title, figure.effect, figure.better, names, estimate, pairs, len(runs) > 2)
+            found.append(made)
     return found
 
 
@@ -243,9 +289,15 @@ def _diverged_share(run: Run) -> float:
     return len(run.diverged) / len(run.seeds)
 
 
-def _caveats(runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], variants: dict[Any, Any]) -> list[str]:
-    """Qualify a verdict: what it cost, and whether it holds for other settings of the measure."""
+def _caveats(
+    runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], variants: dict[Any, Any], primary: Sequence[Figure]
+) -> list[str]:
+    """Qualify a verdict: what it cost, how often it happened, and whether it holds for other settings of the measure."""
     caveats = []
+    figure = next(figure for figure in primary if figure.id == verdict.id)
+    if verdict.effect in ("share", "time"):
+        pair = [run for run in runs if run.name in (verdict.first, verdict.other)]
+        caveats.append(" and ".join(f"{_happened(run, figure)} of {len(run.seeds)} in {run.name}" for run in pair))
     if verdict.verdict == verdicts.SUPPORTED:
         costs = [guard for guard in guards if guard.other == verdict.other and guard.verdict == verdicts.CONTRADICTED]
         if costs:
@@ -254,19 +306,25 @@ def _caveats(runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], v
     first, other = (next(run for run in runs if run.name == name) for name in (verdict.first, verdict.other))
     for (metric, _), values in variants.items():
         if metric == verdict.id:
-            figure = Figure(metric, verdict.title, "", verdict.effect, "whole", values)
+            figure = Figure(metric, verdict.title, "", verdict.effect, verdict.better, "whole", values)
             again = _estimates([first, other], [figure])
             if again and again[0].estimate.value * verdict.estimate.value < 0:
                 return [*caveats, "depends on the window"]
     return caveats
 
 
-def _hypotheses(judged: Sequence[Verdict]) -> dict[str, dict[str, str]]:
+def _happened(run: Run, figure: Figure) -> int:
+    """Count the seeds of a run for which it holds, or has happened by the run's last step."""
+    own = figure.values[run.name]
+    return sum(value == 1 if figure.effect == "share" else value <= run.schedule.last_step for value in own)
+
+
+def _hypotheses(judged: Sequence[Verdict], questions: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Sum up each hypothesis for each run that the first is measured against."""
     return {
         other: {
             name: verdicts.hypothesis([verdict.verdict for verdict in judged if verdict.other == other and verdict.id.startswith(name)])
-            for name in verdicts.HYPOTHESES
+            for name in questions
         }
         for other in dict.fromkeys(verdict.other for verdict in judged)
     }

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import pad
 
 from curriculum.task import REAL, Observation, Stacked, Task, Tensors
 
 Result = TypeVar("Result")
 SAMPLES_AT_ONCE = 2**15  # models x inputs in `observe`: few enough to stay in a processor's cache
+EXAMINED_AT_ONCE = 16  # models in `examine`, where each may work through a few thousand samples
 
 
 @dataclass(frozen=True)
@@ -56,25 +58,27 @@ def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor
 def join_batches(parts: Sequence[Tensors]) -> dict[str, Tensor]:
     """Join the batches `[C, S, B, ...]` of several arms along S.
 
-    Where batches differ in size, smaller ones are filled up with zeros, and `real` `[C, S, B]` marks the samples that
-    are none of these.
+    Where they differ in size, along B or a later axis, smaller ones are filled up with zeros, and `real` `[C, S, B]`
+    marks the samples that are none of these.
     """
     if len(parts) == 1:
         return dict(parts[0])
-    sizes = [next(iter(part.values())).shape[2] for part in parts]
-    largest = max(sizes)
-    joined = {name: torch.cat([_fill(part[name], largest) for part in parts], 1) for name in parts[0]}
-    if min(sizes) < largest:
-        shapes = [next(iter(part.values())).shape[:3] for part in parts]
-        joined[REAL] = torch.cat([_fill(torch.ones(shape, dtype=torch.bool), largest) for shape in shapes], 1)
+    joined = {name: _join([part[name] for part in parts]) for name in parts[0]}
+    samples = [next(iter(part.values())).shape[:3] for part in parts]
+    if len({shape[2] for shape in samples}) > 1:
+        joined[REAL] = _join([torch.ones(shape, dtype=torch.bool) for shape in samples])
     return joined
 
 
-def _fill(values: Tensor, size: int) -> Tensor:
-    missing = size - values.shape[2]
-    if missing == 0:
-        return values
-    return torch.cat([values, values.new_zeros(*values.shape[:2], missing, *values.shape[3:])], 2)
+def _join(values: Sequence[Tensor]) -> Tensor:
+    """Join tensors `[C, S, ...]` along S, each filled up with zeros to the largest of them in every later axis."""
+    largest = [max(sizes) for sizes in zip(*(value.shape[2:] for value in values), strict=True)]
+    filled = []
+    for value in values:
+        missing = [size - own for size, own in zip(largest, value.shape[2:], strict=True)]
+        # `pad` wants the last axis first, each with what is missing before and behind.
+        filled.append(pad(value, [amount for size in reversed(missing) for amount in (0, size)]) if any(missing) else value)
+    return torch.cat(filled, 1)
 
 
 class _Caller(nn.Module):
@@ -152,6 +156,20 @@ class Ensemble:
     def observe_each(self, parameters: Tensors, inputs: Tensor) -> Observation:
         """Do what `observe` does from what the task does for one model."""
         return Observation(*self._each(lambda model: _fields(self.task.observe(model, inputs)), parameters))
+
+    def examine(self, parameters: Tensors) -> dict[str, Tensor]:
+        """Compute a task's further curves for a stack of models `[M, ...]`, some at a time: each `[M, ...]`."""
+        stack = len(next(iter(parameters.values())))
+        parts = []
+        with torch.no_grad():
+            for start in range(0, stack, EXAMINED_AT_ONCE):
+                parts.append(self._each(self.task.examine, {n: v[start : start + EXAMINED_AT_ONCE] for n, v in parameters.items()}))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def exhibit(self, parameters: Tensors) -> dict[str, Tensor]:
+        """Compute what is shown of each model of a stack at the end: arrays `[S, ...]` by name."""
+        with torch.no_grad():
+            return self._each(self.task.exhibit, parameters)
 
     def _each(self, function: Callable[..., Result], parameters: Tensors, *args: Any) -> Result:
         """Call `function(model, *args)` for each model of a stack, all of `args` being `[S, ...]` too."""

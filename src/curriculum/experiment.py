@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,18 +24,20 @@ from curriculum import plugins
 from curriculum.background import Background
 from curriculum.config import Config
 from curriculum.dopesheet import Dopesheet, decode, parse, write
+from curriculum.ensemble import Ensemble
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
 from curriculum.events import Action, Chunk, Diverged
 from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
 from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes, read_text
 from curriculum.plots import draw_run
-from curriculum.runfolder import Run, RunFolder, check_new, free_name
+from curriculum.runfolder import FIXED, Run, RunFolder, check_new, free_name
 from curriculum.schedule import RATE, Schedule, compile_sheet, frame_steps
 from curriculum.storage import digest
 from curriculum.task import Task, make_task, settings_of
 from curriculum.trainer import Arm, State, initial_state, train
 
 Result_ = TypeVar("Result_")
+SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
 
 
 @dataclass(frozen=True)
@@ -220,8 +223,8 @@ def execute_all(
             results = list(pool.map(_Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
-        for session in sessions:
-            session.abandon(_status_after(error), state, time.perf_counter() - began, error)
+        for session, arm in zip(sessions, state.arms, strict=False):
+            session.abandon(_status_after(error), state, arm, time.perf_counter() - began, error)
         raise
     finally:
         background.close()
@@ -274,6 +277,7 @@ class _Session:
     def __init__(
         self, checked: Plan, path: Path | None, argv: Sequence[str], state: State, arm: Arm, watch: Iterable[Hook], background: Background
     ):
+        self.task = checked.task
         self.rows = arm.rows
         self.background = background
         self.layout = state.layout
@@ -292,7 +296,9 @@ class _Session:
                 log.warn(message)
             self.tapes = [
                 Recorder(_possible_terms(checked), self.folder.append_metrics, background),
-                Snapshooter(state.layout, len(arm.seeds), snapshot_steps(checked), self.folder.append_snapshots, background),
+                Snapshooter(
+                    state.layout, len(arm.seeds), snapshot_steps(checked, state.layout.size), self.folder.append_snapshots, background
+                ),
                 Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), self.folder.append_traces, background),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
@@ -302,34 +308,39 @@ class _Session:
         """Store what waits, say how the run ended, and make its result."""
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
         parameters = {name: value.clone() for name, value in state.parameters(arm).items()}
-        self._finish(status, state, seconds)
+        self._finish(status, state, arm, seconds)
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
 
-    def abandon(self, status: str, state: State, seconds: float, error: BaseException) -> None:
+    def abandon(self, status: str, state: State, arm: Arm, seconds: float, error: BaseException) -> None:
         """Store what there is of a run that did not finish; where not even that fits, only why."""
         if self.finished:
             return
         why = str(error) or _WHY.get(status, type(error).__name__)
-        try:
+        # First why, as long as there is room: then what there is, which a full disk may not take.
+        if self.folder:
+            with suppress(RunError):
+                self.folder.update(status=status, error=why, trained=self.trained)
+        # Whatever goes wrong here, the first error is the one to tell of; most likely it has the same cause.
+        with suppress(Exception):
             self.flush()
             self.background.wait()
-            self._finish(status, state, seconds, error=why)
-        except Exception:
-            # The first error is the one to tell of; this one most likely comes from the same cause.
-            if self.folder:
-                with suppress(RunError):
-                    self.folder.update(status=status, error=why, trained=self.trained)
+            self._finish(status, state, arm, seconds, error=why)
 
     def flush(self) -> None:
         """Hand on everything that waits to be stored."""
         for tape in self.tapes:
             tape.flush()
 
-    def _finish(self, status: str, state: State, seconds: float, **more: Any) -> None:
+    def _finish(self, status: str, state: State, arm: Arm, seconds: float, **more: Any) -> None:
         if self.folder is None:
             return
-        self.folder.write_model({name: value.numpy() for name, value in self.layout.views(state.flat[self.rows]).items()})
+        parameters = self.layout.views(state.flat[self.rows])
+        self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
+        references = {f"reference.{name}": value for name, value in arm.references.items()}
+        fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
+        shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
+        self.folder.write_exhibits({name: value.numpy() for name, value in shown.items()})
         timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         self.folder.finish(status, trained=self.trained, timings=timings, ended=_now(), diverged=lost, **more)
@@ -348,15 +359,20 @@ class _Session:
         self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
 
 
-def snapshot_steps(checked: Plan) -> list[int]:
+def snapshot_steps(checked: Plan, size: int) -> list[int]:
     """Choose the steps that a run stores snapshots of.
 
-    As its config says; else every step of one seed, and of more seeds those that its video shows.
+    As its config says; else every step of one seed, and of more seeds those that its video shows. Of a larger model, whose
+    parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
     """
     steps, every = len(checked.schedule), checked.config.record.snapshot_every
     if every is not None:
         return list(range(0, steps, every))
-    return list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
+    wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
+    most = max(2, SNAPSHOT_BYTES // (len(checked.seeds) * size * 4))
+    if len(wanted) <= most:
+        return wanted
+    return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
 
 
 def _possible_terms(checked: Plan) -> list[str]:
@@ -389,6 +405,13 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "sheet_steps": checked.sheet.last_step + 1,
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
+        "look": {
+            "measures": list(task.measures),
+            "hypotheses": dict(task.hypotheses),
+            "plots": list(task.plots),
+            "error_unit": task.error_unit,
+            "circle": task.picture().circle,
+        },
         "hashes": {
             "sheet": made_from(checked)["sheet"],
             "config": digest(config_text.encode()),

@@ -42,7 +42,6 @@ PART_STEPS = 2500  # steps whose metrics and snapshots are stored together while
 PART_BYTES = 96 * 2**20  # or fewer, so that what waits in memory stays below this
 PROBED_BYTES = 32 * 2**20  # of weights that are kept to be probed together
 TRACED_STEPS = 20_000  # a longer run is probed at every second step, or third, and so on
-MOTION_STRIDE = 10  # probed steps from one position of the latents to the next
 
 Answer = Retarget | Iterable[Retarget] | None
 
@@ -227,11 +226,12 @@ class Snapshooter:
 
 
 class Prober:
-    """Runs the probes on the weights before each update: the curves from which runs are compared.
+    """Looks at the weights before each update: the curves from which runs are compared.
 
     The weights of some steps are kept and evaluated together, since a call for each would cost more than the
     training. What is handed on is named `loss.PROBE` `[F, S]`, the unweighted error at the steps `loss.PROBE.steps`,
-    and `latents.PROBE` `[G, S, N, L]` likewise. An error that is not finite is of a seed that diverged.
+    `latents.PROBE` `[G, S, N, L]` likewise, and what the task examines by names of its own. An error that is not finite
+    is of a seed that diverged.
     """
 
     def __init__(self, task: Task, layout: Layout, seeds: int, steps: int, sink: Callable[[dict[str, Any]], None], background: Background):
@@ -240,9 +240,10 @@ class Prober:
         self.sink = sink
         self.background = background
         self.ensemble = Ensemble(task)
+        self.probes = [probe for probe in task.probes() if probe.uses]
         self.stride = max(1, -(-steps // TRACED_STEPS))
-        # Of a probe that only counts at the end, every tenth of the last steps; of a short run the last such step.
-        self.last = min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // (self.stride * MOTION_STRIDE) * self.stride * MOTION_STRIDE)
+        self.steps = steps
+        self._often = self.stride * math.gcd(task.examine_every, *(probe.every for probe in self.probes))
         self._flat = torch.empty(max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4))), seeds, layout.size)
         self._steps: list[int] = []
         self._spare: list[torch.Tensor] = []  # fresh memory costs more than filling it
@@ -252,7 +253,7 @@ class Prober:
         return [Hook(PreStep, self._pre_step)]
 
     def _pre_step(self, event: PreStep) -> None:
-        if event.step % self.stride:
+        if event.step % self._often:
             return
         self._flat[len(self._steps)].copy_(event.flat)
         self._steps.append(event.step)
@@ -265,30 +266,40 @@ class Prober:
             self._flat, self._steps = self._spare.pop() if self._spare else torch.empty_like(self._flat), []
 
     def _evaluate(self, buffer: torch.Tensor, steps: Any) -> None:
-        """Run the probes on the weights of some steps: the first ones in `buffer` `[F, S, P]`, which is free after that."""
+        """Look at the weights of some steps: the first ones in `buffer` `[F, S, P]`, which is free after that."""
         flat = buffer[: len(steps)]
-        for probe in self.task.probes():
-            if "loss" in probe.uses:
-                self._observe(probe, flat, steps, steps >= 0, loss=True)
-            elif "final" in probe.uses:
-                seldom = steps % (self.stride * MOTION_STRIDE) == 0
-                self._observe(probe, flat, steps, seldom & (steps >= self.last), loss=True)
-            if "motion" in probe.uses:
-                self._observe(probe, flat, steps, steps % (self.stride * MOTION_STRIDE) == 0, loss=False)
+        for probe in self.probes:
+            self._observe(probe, flat, steps)
+        if self.task.examine_every:
+            chosen = steps % (self.stride * self.task.examine_every) == 0
+            if chosen.any():
+                kept = flat[torch.from_numpy(chosen)]
+                for name, values in self.ensemble.examine(self.layout.views(kept.flatten(0, 1))).items():
+                    self._add(name, kept, values, steps[chosen])
         self._spare.append(buffer)
         if sum(array.nbytes for arrays in self._found.values() for array in arrays) >= PART_BYTES:
             self._store()
 
-    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any, chosen: Any, loss: bool) -> None:
+    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any) -> None:
+        own = self.stride * probe.every
+        chosen = steps % own == 0
+        if probe.uses == {"final"}:
+            # It counts only at the end: in the last steps, or in a short run at the last such step.
+            chosen &= steps >= min(math.floor((1 - FINAL_SHARE) * self.steps), (self.steps - 1) // own * own)
         if not chosen.any():
             return
         kept = flat[torch.from_numpy(chosen)]
-        name = f"{'loss' if loss else 'latents'}.{probe.name}"
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
-            values = self.task.probe_loss(seen, probe.inputs) if loss else seen.latents
+            if probe.uses & {"loss", "final"}:
+                self._add(f"loss.{probe.name}", kept, self.task.probe_loss(seen, probe.inputs), steps[chosen])
+            if "motion" in probe.uses:
+                self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen])
+
+    def _add(self, name: str, kept: torch.Tensor, values: torch.Tensor, steps: Any) -> None:
+        """Keep values `[F x S, ...]` of a curve at some steps `[F]`, for weights `[F, S, P]`."""
         self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).numpy())
-        self._found.setdefault(f"{name}.{STEPS}", []).append(steps[chosen])
+        self._found.setdefault(f"{name}.{STEPS}", []).append(steps)
 
     def _store(self) -> None:
         if self._found:
@@ -331,7 +342,11 @@ class EventLog:
     def _phase_end(self, event: PhaseEnd) -> None:
         self.write(event, phase=event.phase.name)
         index = len({key.partition(".")[0] for key in self._ends})
-        colors = self.task.point_colors(event.inputs)
         arrays = {"inputs": event.inputs.numpy(), "outputs": event.outputs.numpy(), "latents": event.latents.numpy()}
-        self._ends |= {f"{index}.{name}": array for name, array in {**arrays, "colors": colors}.items()}
+        arrays["colors"] = self.task.point_colors(event.inputs)
+        picture = self.task.picture()
+        if torch.equal(picture.inputs, event.inputs):
+            shown = {"edges": picture.edges, "targets": picture.targets}
+            arrays |= {name: value.numpy() for name, value in shown.items() if value is not None}
+        self._ends |= {f"{index}.{name}": array for name, array in arrays.items()}
         self.folder.write_phase_ends(self._ends)

@@ -28,6 +28,18 @@ class ProbeManifest(BaseModel):
     uses: list[str]
 
 
+class LookManifest(BaseModel):
+    """How a run is looked at: by which measures and plots, and what the task's pictures show."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    measures: list[str]
+    hypotheses: dict[str, str]
+    plots: list[str]
+    error_unit: str
+    circle: bool
+
+
 class HashesManifest(BaseModel):
     """What a run was made from, by hash."""
 
@@ -53,6 +65,7 @@ class Manifest(BaseModel):
     trained: Annotated[int, Field(ge=0)] | None = None
     task: TaskManifest
     probes: list[ProbeManifest]
+    look: LookManifest
     parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
     hashes: HashesManifest
     diverged: dict[str, str] = {}

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from curriculum.dopesheet import Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
-from curriculum.manifest import Manifest, ProbeManifest
+from curriculum.manifest import LookManifest, Manifest, ProbeManifest
 from curriculum.schedule import Schedule, compile_sheet
 from curriculum.storage import (
     Arrays,
@@ -45,8 +45,9 @@ SCHEMA = 1
 
 MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
 METRICS, SNAPSHOTS, TRACES, MODEL = "metrics.parquet", "snapshots.safetensors", "traces.safetensors", "model.safetensors"
-EVENTS, PHASE_ENDS, FIGURES = "events.jsonl", "phase-ends.safetensors", "figures"
+EVENTS, PHASE_ENDS, EXHIBITS, FIGURES = "events.jsonl", "phase-ends.safetensors", "exhibits.safetensors", "figures"
 FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
+FIXED = "fixed."  # before the name of an array that no model changes
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
@@ -149,6 +150,10 @@ class RunFolder:
         """Store the weights after the last update: parameters by name `[S, ...]`."""
         write_file(self.path / MODEL, to_safetensors(arrays))
 
+    def write_exhibits(self, arrays: Arrays) -> None:
+        """Store what measures and pictures need beside the curves: `[S, ...]` by name, and what is fixed as `fixed.NAME`."""
+        write_file(self.path / EXHIBITS, to_safetensors(arrays))
+
     def figure(self, name: str) -> Path:
         """Give the path of a figure of this run."""
         return self.path / FIGURES / name
@@ -169,7 +174,7 @@ class RunFolder:
                 os.replace(parts[0], self.path / name)
             elif parts:
                 write_file(self.path / name, to_safetensors(join_safetensors(parts)))
-        stored = (METRICS, SNAPSHOTS, TRACES, MODEL, PHASE_ENDS, EVENTS)
+        stored = (METRICS, SNAPSHOTS, TRACES, MODEL, PHASE_ENDS, EXHIBITS, EVENTS)
         files = {name: digest_file(self.path / name) for name in stored if (self.path / name).is_file()}
         self.update(status=status, files=files, **more)
         for name in (METRICS, SNAPSHOTS, TRACES):
@@ -277,6 +282,11 @@ class Run:
         return tuple(self._checked.probes)
 
     @property
+    def look(self) -> LookManifest:
+        """How the run is looked at: its measures, hypotheses and plots."""
+        return self._checked.look
+
+    @property
     def config_path(self) -> Path:
         return self.path / CONFIG
 
@@ -382,6 +392,27 @@ class Run:
         arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, read_safetensors)
         return arrays
 
+    @cached_property
+    def exhibits(self) -> dict[str, NDArray[Any]]:
+        """What the task shows of the final models, `[S, ...]` by name.
+
+        Beside it what actions captured as `reference.NAME` `[S, ...]`.
+        """
+        return {name: array for name, array in self._exhibits.items() if not name.startswith(FIXED)}
+
+    @cached_property
+    def fixed(self) -> dict[str, NDArray[Any]]:
+        """What the task gives that no model changes, by name."""
+        return {name.removeprefix(FIXED): array for name, array in self._exhibits.items() if name.startswith(FIXED)}
+
+    @cached_property
+    def _exhibits(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = self._read(EXHIBITS, read_safetensors)
+        for name, array in arrays.items():
+            if not name.startswith(FIXED) and array.shape[:1] != (len(self.seeds),):
+                raise self._damaged(EXHIBITS, f"{name} does not fit this run's seeds")
+        return arrays
+
     def figure(self, name: str) -> Path:
         """Give the path of a figure of this run."""
         return self.path / FIGURES / name
@@ -477,4 +508,5 @@ def _parts(folder: Path, name: str) -> list[Path]:
 
 
 def _to_json(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, indent=2) + "\n"
+    """Write a manifest with a line for each key: to be read, and small enough to be replaced where a disk is nearly full."""
+    return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in manifest.items()) + "\n}\n"

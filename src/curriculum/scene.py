@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
@@ -30,6 +30,7 @@ from curriculum.schedule import RATE, Schedule
 MOVING = 10  # the z-order of what moves: above curves, spines and ticks
 FONT = 12.5 / 900  # of the picture's height
 MOST_COLUMNS = 4
+TRAIL = 60  # frames for which a path stays
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Look:
 class Column:
     """What one column shows: a run's `latents` `[F, N, L]` at the frames, its schedule and its losses.
 
-    `losses` are the total and the terms `[T]` at `steps` `[T]`.
+    `losses` are the total and the terms `[T]` at `steps` `[T]`. `others` `[S, F, K, 2]` are paths of some points in every
+    seed, in the plane that is shown.
     """
 
     name: str
@@ -55,6 +57,20 @@ class Column:
     steps: NDArray[np.int64]
     losses: Mapping[str, NDArray[np.float32]]
     latents: NDArray[np.float32]
+    others: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How latents are drawn: the points' `colors` `[N, 3]`, the unit circle, and `edges` `[E, 2]` between points.
+
+    `traced` `[K]` are the points whose paths are drawn of every seed.
+    """
+
+    colors: NDArray[np.float32]
+    circle: bool
+    edges: NDArray[np.int64] | None = None
+    traced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,17 +117,44 @@ def _limit(latents: Sequence[NDArray[np.float32]]) -> float:
     return limit_of([np.quantile(reach, 0.97, method="higher")[None]])
 
 
+class _Trails:
+    """Where some points of every seed have been in the last frames: faint lines that end at a dot."""
+
+    def __init__(self, axes: Axes, others: NDArray[np.float32], colors: NDArray[np.float32], unit: float):
+        self.others = others
+        seeds = len(others)
+        shades = np.concatenate([np.tile(colors, (seeds, 1)), np.full((seeds * len(colors), 1), 0.3)], 1)
+        self.lines = LineCollection([], colors=shades, linewidths=0.7 * unit, zorder=MOVING)
+        nowhere = np.full(len(shades), np.nan)
+        self.heads = axes.scatter(nowhere, nowhere, c=shades, s=(2.2 * unit) ** 2, linewidths=0, zorder=MOVING)
+        axes.add_collection(self.lines, autolim=False)
+
+    @property
+    def artists(self) -> list[Artist]:
+        return [self.lines, self.heads]
+
+    def move(self, index: int) -> None:
+        """Show the paths up to a frame."""
+        paths = self.others[:, max(0, index - TRAIL) : index + 1].swapaxes(1, 2)  # [S, K, G, 2]
+        flat = paths.reshape(-1, *paths.shape[2:])
+        self.lines.set_segments(list(flat))
+        self.heads.set_offsets(flat[:, -1])
+
+
 class Scene:
     """The picture at any frame. `figure` is a matplotlib figure, `moving` what changes in it."""
 
-    def __init__(self, columns: Sequence[Column], frames: Sequence[int], colors: NDArray[np.float32], circle: bool, look: Look):
-        """Draw everything for frames at the steps `frames` `[F]`; points have `colors` `[N, 3]`."""
+    def __init__(self, columns: Sequence[Column], frames: Sequence[int], marks: Marks, look: Look):
+        """Draw everything for frames at the steps `frames` `[F]`."""
         self.columns = columns
         self.frames = frames
         self.look = look
         self.theme = style.THEMES[look.theme]
         self.moving: list[Artist] = []
+        self.marks = marks
         self._points: list[_Points] = []
+        self._edges: list[LineCollection] = []
+        self._trails: list[_Trails] = []
         self._cursors: list[list[Line2D]] = []
         self._bars: list[list[Axes]] = []
         self._steps: list[Text] = []
@@ -124,7 +167,7 @@ class Scene:
         with style.themed(self.theme, size=FONT * look.height * 72 / 100):
             self.figure = style.figure(look.width / 100, look.height / 100, dpi=100)
             for index in range(len(columns)):
-                self._draw_column(index, colors, circle)
+                self._draw_column(index)
             self._share_limits()
             self._draw_legends()
         self.show(0)
@@ -134,7 +177,12 @@ class Scene:
         step, before = self.frames[index], [text.get_text() for text in self._phases]
         for number, column in enumerate(self.columns):
             at = min(step, column.schedule.last_step)
-            self._points[number].move(column.latents[index][:, list(self.look.dims)])
+            positions = column.latents[index][:, list(self.look.dims)]
+            self._points[number].move(positions)
+            if self.marks.edges is not None:
+                self._edges[number].set_segments(list(positions[self.marks.edges]))
+            if column.others is not None:
+                self._trails[number].move(index)
             for cursor in self._cursors[number]:
                 cursor.set_xdata([at, at])
             ended = " (end)" if step > column.schedule.last_step else ""
@@ -175,15 +223,23 @@ class Scene:
         box = (x / self.look.width, 1 - (top + height) / self.look.height, width / self.look.width, height / self.look.height)
         return self.figure.add_axes(box)
 
-    def _draw_column(self, index: int, colors: NDArray[np.float32], circle: bool) -> None:
+    def _draw_column(self, index: int) -> None:
         column, layout, theme = self.columns[index], self._layout(), self.theme
         unit = self.look.height / 900
         latent = self._axes(index, layout.square_left, layout.square_top, layout.square, layout.square)
-        latent_frame(latent, self._limit, theme, circle)
+        latent_frame(latent, self._limit, theme, self.marks.circle)
         x, y = self.look.dims
         latent.text(0.985, 0.015, f"z{x}", transform=latent.transAxes, ha="right", va="bottom", color=theme.muted)
         latent.text(0.015, 0.985, f"z{y}", transform=latent.transAxes, ha="left", va="top", color=theme.muted)
-        points = _Points(latent, colors, theme.outline, 3.1 * unit * 72 / 100)
+        moving: list[Artist] = []
+        if column.others is not None:
+            self._trails.append(_Trails(latent, column.others, self.marks.colors[list(self.marks.traced)], unit))
+            moving += self._trails[-1].artists
+        if self.marks.edges is not None:
+            self._edges.append(LineCollection([], colors=theme.muted, linewidths=0.7 * unit, zorder=MOVING))
+            latent.add_collection(self._edges[-1], autolim=False)
+            moving.append(self._edges[-1])
+        points = _Points(latent, self.marks.colors, theme.outline, 3.1 * unit * 72 / 100)
         bars = [self._axes(index, layout.left, top, layout.right - layout.left, height) for top, height in layout.panels]
         for axes in bars:
             style.bands(axes, column.schedule.phases, theme)
@@ -220,7 +276,7 @@ class Scene:
         self._cursors.append(cursors)
         self._steps.append(step)
         self._phases.append(phase)
-        self.moving += [points.artist, *cursors, step]
+        self.moving += [*moving, points.artist, *cursors, step]
         self._bars.append(bars)
 
     def _share_limits(self) -> None:

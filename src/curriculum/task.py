@@ -31,13 +31,14 @@ class Probe:
     """A fixed set of inputs `[N, ...]` on which models are compared; never sampled.
 
     `uses` says for what: `loss` (followed over all steps; one probe), `final` (the error at the end) and
-    `motion` (how its latents move; one probe).
+    `motion` (how its latents move; one probe). It is looked at every so many steps.
     """
 
     name: str
     title: str
     inputs: Tensor
     uses: frozenset[str] = frozenset()
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,19 @@ class Observation:
 class Picture:
     """What a task's latent space is shown with: inputs `[N, ...]`, each a point.
 
-    `circle` draws the unit circle, where the task wants the latents to be.
+    `circle` draws the unit circle, where the task wants the latents to be. `edges` `[E, 2]` are pairs of points that
+    are joined by a line. Where `targets` `[N, 2]` say where the points truly are, a plane of latents is turned and
+    reflected to lie as they do: two runs are then shown the same way round. `probe` names the probe with these inputs,
+    if there is one: where its motion is recorded, no weights are needed for the picture. `traced` are the points whose paths
+    are drawn of every seed.
     """
 
     inputs: Tensor
     circle: bool = False
+    edges: Tensor | None = None
+    targets: Tensor | None = None
+    probe: str | None = None
+    traced: tuple[int, ...] = ()
 
 
 class Task(ABC):
@@ -68,7 +77,11 @@ class Task(ABC):
     `terms` are the loss terms in order, each weighed by the sheet's column of the same name.
     `controls` are the other columns that the task reads, `actions` the actions that it answers
     itself. `needs` names the action whose capture a term depends on, under
-    the same name: before it fires the term is absent.
+    the same name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
+
+    `measures` names the modules in `metrics/` by which runs are compared, and `hypotheses` says what is judged, by the
+    letters with which the measures' ids begin. `error_unit` is the unit of `probe_loss`, `plots` names the modules
+    in `plots/` that draw what is special to this task.
     """
 
     settings_type: ClassVar[type[Settings]]
@@ -77,6 +90,12 @@ class Task(ABC):
     controls: ClassVar[tuple[str, ...]] = ()
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
+    integers: ClassVar[tuple[str, ...]] = ()
+    measures: ClassVar[tuple[str, ...]] = ()
+    hypotheses: ClassVar[Mapping[str, str]] = {}
+    error_unit: ClassVar[str] = "MSE"
+    examine_every: ClassVar[int] = 0
+    plots: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __init__(self, settings: Settings):
@@ -132,6 +151,22 @@ class Task(ABC):
     @abstractmethod
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
         """Give the color in which each input is drawn: RGB `[N, 3]` in 0 to 1."""
+
+    def examine(self, model: nn.Module) -> dict[str, Tensor]:
+        """Compute what else is followed of one model over the steps, every `examine_every` of them (0: none).
+
+        Gives curves by name. Noise comes from tensors that the task has prepared, never from the generators that
+        training uses.
+        """
+        return {}
+
+    def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
+        """Compute what measures and pictures need of one model at the end of a run: arrays by name."""
+        return {}
+
+    def fixed(self) -> dict[str, Tensor]:
+        """Give what measures and pictures need and no model changes: arrays by name."""
+        return {}
 
 
 @runtime_checkable

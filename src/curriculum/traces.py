@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ class Trace:
     `y` `[F]` is log10 of the unweighted error on the main probe at `steps` `[F]`, which are `stride` apart
     (dex; 0.3 is a factor of 2). `latents` `[G, N, L]` are those of the motion probe at `motion_steps` `[G]`.
     `final` is the mean over the run's last 5% of steps of the same logarithm, on each final probe.
+
+    What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
+    actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run.
     """
 
     stride: int
@@ -33,6 +36,10 @@ class Trace:
     motion_steps: NDArray[np.int64]
     latents: Array
     final: dict[str, float]
+    last_step: int = 0
+    curves: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
+    exhibits: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def motion_stride(self) -> int:
@@ -63,6 +70,10 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         motion_steps=motion_steps[moving],
         latents=latents[moving, seed_index].astype(np.float64),
         final={probe.name: final_error(run, probe.name, seed_index) for probe in run.probes if "final" in probe.uses},
+        last_step=run.schedule.last_step,
+        curves={name: (run.traces[f"{name}.{STEPS}"], run.traces[name][:, seed_index]) for name in _names(run)},
+        exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
+        fixed=run.fixed,
     )
 
 
@@ -100,6 +111,10 @@ def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
     """Read the log10 error on the main probe of all seeds: steps `[F]`, and dex `[F, S]`."""
     steps, errors = _curve(run, "loss", _probe(run, "loss").name)
     return steps, _dex(errors)
+
+
+def _names(run: Run) -> list[str]:
+    return [name for name in run.traces if not name.endswith(f".{STEPS}")]
 
 
 def _probe(run: Run, use: str) -> ProbeManifest:

@@ -220,13 +220,14 @@ def _active(task: Task, arm: Arm, step: int) -> list[str]:
 
 
 def _boundary(task: Task, schedule: Schedule, start: int) -> int:
-    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms."""
+    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, whole numbers."""
     end = min(start + CHUNK, schedule.phase_at(start).end + 1)
     end = min([end, *(step for step, _ in schedule.actions if step > start)])
     columns = [schedule.column(name)[start:end] != 0 for name in task.terms if name in schedule.properties]
+    columns += [np.round(schedule.column(name)[start:end]) for name in task.integers if name in schedule.properties]
     if columns:
-        on = np.stack(columns, axis=1)
-        changed = np.flatnonzero((on[1:] != on[:-1]).any(axis=1))
+        fixed = np.stack(columns, axis=1)
+        changed = np.flatnonzero((fixed[1:] != fixed[:-1]).any(axis=1))
         if changed.size:
             end = start + 1 + int(changed[0])
     return end

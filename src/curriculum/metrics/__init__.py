@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+Effect = Literal["ratio", "difference", "share", "time"]
+Better = Literal["lower", "higher"]
 
 
 @dataclass(frozen=True)
@@ -11,10 +15,14 @@ class Metric:
     """A measure of one seed's trace within a window of steps.
 
     `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
-    steps. `windowed` says whether it is also reported for parts of the run. `effect` is how two runs are compared: by
-    their `ratio` or their `difference`. `variants` are other settings, as keywords of `compute`: a finding that does not
-    hold for them depends on the window. An `exploratory` measure is none of the family that is tested. Lower is better for
-    all.
+    steps. `windowed` says whether it is also reported for parts of the run. `better` is `lower` or `higher`. `variants`
+    are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
+    `exploratory` measure is none of the family that is tested. One with a `limit` is a gate: a seed passes where it is
+    not on the worse side of that, and no effect is judged.
+
+    `effect` is how two runs are compared: by their `ratio` or their `difference`; by the shares of their seeds for which
+    it holds, where each number is 0 or 1 (`share`); or by the ratio of the steps at which something happened (`time`),
+    where a seed for which it never did has the number after its last step.
     """
 
     order: int
@@ -23,6 +31,8 @@ class Metric:
     unit: str
     compute: Callable[..., float]
     windowed: bool
-    effect: str = "ratio"
+    effect: Effect = "ratio"
+    better: Better = "lower"
     variants: tuple[Mapping[str, float], ...] = ()
     exploratory: bool = False
+    limit: float | None = None

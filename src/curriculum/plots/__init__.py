@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 
 
 def draw_run(run: Run) -> None:
-    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends."""
+    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends, and the task's own.
+
+    Those of one seed show the one whose final error is the median.
+    """
+    from curriculum import plugins
     from curriculum.plots import latents, losses, style, timeline
+    from curriculum.traces import median_seeds
 
     sheet = run.manifest.get("sheet", "dopesheet.csv")
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
-    style.save(losses.draw([run]), run.figure("losses.png"))
-    style.save(latents.draw(run), run.figure("latents.png"))
+    (middle,) = median_seeds([run])
+    style.save(losses.draw([run], [middle]), run.figure("losses.png"))
+    style.save(latents.draw(run, middle), run.figure("latents.png"))
+    for name in run.look.plots:
+        style.save(plugins.find("plots", name).draw(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
 
 
 def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
@@ -31,7 +39,10 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     style.save(losses.draw(runs, median_seeds(runs)), folder / "losses.png")
     style.save(schedules.draw(runs), folder / "schedules.png")
     style.save(
-        bands.draw(runs, curves(runs), found.windows["transitions"], found.final[0].title.removeprefix("final ")), folder / "bands.png"
+        bands.draw(
+            runs, curves(runs), found.windows["transitions"], f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})"
+        ),
+        folder / "bands.png",
     )
     final = found.final[0].values
     ended = [run for run in runs if run.phase_ends]

@@ -44,7 +44,7 @@ def draw(
                 _band(speed, curves.motion_steps, curves.speed, color, curves.name)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
             profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=curves.name)
-        error.set_ylabel(f"{measured} (MSE)")
+        error.set_ylabel(measured)
         speed.set_ylabel("drift of the latents (per step)")
         speed.set_xlabel("step; shaded: a property moved by 5% of its range within 200 steps. The drift is averaged over 200 steps")
         error.set_xlim(0, max(last, 1))

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from curriculum.compare import Comparison
 from curriculum.plots import style
-from curriculum.verdicts import CONTRADICTED, SUPPORTED, SmallestEffect, Verdict
+from curriculum.verdicts import CONTRADICTED, SCALED, SUPPORTED, SmallestEffect, Verdict
 
 WIDEST = 100.0  # a ratio beyond it, or its inverse, is drawn at the edge
 
@@ -29,13 +29,13 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
         title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
-        figure.text(0.34, 0.12 / height, f"to the left of the line: lower, which is better, in {found.names[0]}", color=theme.muted)
+        figure.text(0.34, 0.12 / height, f"to the left of the line: better in {found.names[0]}", color=theme.muted)
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
     return figure
 
 
 def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Theme) -> None:
-    ratio = verdict.effect != "difference"
+    ratio = verdict.effect in SCALED
     effects = np.asarray(verdict.effects)
     values = 10**effects if ratio else effects
     color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
@@ -47,8 +47,8 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
     axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
     rng = np.random.default_rng(0)
     jitter = rng.uniform(-0.32, 0.32, len(values))
-    if not ratio:
-        values = values + rng.uniform(-0.15, 0.15, len(values))  # whole numbers lie on each other
+    if not ratio and (values == np.round(values)).all():
+        values = values + rng.uniform(-0.08, 0.08, len(values)) * (1 if verdict.effect == "share" else 2)  # whole numbers lie on each other
     axes.plot(values, jitter, "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
     axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
     axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
@@ -65,18 +65,23 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         # Counts of most pairs are near 0 and of a few may be far from it.
-        edge = max(2.0, float(np.abs(values[np.isfinite(values)]).max(initial=0))) * 1.15
+        least = 2.0 if verdict.effect == "difference" and verdict.better == "lower" else 0.0
+        reach = (*values[np.isfinite(values)], verdict.low, verdict.high)
+        edge = max(least, 1.05 if verdict.effect == "share" else 0.0, *(abs(value) for value in reach)) * 1.15 or 1.0
         axes.set_xlim(-edge, edge)
         if edge > 12:
             axes.set_xscale("symlog", linthresh=2, linscale=0.6)
             sides = [t for t in (2, 10, 100, 1000) if t <= edge]
             axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
+            axes.xaxis.set_major_locator(MaxNLocator(9, integer=edge > 2))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
+    if verdict.better == "higher":
+        axes.invert_xaxis()
     name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
     other = f" (vs {verdict.other})" if verdict.many else ""
     axes.text(-0.04, 0.5, name + other, transform=axes.transAxes, ha="right", va="center")
-    amount = f"{verdict.value:+.2g}" if not ratio else f"x{verdict.value:.2f}" if math.isfinite(verdict.value) else "x inf"
-    axes.text(1.03, 0.5, f"{amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold")
+    axes.text(
+        1.03, 0.5, f"{verdict.amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from curriculum.plots import style
-from curriculum.plots.latents import frame, limit_of
+from curriculum.plots.latents import frame, limit_of, points, scatter
 from curriculum.runfolder import Run
 
 KINDS = ("best", "median", "worst")
@@ -16,23 +16,23 @@ KINDS = ("best", "median", "worst")
 
 def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Theme = style.LIGHT) -> Figure:
     """Draw a row for each run; `errors` are the final errors by which its seeds are ranked."""
-    picked, colors = [], []
+    picked, last_phases = [], []
     for run, own in zip(runs, errors, strict=True):
         ends = run.phase_ends
         last = sum(key.endswith(".latents") for key in ends) - 1
         order = np.argsort(own)
         seeds = [int(order[0]), int(order[(len(order) - 1) // 2]), int(order[-1])] if len(order) > 1 else [0]
-        picked.append([(seed, ends[f"{last}.latents"][seed]) for seed in seeds])
-        colors.append(ends[f"{last}.colors"])
+        picked.append([(seed, points(ends, last, seed)) for seed in seeds])
+        last_phases.append(last)
     limit = limit_of([z[:, :2] for row in picked for _, z in row])
     columns = max(len(row) for row in picked)
     with style.themed(theme):
         figure = style.figure(3 * columns + 0.6, 3 * len(runs) + 0.8)
         grid = figure.subplots(len(runs), columns, squeeze=False)
-        for run, own, row, shades, cells in zip(runs, errors, picked, colors, grid, strict=True):
+        for run, own, row, last, cells in zip(runs, errors, picked, last_phases, grid, strict=True):
             for kind, (index, z), axes in zip(KINDS if len(row) > 1 else ("",), row, cells, strict=False):
-                frame(axes, limit, theme)
-                axes.scatter(z[:, 0], z[:, 1], c=shades, s=16, edgecolors=theme.faint, linewidths=0.3, zorder=3)
+                frame(axes, limit, theme, run.look.circle)
+                scatter(axes, z, run.phase_ends, last, theme)
                 axes.set_title(f"{run.name}: {kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace(":  ", ": "), loc="left")
         figure.suptitle(
             "latent spaces at the end (z0, z1)", x=0.02, y=1 - 0.2 / figure.get_figheight(), ha="left", fontsize="large", fontweight="bold"

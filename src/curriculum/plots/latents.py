@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from curriculum.orientation import orientation
 from curriculum.plots import style
 from curriculum.runfolder import Run
 
@@ -16,7 +20,7 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
     """Draw a row for each phase: dimensions 0-1, 0-2 and 0-3, each point in its own color."""
     ends = run.phase_ends
     phases = run.schedule.phases[: sum(key.endswith(".latents") for key in ends)]
-    latents = [ends[f"{k}.latents"][seed_index] for k in range(len(phases))]
+    latents = [points(ends, k, seed_index) for k in range(len(phases))]
     pairs = [(0, d) for d in range(1, min(latents[0].shape[-1], 4))]
     limit = limit_of(latents)
     with style.themed(theme):
@@ -24,8 +28,8 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
         grid = figure.subplots(len(phases), len(pairs), squeeze=False)
         for row, (phase, z) in enumerate(zip(phases, latents, strict=True)):
             for axes, (x, y) in zip(grid[row], pairs, strict=True):
-                frame(axes, limit, theme)
-                axes.scatter(z[:, x], z[:, y], c=ends[f"{row}.colors"], s=16, edgecolors=theme.faint, linewidths=0.3, zorder=3)
+                frame(axes, limit, theme, run.look.circle)
+                scatter(axes, z[:, [x, y]], ends, row, theme)
                 axes.set_xlabel(f"z{x}", labelpad=1)
                 axes.set_ylabel(f"z{y}", labelpad=-4)
             grid[row][0].set_title(f"{phase.name or 'training'}, end of step {phase.end}", loc="left")
@@ -37,6 +41,19 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
             left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3
         )
     return figure
+
+
+def points(ends: Mapping[str, np.ndarray], phase: int, seed_index: int) -> np.ndarray:
+    """Read the latents `[N, L]` at the end of a phase; a plane of them is turned as the task says that it truly lies."""
+    z, targets = ends[f"{phase}.latents"][seed_index], ends.get(f"{phase}.targets")
+    return np.asarray(z if targets is None or z.shape[1] != 2 else z @ orientation(z, targets))
+
+
+def scatter(axes: Axes, z: np.ndarray, ends: Mapping[str, np.ndarray], phase: int, theme: style.Theme) -> None:
+    """Draw latents `[N, 2]` at the end of a phase in their colors, joined where the task joins them."""
+    if f"{phase}.edges" in ends:
+        axes.add_collection(LineCollection(z[ends[f"{phase}.edges"]], colors=theme.muted, linewidths=0.6, zorder=2))
+    axes.scatter(z[:, 0], z[:, 1], c=ends[f"{phase}.colors"], s=16, edgecolors=theme.faint, linewidths=0.3, zorder=3)
 
 
 def limit_of(latents: list[np.ndarray]) -> float:

@@ -93,6 +93,23 @@ class ColorTask(Task):
     controls = ("data-hues", "data-vibrancies")
     actions = ("anchor",)
     needs = {"reg-anchor": "anchor"}
+    measures = (
+        "draw_up",
+        "spikes",
+        "fluctuation",
+        "drift_jerk",
+        "jitter",
+        "mean_draw_up",
+        "spike_score",
+        "von_neumann",
+        "path_length",
+        "peak_speed",
+    )
+    hypotheses = {
+        "H1": "more stable training (fewer, smaller loss spikes)",
+        "H2": "lower loss variance",
+        "H3": "smoother evolution of the latent space",
+    }
 
     def __init__(self, settings: Settings):
         assert isinstance(settings, ColorSettings)
@@ -300,9 +317,9 @@ class ColorTask(Task):
     def probes(self) -> tuple[Probe, ...]:
         return (
             Probe("hues", "36 vivid hues", self.colors["hues"], frozenset({"loss", "final"})),
-            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"], frozenset({"final"})),
+            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"], frozenset({"final"}), every=10),
             Probe("prim", "6 primaries and secondaries", self.colors["primary"]),
-            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"], frozenset({"motion"})),
+            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"], frozenset({"motion"}), every=10),
         )
 
     def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
@@ -310,7 +327,8 @@ class ColorTask(Task):
         return (observation.outputs - inputs).square().mean((-2, -1))
 
     def picture(self) -> Picture:
-        return Picture(self.colors["rgb"], circle=True)
+        primaries = torch.cdist(self.colors["primary"], self.colors["rgb"]).argmin(1)
+        return Picture(self.colors["rgb"], circle=True, traced=tuple(primaries.tolist()))
 
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
         return np.asarray(inputs.numpy(), dtype=np.float32)
