@@ -1,9 +1,12 @@
-"""How well a latent map shows the world: what the measures of `metrics` say of the latents `[N, L]` of all states."""
+"""How well a latent map shows the world: what is measured of the latents `[N, L]` of all its states."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from curriculum.traces import Trace
+from curriculum.windows import inside
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -11,6 +14,28 @@ Whole = NDArray[np.int64]
 UNFOLDED_R2, UNFOLDED_FOLD = 0.95, 0.03
 NEIGHBOURS = 12
 MOST_RANKED = 700  # states whose neighbours are ranked: all pairs are
+
+
+def map_at_end(trace: Trace, window: NDArray[np.bool_]) -> Array | None:
+    """Read the latents `[N, L]` of the window's last map; None where there is none, or it has numbers that are not finite."""
+    places = np.flatnonzero(inside(trace.motion_steps, window))
+    return finite_map(trace.latents[places[-1]]) if places.size else None
+
+
+def curve_at_end(trace: Trace, name: str, window: NDArray[np.bool_]) -> tuple[Array, Array] | None:
+    """Read the window's last value of a curve, and the map of the same step; None where one of them is missing."""
+    steps, values = trace.curves.get(name, (np.empty(0, dtype=np.int64), np.empty(0)))
+    common = inside(steps, window) & np.isin(steps, trace.motion_steps)
+    if not common.any():
+        return None
+    place = int(np.flatnonzero(common)[-1])
+    latents = finite_map(trace.latents[np.searchsorted(trace.motion_steps, steps[place])])
+    return None if latents is None else (np.asarray(values[place], dtype=np.float64), latents)
+
+
+def finite_map(latents: Array) -> Array | None:
+    """Give a map back, or None where a number of it is not finite: its seed diverged."""
+    return latents if np.isfinite(latents).all() else None
 
 
 def affine_r2(latents: Array, linear: Array) -> Array:

@@ -68,8 +68,8 @@ def step_variance(model: E2cModel, world: World, pairs: Pairs) -> Tensor:
     """Compute the variance over draws of |z' - z|, the mean over pairs, for each of `VARIANTS` on the same weights: `[2]`."""
     mean, log_sigma = model.encode(world.render(pairs.before[:VARIED]))
     sigma = log_sigma.exp()
-    local = model.local(mean + sigma * pairs.noise)
     latents = mean + sigma * pairs.noise
+    local = model.local(latents)
     moved = transform(local.v, local.r, mean.expand_as(latents)) + shift(local, pairs.actions[:VARIED])
     found = []
     for noise in (pairs.noise, pairs.fresh):
@@ -86,12 +86,13 @@ def posterior_spread(model: E2cModel, world: World, states: Tensor) -> Tensor:
 def gradient_noise(model: E2cModel, loss: Callable[[nn.Module, Tensor, Tensor, float], Tensor], pairs: Pairs) -> Tensor:
     """Compute the trace of the gradient's covariance over draws of noise, weights and pairs being fixed: `[2, 3]`.
 
-    It is given for each of `VARIANTS` and each of `MODULES`. `loss(model, noise, fresh, rho)` is the loss on one batch
-    under noise `[B, L]`.
+    It is given for each of `VARIANTS` and each of `MODULES`. `loss(model, noise, fresh, rho)` is the loss on the first `VARIED`
+    pairs under noise `[B, L]`.
     """
     weights = dict(model.named_parameters())
     found = []
     for rho in VARIANTS:
+        # The sum and the sum of squares of each gradient: all the draws at once would not fit into memory.
         sums = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in weights.items()}
 
         def of(own: Mapping[str, Tensor], noise: Tensor, fresh: Tensor, rho: float = rho) -> Tensor:
@@ -103,12 +104,11 @@ def gradient_noise(model: E2cModel, loss: Callable[[nn.Module, Tensor, Tensor, f
                 total, squares = sums[name]
                 sums[name] = (total + drawn, squares + drawn.square())
         spread = {name: ((squares - total.square() / DRAWS) / (DRAWS - 1)).sum() for name, (total, squares) in sums.items()}
-        found.append(torch.stack([sum_of(spread, module) for module in MODULES]))
+        found.append(torch.stack([_sum_of(spread, module) for module in MODULES]))
     return torch.stack(found)
 
 
-def sum_of(values: Mapping[str, Tensor], module: str) -> Tensor:
-    """Add up what belongs to the parameters of one module."""
+def _sum_of(values: Mapping[str, Tensor], module: str) -> Tensor:
     return torch.stack([value for name, value in values.items() if name.startswith(f"{module}.")]).sum()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, linalg, nn
 from torch.nn.functional import softplus
@@ -74,9 +73,9 @@ def _world(plane: PlaneSettings | None, pendulum: PendulumSettings | None) -> Wo
 class E2cModel(nn.Module):
     """Encoder to mean and log sigma, decoder to logits, transition to v, r, B and o; ReLU between the layers."""
 
-    def __init__(self, pixels: int, action_size: int, settings: E2cSettings):
+    def __init__(self, settings: E2cSettings, world: World):
         super().__init__()
-        latent = settings.latent_dim
+        latent, pixels, action_size = settings.latent_dim, world.frames * world.size**2, world.action_size
         self.action_shape = (latent, action_size)
         self.heads = (latent, latent, latent * action_size, latent)
         self.encoder = _layers([pixels, *settings.encoder], [2 * latent])
@@ -115,7 +114,3 @@ def reconstruction_error(logits: Tensor, images: Tensor) -> Tensor:
     # PyTorch's own cross-entropy falls apart into a dozen operations for a stack of models: twice the time of this.
     return softplus(logits).sum(-1) - linalg.vecdot(images, logits)
 
-
-def probabilities(logits: Tensor) -> Tensor:
-    """Turn logits into the brightness of pixels in 0 to 1."""
-    return torch.sigmoid(logits)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from curriculum.config import Settings
 from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.dynamics import kl_to_encoding, kl_to_standard, rollout
+from curriculum.e2c.examine import ROWS, VARIED, fixed_pairs, gradient_noise, posterior_spread, predict, prediction_r2, step_variance
 from curriculum.e2c.model import E2cModel, E2cSettings, reconstruction_error
 from curriculum.errors import CurriculumError, Problem
 from curriculum.schedule import Schedule, compile_sheet
@@ -27,6 +28,8 @@ WITHIN = "within"  # in a batch, marks the steps of the horizon that are not the
 LARGEST, RHO, HORIZON = "max-step", "rho", "horizon"
 DEFAULTS = {RHO: 1.0, HORIZON: 1.0}
 HORIZON_ALLOWED = 64
+PAPER_WEIGHTS = {"loss-recon": 1.0, "loss-predict": 1.0, "kl-prior": 1.0, "kl-transition": 0.25}  # under which gradient noise is measured
+PROBE_EVERY = 20
 
 Array = NDArray[np.float64]
 Refusal = Callable[[float], str | None]
@@ -39,16 +42,47 @@ class E2cTask(Task):
     version = 1
     terms = ("loss-recon", "loss-predict", "kl-prior", "kl-transition")
     controls = (LARGEST, RHO, HORIZON)
+    integers = (HORIZON,)
+    measures = (
+        "unfolded",
+        "time_to_unfold",
+        "step_variance",
+        "unpredicted",
+        "affine_r2",
+        "worst_r2",
+        "folding",
+        "anisotropy",
+        "edge_variation",
+        "posterior_spread",
+        "prediction_r2",
+        "step_ratio",
+        "trust",
+        "continuity",
+        "gradient_noise",
+        "gradient_noise_encoder",
+        "gradient_noise_transition",
+        "gradient_noise_decoder",
+    )
+    hypotheses = {
+        "M": "the latent map unfolds, more often and sooner",
+        "S": "the step from one latent state to the next varies less",
+        "P": "the learned dynamics predict better",
+    }
+    error_unit = "nats per image"
+    examine_every = 5 * PROBE_EVERY
+    plots = ("image_rows", "vector_field")
 
     def __init__(self, settings: Settings):
         assert isinstance(settings, E2cSettings)
         self.settings = settings
         self.world = settings.world()
-        self.states = torch.from_numpy(self.world.atlas.states.astype(np.float32))
+        self.atlas = self.world.atlas
+        self.states = torch.from_numpy(self.atlas.states.astype(np.float32))
+        self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
         self.refusals: Mapping[str, Refusal] = {LARGEST: self.world.refusal, RHO: _refuse_rho, HORIZON: _refuse_horizon}
 
     def build(self) -> nn.Module:
-        return E2cModel(self.world.pixels, self.world.action_size, self.settings)
+        return E2cModel(self.settings, self.world)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
         if LARGEST not in sheet.properties:
@@ -145,17 +179,62 @@ class E2cTask(Task):
         return self.states
 
     def probes(self) -> tuple[Probe, ...]:
-        return (Probe("map", f"{len(self.states)} states of the map", self.states, frozenset({"loss", "final", "motion"})),)
+        uses = frozenset({"loss", "final", "motion"})
+        return (Probe("map", f"the map's {len(self.states)} states", self.states, uses, PROBE_EVERY),)
 
     def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
         """Compute the mean reconstruction loss in nats per image: `[S]`."""
         return reconstruction_error(observation.outputs, self.world.render(inputs)).mean(-1)
 
     def picture(self) -> Picture:
-        return Picture(self.states)
+        flat = self.settings.latent_dim == self.atlas.linear.shape[1] == 2
+        targets = torch.from_numpy(self.atlas.linear) if flat else None
+        return Picture(self.states, False, torch.from_numpy(self.atlas.edges), targets, "map", self.atlas.corners)
 
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
         return self.world.colors(inputs.numpy().astype(np.float64))
+
+    def fixed(self) -> dict[str, Tensor]:
+        """Give the map's coordinates and lattice, the actions of the vector field, and the images that are shown."""
+        atlas = self.atlas
+        shown = {"map.linear": atlas.linear, "map.near": atlas.near, "map.edges": atlas.edges, "map.cells": atlas.cells}
+        images = self._images(self.world.render(torch.stack([self.pairs.before[:ROWS], self.pairs.after[:ROWS]], 1)))
+        arrows = {"arrows.actions": self.world.arrows(), "map.colors": self.world.colors(atlas.states)}
+        return {**{name: torch.from_numpy(array) for name, array in {**shown, **arrows}.items()}, "rows.images": images}
+
+    def examine(self, model: nn.Module) -> dict[str, Tensor]:
+        assert isinstance(model, E2cModel)
+        return {
+            "prediction.r2": prediction_r2(model, self.world, self.pairs),
+            "step.variance": step_variance(model, self.world, self.pairs),
+            "posterior.sigma": posterior_spread(model, self.world, self.states),
+        }
+
+    def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
+        """Show a model at the end: images that it reconstructs and predicts, where four actions lead, its gradients' noise."""
+        assert isinstance(model, E2cModel)
+        latents, _ = model.encode(self.world.render(self.states))
+        before, _ = model.encode(self.world.render(self.pairs.before[:ROWS]))
+        arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
+        decoded = model.decoder(torch.stack([before, predict(model, before, self.pairs.actions[:ROWS])], 1))
+        return {
+            "rows.decoded": self._images(decoded.sigmoid()),
+            "map.latents": latents,
+            "arrows.moves": torch.stack([predict(model, latents, action.expand(len(latents), -1)) - latents for action in arrows]),
+            "gradient.noise": gradient_noise(model, self._paper_loss, self.pairs),
+        }
+
+    def _paper_loss(self, model: nn.Module, noise: Tensor, fresh: Tensor, rho: float) -> Tensor:
+        """Compute the paper's loss on the first fixed pairs, under some noise `[B, L]`."""
+        states = torch.stack([self.pairs.before[:VARIED], self.pairs.after[:VARIED]], 1)
+        drawn = {"states": states, "actions": self.pairs.actions[:VARIED, None], "noise": noise, "fresh": fresh[:, None]}
+        batch = {**drawn, RHO: torch.full((VARIED,), rho), WITHIN: torch.ones(VARIED, 1, dtype=torch.bool)}
+        found = self.losses(model, batch, {}, list(PAPER_WEIGHTS))
+        return torch.stack([weight * found[name] for name, weight in PAPER_WEIGHTS.items()]).sum()
+
+    def _images(self, flat: Tensor) -> Tensor:
+        """Give flat images `[..., D]` their shape: `[..., frames, size, size]`."""
+        return flat.unflatten(-1, (self.world.frames, self.world.size, self.world.size))
 
 
 TASK = E2cTask

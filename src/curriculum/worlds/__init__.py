@@ -20,7 +20,8 @@ class Atlas:
 
     `states` `[N, P]` are what the world is in; `edges` `[E, 2]` join neighbours, and `cells` `[C, 3]` are the corners of each
     lattice cell: one, its neighbour along the first axis, its neighbour along the second. `linear` `[N, T]` are the coordinates
-    of which a good map is an affine copy, `near` `[N, Q]` those whose distances say which states are close.
+    of which a good map is an affine copy, `near` `[N, Q]` those whose distances say which states are close. `corners` are a few
+    states far apart, whose paths are followed.
     """
 
     states: Array
@@ -28,12 +29,14 @@ class Atlas:
     cells: Whole
     linear: Array
     near: Array
+    corners: tuple[int, ...]
 
 
 class World(Protocol):
-    """Something that moves under actions and can be seen."""
+    """Something that moves under actions and can be seen, in `frames` images of `size` x `size` pixels."""
 
-    pixels: int
+    size: int
+    frames: int
     action_size: int
     atlas: Atlas
 
@@ -49,7 +52,7 @@ class World(Protocol):
         ...
 
     def render(self, states: Tensor) -> Tensor:
-        """Render states `[..., P]` as images `[..., D]` in 0 to 1."""
+        """Render states `[..., P]` as images `[..., D]` in 0 to 1, D being frames x size x size."""
         ...
 
     def colors(self, states: Array) -> NDArray[np.float32]:

@@ -35,11 +35,10 @@ class PendulumSettings(Settings):
 class Pendulum:
     """The pendulum."""
 
-    action_size = 1
+    frames, action_size = 2, 1
 
     def __init__(self, settings: PendulumSettings):
         self.size = settings.size
-        self.pixels = 2 * self.size**2
         middle = torch.arange(self.size) + 0.5 - self.size / 2
         self._pixels = torch.stack(torch.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
 
@@ -53,7 +52,8 @@ class Pendulum:
         linear = np.stack([np.cos(states[:, 0]), np.sin(states[:, 0])], 1)
         near = np.column_stack([linear, states[:, 1] / FASTEST])
         edges = np.concatenate([around.reshape(-1, 2), along.reshape(-1, 2)])
-        return Atlas(states, edges, np.empty((0, 3), dtype=np.int64), linear, near)
+        resting = tuple(int(index[angle, SPEEDS // 2]) for angle in range(0, ANGLES, ANGLES // 4))
+        return Atlas(states, edges, np.empty((0, 3), dtype=np.int64), linear, near, resting)
 
     def refusal(self, bound: float) -> str | None:
         if bound <= 0:

@@ -58,11 +58,10 @@ class PlaneSettings(Settings):
 class Plane:
     """The plane with its obstacles."""
 
-    action_size = 2
+    frames, action_size = 1, 2
 
     def __init__(self, settings: PlaneSettings):
         self.size, self.half = settings.size, settings.agent_half
-        self.pixels = self.size**2
         self.whole = settings.positions == "integer"
         scale = self.size / DISC_IMAGE
         self.discs = DISCS * scale if settings.obstacles else np.empty((0, 2))
@@ -96,7 +95,8 @@ class Plane:
         every = np.arange(len(self.lattice))
         pairs = [np.stack([every, other], 1)[other >= 0] for other in (below, right)]
         cells = np.stack([every, below, right], 1)
-        return Atlas(self.lattice, np.concatenate(pairs), cells[(cells >= 0).all(1)], self.lattice, self.lattice)
+        corners = tuple(int((self.lattice @ side).argmax()) for side in np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]))
+        return Atlas(self.lattice, np.concatenate(pairs), cells[(cells >= 0).all(1)], self.lattice, self.lattice, corners)
 
     def _neighbours(self, offset: tuple[int, int]) -> Whole:
         """Give the index of the lattice state at an offset from each, -1 where there is none `[N]`."""
