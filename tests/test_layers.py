@@ -10,13 +10,14 @@ ROOT = Path(curriculum.__file__).parent
 LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
-    ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
+    ["streams", "dynamics", "worlds", "worlds.*", "e2c", "e2c.*", "task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
     ["manifest", "storage", "runfolder", "store", "background", "hooks"],
     [
         "traces",
         "replay",
         "orientation",
         "drift",
+        "maps",
         "curves",
         "metrics",
         "metrics.*",

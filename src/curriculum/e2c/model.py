@@ -32,8 +32,8 @@ class E2cSettings(Settings):
     decoder: Widths = Field((64, 64), description="widths of the decoder's hidden layers")
     transition: Widths = Field((32, 32), description="widths of the transition's hidden layers")
     batch: int = Field(64, ge=1, le=4096, description="pairs of images in a batch")
-    actions: Literal["true", "shuffled", "shifted"] = Field(
-        "true", description="give the model each pair's own action, or as an ablation another pair's, or the one before"
+    actions: Literal["own", "shuffled", "shifted"] = Field(
+        "own", description="give the model each pair's own action, or as an ablation another pair's, or the one before"
     )
     probe_step: float = Field(2.0, description="the largest action of the fixed pairs on which models are compared")
 

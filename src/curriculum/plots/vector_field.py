@@ -20,7 +20,7 @@ def draw(run: Run, seed_index: int, theme: style.Theme = style.LIGHT) -> Figure:
         turn = orientation(latents, linear)
         latents, moves = latents @ turn, moves @ turn
     latents, moves = latents[:, :2], moves[..., :2]
-    limit = limit_of([latents])
+    limit = limit_of([latents, *(latents + moves)])
     with style.themed(theme):
         figure = style.figure(8.2, 8.8)
         for axes, action, arrows in zip(figure.subplots(2, 2).flat, run.fixed["arrows.actions"], moves, strict=True):

@@ -20,8 +20,8 @@ class Atlas:
 
     `states` `[N, P]` are what the world is in; `edges` `[E, 2]` join neighbours, and `cells` `[C, 3]` are the corners of each
     lattice cell: one, its neighbour along the first axis, its neighbour along the second. `linear` `[N, T]` are the coordinates
-    of which a good map is an affine copy, `near` `[N, Q]` those whose distances say which states are close. `corners` are a few
-    states far apart, whose paths are followed.
+    of which a good map is an affine copy, as they are drawn (right, up), `near` `[N, Q]` those whose distances say which states
+    are close. `corners` are a few states far apart, whose paths are followed.
     """
 
     states: Array

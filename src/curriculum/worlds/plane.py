@@ -96,7 +96,8 @@ class Plane:
         pairs = [np.stack([every, other], 1)[other >= 0] for other in (below, right)]
         cells = np.stack([every, below, right], 1)
         corners = tuple(int((self.lattice @ side).argmax()) for side in np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]))
-        return Atlas(self.lattice, np.concatenate(pairs), cells[(cells >= 0).all(1)], self.lattice, self.lattice, corners)
+        upright = self.lattice[:, ::-1] * (1, -1)  # right and up, as the image lies
+        return Atlas(self.lattice, np.concatenate(pairs), cells[(cells >= 0).all(1)], upright, self.lattice, corners)
 
     def _neighbours(self, offset: tuple[int, int]) -> Whole:
         """Give the index of the lattice state at an offset from each, -1 where there is none `[N]`."""
@@ -179,8 +180,7 @@ class Plane:
         return np.asarray(top * (1 - down) + bottom * down, dtype=np.float32)
 
     def arrows(self) -> Array:
-        length = max(1, round(self.size / 10))
-        return length * np.array([(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)])
+        return np.array([(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)])
 
 
 def _reach(bound: float) -> int:
