@@ -1,6 +1,7 @@
 """Several schedules in one stack, experiments, and comparisons of many seeds."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,35 @@ def test_filled_up_samples_change_neither_losses_nor_gradients():
             torch.testing.assert_close(terms[rows], expected_terms)
             for found, wanted in zip(gradients, expected, strict=True):
                 torch.testing.assert_close(found[rows], wanted)
+
+
+def test_batches_are_filled_up_along_every_axis_behind_the_seeds():
+    small = {"moves": torch.ones(2, 1, 3, 1), "inside": torch.ones(2, 1, 3, 1, dtype=torch.bool)}
+    large = {"moves": torch.ones(2, 2, 4, 3), "inside": torch.ones(2, 2, 4, 3, dtype=torch.bool)}
+    joined = join_batches([small, large])
+    assert joined["moves"].shape == joined["inside"].shape == (2, 3, 4, 3)
+    assert joined["moves"][:, 0].sum() == joined["inside"][:, 0].sum() == 2 * 3
+    assert joined["moves"][:, 1:].all()
+    assert joined["real"][0].tolist() == [[True, True, True, False], [True] * 4, [True] * 4]
+
+
+def test_chunks_end_where_a_whole_number_changes():
+    checked = plans("0:1")[0]
+    drawn = []
+
+    class Counting(type(checked.task)):
+        integers = ("data-hues",)
+
+        def batches(self, schedule, steps, seeds):
+            drawn.append(steps)
+            return super().batches(schedule, steps, seeds)
+
+    counted = replace(checked, task=Counting(checked.config.task))
+    execute(counted, None)
+    hues = np.round(checked.schedule.column("data-hues"))
+    changes = np.flatnonzero(np.diff(hues)) + 1
+    assert set(changes) <= {steps.start for steps in drawn}
+    assert all(len(set(hues[steps.start : steps.stop])) == 1 for steps in drawn)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from curriculum.dopesheet import parse
 from curriculum.encoder import encode
 from curriculum.errors import InputError, RunError
 from curriculum.experiment import run
+from curriculum.orientation import orientation
 from curriculum.plots import style, timeline
+from curriculum.replay import Motion
 from curriculum.scene import Look
 from curriculum.schedule import compile_sheet
 
@@ -50,6 +52,36 @@ def test_a_frame_drawn_on_the_background_is_the_full_drawing(runs):
         scene.figure.canvas.draw()
         full = np.frombuffer(memoryview(scene.figure.canvas.buffer_rgba()).cast("B"), np.uint8)
         assert np.abs(full.astype(int) - frame.astype(int)).max() <= 1
+
+
+def test_paths_of_all_seeds_end_where_the_shown_seed_ends(tmp_path):
+    stored = run("color", "smooth.csv", seeds="0:3", steps=60, folder=tmp_path, name="three").run
+    scene = make_scene([stored], SMALL, all_seeds=True)
+    (column,) = scene.columns
+    others = column.others
+    assert others.shape == (3, len(scene.frames), 6, 2)
+    shown = column.latents[:, list(scene.marks.traced)][..., :2]
+    own = stored.seeds.index(int(column.subtitle.split("seed ")[1].split(";")[0]))
+    np.testing.assert_allclose(others[own], shown, atol=1e-5)
+    # Turning changes no distance.
+    apart = np.linalg.norm(np.diff(others[:, -1], axis=1), axis=-1)
+    raw = Motion(stored)
+    for index in range(3):
+        z = raw.latents([scene.frames[-1]], index, scene.marks.traced)[0][:, :2]
+        np.testing.assert_allclose(apart[index], np.linalg.norm(np.diff(z, axis=0), axis=-1), atol=1e-5)
+    moment = make_scene([stored], SMALL, at=30, all_seeds=True)
+    assert moment.frames[-1] == 30
+    assert moment.columns[0].others.shape[1] == len(moment.frames) > 1
+
+
+def test_a_map_is_turned_to_lie_as_what_it_stands_for():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 2))
+    for flip in (1, -1):
+        angle = rng.uniform(0, 2 * np.pi)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-flip * np.sin(angle), flip * np.cos(angle)]])
+        np.testing.assert_allclose((3 * truth @ turn) @ orientation(3 * truth @ turn, truth), 3 * truth)
+    assert np.array_equal(orientation(np.full((40, 2), np.nan), truth), np.eye(2))
 
 
 def test_frames_are_paired_by_step_and_a_run_that_is_over_stays(runs):

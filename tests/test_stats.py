@@ -53,6 +53,40 @@ def test_an_arm_against_itself_is_found_different_as_seldom_as_it_should():
     assert np.mean(np.array(p) < 0.05) < 0.08
 
 
+def of_shares(both, first_only, other_only, neither):
+    counts = {(1.0, 1.0): both, (1.0, 0.0): first_only, (0.0, 1.0): other_only, (0.0, 0.0): neither}
+    first, other = zip(*[pair for pair, count in counts.items() for _ in range(count)], strict=True)
+    return np.array(first), np.array(other)
+
+
+def test_differences_of_shares_have_their_published_intervals():
+    """The examples of Newcombe 1998: paired 36, 12, 2, 0 by method 10; unpaired 56 of 70 against 48 of 80."""
+    paired = stats.share_estimate(*of_shares(36, 12, 2, 0), paired=True)
+    assert (round(paired.low, 4), round(paired.high, 4)) == (0.0569, 0.3404)
+    assert paired.p == pytest.approx(2 * sum([1, 14, 91]) / 2**14)
+    unpaired = stats.share_estimate(np.repeat([1.0, 0.0], [56, 14]), np.repeat([1.0, 0.0], [48, 32]), paired=False)
+    assert (round(unpaired.low, 4), round(unpaired.high, 4)) == (0.0524, 0.3339)
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6).filter(bool))
+def test_intervals_of_shares_hold_the_estimate_and_turn_round_with_the_runs(both, first_only, other_only, neither):
+    first, other = of_shares(both, first_only, other_only, neither)
+    for paired in (True, False):
+        found, turned = stats.share_estimate(first, other, paired), stats.share_estimate(other, first, paired)
+        assert -1 <= found.low - 1e-9 <= found.value <= found.high + 1e-9 <= 1 + 2e-9
+        np.testing.assert_allclose((found.low, found.high, found.p), (-turned.high, -turned.low, turned.p), atol=1e-9)
+
+
+def test_eight_of_eight_against_none_is_supported_and_no_difference_is_not():
+    ones, zeros = np.ones(8), np.zeros(8)
+    clear, equal = stats.share_estimate(ones, zeros, paired=True), stats.share_estimate(ones, ones, paired=True)
+    assert clear.p == 2 / 2**8
+    assert verdicts.judge(clear, clear.p, "share", SmallestEffect(), better="higher") == SUPPORTED
+    assert verdicts.judge(clear, clear.p, "share", SmallestEffect(), better="lower") == CONTRADICTED
+    assert (equal.p, equal.value) == (1.0, 0.0)
+    assert verdicts.judge(equal, equal.p, "share", SmallestEffect(), better="higher") == INCONCLUSIVE
+
+
 def test_holm_and_benjamini_hochberg_give_their_textbook_values():
     p = [0.01, 0.04, 0.03, 0.005]
     np.testing.assert_allclose(stats.holm(p), [0.03, 0.06, 0.06, 0.02])
@@ -106,6 +140,16 @@ def test_verdicts_follow_from_interval_and_p(low, high, p, effect, expected):
 )
 def test_a_hypothesis_sums_up_its_measures(own, expected):
     assert verdicts.hypothesis(own) == expected
+
+
+def test_where_higher_is_better_a_rise_is_supported_and_said_to_be_better():
+    first, other = np.full(16, 0.9), np.linspace(0.3, 0.6, 16)
+    found = verdicts.estimate(first, other, "difference", paired=True)
+    raw = verdicts.to_verdict("P1", "foresight", "difference", "higher", ("a", "b"), found, first - other, False)
+    (judged,) = verdicts.correct([raw], SmallestEffect())
+    assert "a +0.45 against b" in judged.sentence()
+    assert "better in 100% of 16 pairs" in judged.sentence()
+    assert judged.verdict == SUPPORTED
 
 
 def test_a_verdict_reads_as_a_sentence():
