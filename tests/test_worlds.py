@@ -43,7 +43,12 @@ def test_the_published_plane_has_1150_places():
 def test_an_obstacle_is_avoided_by_the_square_not_by_its_centre():
     world = plane(size=40, agent_half=1.5, obstacles=True)
     # The disc at (10.5, 20.5) has a radius of 2.5: a square of half-width 1.5 clears it from 4 on.
-    assert world.valid(np.array([[10.5, 20.5 + 4.0], [10.5, 20.5 + 3.99], [1.49, 20.0], [38.5, 38.5]])).tolist() == [True, False, False, True]
+    assert world.valid(np.array([[10.5, 20.5 + 4.0], [10.5, 20.5 + 3.99], [1.49, 20.0], [38.5, 38.5]])).tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
     lenient = plane(size=40, agent_half=1.5, obstacles=True, collision="lenient")
     assert lenient.valid(np.array([[10.5, 20.5 + 3.0], [10.5, 20.5 + 1.4]])).tolist() == [True, False]
 

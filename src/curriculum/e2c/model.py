@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from pydantic import Field, ValidationInfo, field_validator
-from torch import Tensor, linalg, nn
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from curriculum.config import Settings
@@ -77,7 +78,7 @@ class E2cModel(nn.Module):
         super().__init__()
         latent, pixels, action_size = settings.latent_dim, world.frames * world.size**2, world.action_size
         self.action_shape = (latent, action_size)
-        self.heads = (latent, latent, latent * action_size, latent)
+        self.heads = [latent, latent, latent * action_size, latent]
         self.encoder = _layers([pixels, *settings.encoder], [2 * latent])
         self.transition = _layers([latent, *settings.transition], [2 * latent, latent * action_size, latent])
         self.decoder = _layers([latent, *settings.decoder], [pixels])
@@ -89,8 +90,8 @@ class E2cModel(nn.Module):
 
     def local(self, latents: Tensor) -> Local:
         """Compute the dynamics at latents `[..., L]`."""
-        v, r, action, offset = self.transition(latents).split(self.heads, -1)
-        return Local(v, r, action.unflatten(-1, self.action_shape), offset)
+        v, r, action, offset = torch.split(self.transition(latents), self.heads, -1)
+        return Local(v, r, action.reshape(*action.shape[:-1], *self.action_shape), offset)
 
 
 def _layers(widths: Sequence[int], heads: Sequence[int]) -> nn.Sequential:
@@ -99,7 +100,7 @@ def _layers(widths: Sequence[int], heads: Sequence[int]) -> nn.Sequential:
     for fan_in, fan_out in zip(widths, [*widths[1:], sum(heads)], strict=True):
         layer = nn.Linear(fan_in, fan_out)
         blocks = heads if len(layers) == 2 * (len(widths) - 1) else [fan_out]
-        for block in layer.weight.data.split(list(blocks)):
+        for block in torch.split(layer.weight.data, list(blocks)):
             nn.init.orthogonal_(block, GAIN)
         nn.init.zeros_(layer.bias)
         layers += [layer, nn.ReLU()]
@@ -112,5 +113,5 @@ def reconstruction_error(logits: Tensor, images: Tensor) -> Tensor:
     It is the sum over pixels: a mean would make the KL terms D times too strong.
     """
     # PyTorch's own cross-entropy falls apart into a dozen operations for a stack of models: twice the time of this.
-    return softplus(logits).sum(-1) - linalg.vecdot(images, logits)
-
+    error: Tensor = softplus(logits).sum(-1) - torch.linalg.vecdot(images, logits)
+    return error

@@ -16,4 +16,6 @@ def step_ratio(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if found is None else float(found[0][1] / found[0][0])
 
 
-METRIC = Metric(32, "X8", "step variance, re-sampled over re-parameterized", "", step_ratio, windowed=False, better="higher", exploratory=True)
+METRIC = Metric(
+    32, "X8", "step variance, re-sampled over re-parameterized", "", step_ratio, windowed=False, better="higher", exploratory=True
+)

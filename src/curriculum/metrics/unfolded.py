@@ -21,7 +21,7 @@ def is_unfolded(trace: Trace, window: NDArray[np.bool_], r2: float = UNFOLDED_R2
 METRIC = Metric(
     21,
     "M1",
-    f"map unfolded at the end (R2 over {UNFOLDED_R2:g}, fold under {UNFOLDED_FOLD:g})",
+    "map unfolded at the end",
     "",
     is_unfolded,
     windowed=False,

@@ -16,4 +16,6 @@ def worst_r2(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else float(affine_r2(latents, trace.fixed["map.linear"]).min())
 
 
-METRIC = Metric(26, "X2", "affine R2 of the worse coordinate", "", worst_r2, windowed=False, effect="difference", better="higher", exploratory=True)
+METRIC = Metric(
+    26, "X2", "affine R2 of the worse coordinate", "", worst_r2, windowed=False, effect="difference", better="higher", exploratory=True
+)

@@ -8,6 +8,7 @@ latent state is drawn (`rho`: 1 re-parameterized, 0 re-sampled) and over how man
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,10 +113,15 @@ class E2cTask(Task):
         noise = [own.standard_normal((size, latent), np.float32) for own in _generators(seeds, FIRST_NOISE, steps)]
         fresh = [own.standard_normal((longest, size, latent), np.float32) for own in _generators(seeds, SECOND_NOISE, steps)]
         stack = (len(steps), len(seeds))
-        drawn = {"states": states, "actions": actions, "noise": np.stack(noise), "fresh": np.stack(fresh).swapaxes(1, 2)}
+        drawn: dict[str, NDArray[Any]] = {
+            "states": states,
+            "actions": actions,
+            "noise": np.stack(noise),
+            "fresh": np.stack(fresh).swapaxes(1, 2),
+        }
         within = torch.from_numpy(np.arange(longest) < horizons[:, None])
         return {
-            **{name: torch.from_numpy(values.astype(np.float32)).unflatten(0, stack) for name, values in drawn.items()},
+            **{name: torch.from_numpy(values.astype(np.float32).reshape(*stack, *values.shape[1:])) for name, values in drawn.items()},
             RHO: torch.from_numpy(rhos.astype(np.float32))[:, None, None].expand(*stack, size),
             WITHIN: within[:, None, None].expand(*stack, size, longest),
         }
@@ -227,14 +233,19 @@ class E2cTask(Task):
     def _paper_loss(self, model: nn.Module, noise: Tensor, fresh: Tensor, rho: float) -> Tensor:
         """Compute the paper's loss on the first fixed pairs, under some noise `[B, L]`."""
         states = torch.stack([self.pairs.before[:VARIED], self.pairs.after[:VARIED]], 1)
-        drawn = {"states": states, "actions": self.pairs.actions[:VARIED, None], "noise": noise, "fresh": fresh[:, None]}
+        drawn = {
+            "states": states,
+            "actions": self.pairs.actions[:VARIED, None],
+            "noise": noise,
+            "fresh": fresh[:, None],
+        }
         batch = {**drawn, RHO: torch.full((VARIED,), rho), WITHIN: torch.ones(VARIED, 1, dtype=torch.bool)}
         found = self.losses(model, batch, {}, list(PAPER_WEIGHTS))
         return torch.stack([weight * found[name] for name, weight in PAPER_WEIGHTS.items()]).sum()
 
     def _images(self, flat: Tensor) -> Tensor:
         """Give flat images `[..., D]` their shape: `[..., frames, size, size]`."""
-        return flat.unflatten(-1, (self.world.frames, self.world.size, self.world.size))
+        return flat.reshape(*flat.shape[:-1], self.world.frames, self.world.size, self.world.size)
 
 
 TASK = E2cTask

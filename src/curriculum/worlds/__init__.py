@@ -38,7 +38,11 @@ class World(Protocol):
     size: int
     frames: int
     action_size: int
-    atlas: Atlas
+
+    @property
+    def atlas(self) -> Atlas:
+        """The states of the map."""
+        ...
 
     def refusal(self, bound: float) -> str | None:
         """Say why actions of at most `bound` cannot be drawn; None where they can."""

@@ -80,7 +80,7 @@ class Pendulum:
         tip = length * torch.stack([-angle.cos(), angle.sin()], -1)[..., None, :]
         pixels = self._pixels.to(angle.dtype)
         along = ((pixels * tip).sum(-1, keepdim=True) / length**2).clamp(0, 1)
-        distance = torch.linalg.vector_norm(pixels - along * tip, dim=-1)
+        distance: Tensor = torch.linalg.vector_norm(pixels - along * tip, dim=-1)
         return (0.5 + THICKNESS / 2 - distance).clamp(0, 1)
 
     def colors(self, states: Array) -> NDArray[np.float32]:

@@ -67,11 +67,11 @@ class Plane:
         self.discs = DISCS * scale if settings.obstacles else np.empty((0, 2))
         self.radius = DISC_RADIUS * scale
         self.strict = settings.collision == "strict"
-        axis = self.half + np.arange(int(self.size - 2 * self.half + NEAR) + 1)
+        axis: Array = self.half + np.arange(int(self.size - 2 * self.half + NEAR) + 1, dtype=np.float64)
         rows, columns = np.meshgrid(np.arange(len(axis)), np.arange(len(axis)), indexing="ij")
         places = np.stack([rows.ravel(), columns.ravel()], 1)
         self._places = places[self.valid(axis[places])]
-        self.lattice = axis[self._places]
+        self.lattice: Array = axis[self._places]
         self._index = np.full((len(axis), len(axis)), -1)
         self._index[tuple(self._places.T)] = np.arange(len(self._places))
         self._moves: dict[int, tuple[Whole, Whole]] = {}
@@ -83,10 +83,8 @@ class Plane:
         """Tell which centres `[..., 2]` lie inside the image and clear of obstacles."""
         inside = ((positions >= self.half - NEAR) & (positions <= self.size - self.half + NEAR)).all(-1)
         apart = np.abs(positions[..., None, :] - self.discs) - self.half
-        if self.strict:
-            clear = np.hypot(*np.moveaxis(np.maximum(apart, 0), -1, 0)) >= self.radius
-        else:
-            clear = (apart > 0).any(-1)
+        overlap_free = np.hypot(*np.moveaxis(np.maximum(apart, 0), -1, 0)) >= self.radius
+        clear = overlap_free if self.strict else (apart > 0).any(-1)
         return np.asarray(inside & clear.all(-1))
 
     @cached_property
@@ -102,8 +100,8 @@ class Plane:
     def _neighbours(self, offset: tuple[int, int]) -> Whole:
         """Give the index of the lattice state at an offset from each, -1 where there is none `[N]`."""
         places = self._places + offset
-        known = ((places >= 0) & (places < len(self._index))).all(-1)
-        return np.asarray(np.where(known, self._index[tuple(np.where(known[:, None], places, 0).T)], -1))
+        known = np.asarray((places >= 0) & (places < len(self._index))).all(-1)
+        return np.asarray(np.where(known, self._index[tuple(np.where(np.expand_dims(known, 1), places, 0).T)], -1))
 
     def refusal(self, bound: float) -> str | None:
         if bound > self.size:
@@ -156,7 +154,7 @@ class Plane:
             waiting = np.ones((len(generators), batch), dtype=bool)
             while (rows := np.flatnonzero(waiting.any(1))).size:
                 # A generator whose batch is complete rests: what it gives must not depend on the others.
-                uniforms = np.stack([generators[row].random((batch, 2)) for row in rows])
+                uniforms = np.stack([generators[int(row)].random((batch, 2)) for row in rows])
                 moves = (2 * uniforms - 1) * bounds[rows, None, None]
                 drawn = low + uniforms * (high - low) if step == 0 else paths[rows, :, step - 1] + moves
                 taken = waiting[rows] & self.valid(drawn)
