@@ -94,7 +94,20 @@ class E2cModel(nn.Module):
         return Local(v, r, action.reshape(*action.shape[:-1], *self.action_shape), offset)
 
 
-def _layers(widths: Sequence[int], heads: Sequence[int]) -> nn.Sequential:
+class Layers(nn.Sequential):
+    """Linear layers with ReLU between them, computed with features before samples.
+
+    So the gradient of a stack's weights comes out in the order in which the weights are stored, which saves a copy of all of them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x.reshape(-1, x.shape[-1]).mT
+        for layer in self:
+            hidden = torch.addmm(layer.bias[:, None], layer.weight, hidden) if isinstance(layer, nn.Linear) else layer(hidden)
+        return hidden.mT.reshape(*x.shape[:-1], -1)
+
+
+def _layers(widths: Sequence[int], heads: Sequence[int]) -> Layers:
     """Stack linear layers with ReLU between them; the last gives several heads side by side, each orthogonal by itself."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip(widths, [*widths[1:], sum(heads)], strict=True):
@@ -104,7 +117,7 @@ def _layers(widths: Sequence[int], heads: Sequence[int]) -> nn.Sequential:
             nn.init.orthogonal_(block, GAIN)
         nn.init.zeros_(layer.bias)
         layers += [layer, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return Layers(*layers[:-1])
 
 
 def reconstruction_error(logits: Tensor, images: Tensor) -> Tensor:
