@@ -167,6 +167,7 @@ def test_what_does_not_fit_the_task_is_reported_in_one_go(here, empty):
         ("animate a -o v.avi", ["v.avi", ".mp4"]),
         ("animate a -o v", ["v", ".mp4"]),
         ("animate a -o v.mp4 --dims 0,9", ["9"]),
+        ("train -d smooth --steps 5 --device gpu", ["--set device=gpu", "'cpu' or 'cuda'"]),
         ("animate a -o v.mp4 --seeds 3", ["--seeds '3'", "--seeds all", "--seed"]),
         ("animate a -o v.mp4 --dims 0", ["--dims '0'"]),
         ("animate a -o v.mp4 --size 321x180", ["321x180", "even"]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from curriculum import plugins
+from curriculum import optimizer, plugins
 from curriculum.config import schema_of
 from curriculum.dopesheet import parse
 from curriculum.ensemble import Ensemble, initial_parameters
@@ -121,3 +121,24 @@ def test_pictures_have_a_color_for_each_point(task, schedule):
     assert np.all((colors >= 0) & (colors <= 1))
     for phase in schedule.phases:
         assert len(task.point_colors(task.validation(phase))) == len(task.validation(phase))
+
+
+def test_on_another_device_everything_that_trains_is_there(task, schedule):
+    """The meta device stands for a GPU: it has no numbers, but an operation that mixes devices is an error there too."""
+    layout, flat = initial_parameters(task, SEEDS)
+    batch = drawn(task, schedule, schedule.last_step)
+    references = captured(task, Ensemble(task), layout.views(flat))
+    away = torch.device("meta")
+    ensemble = Ensemble(task.to(away))
+    flat = flat.to(away)
+    batch, references = ({name: value.to(away) for name, value in tensors.items()} for tensors in (batch, references))
+    weights = torch.ones(len(SEEDS), len(task.terms), device=away)
+    for compute in (ensemble.gradients, ensemble.differentiate):
+        terms, gradients = compute(layout.views(flat), batch, references, task.terms, weights)
+        assert {terms.device, *(gradient.device for gradient in gradients)} == {away}
+    gradient = torch.cat([part.flatten(1) for part in gradients], 1)
+    optimizer.update(flat, gradient, optimizer.initial_state(flat), weights[:, :1], 1, load_config(task.settings.name).optimizer)
+    for probe in task.probes():
+        seen = ensemble.observe(layout.views(flat), probe.inputs)
+        assert task.probe_loss(seen, probe.inputs.to(away)).device == away
+    assert all(value.device == away for value in ensemble.examine(layout.views(flat)).values())

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from curriculum.verdicts import SmallestEffect
 
 
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="Where models are trained: cpu or cuda; the same as --set device=DEVICE.")
+]
+
+
 class Theme(StrEnum):
     """The colors of a video."""
 
@@ -86,6 +91,7 @@ def train(
     name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
     seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    device: DeviceOption = None,
     overrides: Overrides = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
     runs: RunsFolder = RUNS,
@@ -111,7 +117,7 @@ def train(
     from curriculum.experiment import execute, new_path, plan
     from curriculum.progress import Bar, training_hook
 
-    checked = plan(config, dopesheet, overrides=overrides or (), seeds=seed, steps=steps)
+    checked = plan(config, dopesheet, overrides=_with_device(overrides, device), seeds=seed, steps=steps)
     path = new_path(runs, name, checked)
     for warning in checked.warnings:
         say(f"warning: {warning}")
@@ -135,6 +141,10 @@ def train(
     put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s")
     put(f"last losses{median}: {losses_text(losses)}")
     put(f"figures: {path / 'figures'}")
+
+
+def _with_device(overrides: list[str] | None, device: str | None) -> list[str]:
+    return [*(overrides or ()), *([f"device={device}"] if device is not None else [])]
 
 
 def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
@@ -275,6 +285,7 @@ def run_experiment(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
     seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="Other seeds than the file's, as 0:8.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    device: DeviceOption = None,
     overrides: Overrides = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -291,7 +302,7 @@ def run_experiment(
     from curriculum.progress import Bar, training_hook
     from curriculum.study import plan_study, run_study
 
-    study = plan_study(name, runs, overrides=overrides or (), seeds=seed, steps=steps)
+    study = plan_study(name, runs, overrides=_with_device(overrides, device), seeds=seed, steps=steps)
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is done already")

@@ -95,6 +95,7 @@ class Config(Settings, Generic[TaskSettings]):
     seeds: Seeds = Field((0,), description="seeds to train together: 0, 0:32 or [0, 3, 5]")
     optimizer: Adam = Field(default_factory=Adam, description="how the parameters are updated")
     record: Recording = Field(default_factory=Recording, description="what the run stores")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where the models are trained; nothing needs a GPU")
     threads: int = Field(1, ge=1, le=256, description="threads of the training; small models are fastest with 1")
     hooks: tuple[HookSetting, ...] = Field((), description="hooks of your own")
 

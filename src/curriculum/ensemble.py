@@ -39,11 +39,11 @@ class Layout:
         return {name: part.view(*part.shape[:-1], *shape) for (name, shape), part in named}
 
 
-def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor]:
-    """Build the models of all seeds; return their layout and their parameters as `[S, P]`.
+def initial_parameters(task: Task, seeds: Sequence[int], device: str = "cpu") -> tuple[Layout, Tensor]:
+    """Build the models of all seeds; return their layout and their parameters as `[S, P]`, on a device.
 
     The one place that touches PyTorch's global generator: each model is built right after
-    `torch.manual_seed(seed)`, and the generator is put back as it was.
+    `torch.manual_seed(seed)` on the CPU, and the generator is put back as it was.
     """
     rows = []
     with torch.random.fork_rng(devices=[]):
@@ -52,7 +52,7 @@ def initial_parameters(task: Task, seeds: Sequence[int]) -> tuple[Layout, Tensor
             model = task.build()
             rows.append(nn.utils.parameters_to_vector(model.parameters()).detach())
     layout = Layout({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
-    return layout, torch.stack(rows)
+    return layout, torch.stack(rows).to(device)
 
 
 def join_batches(parts: Sequence[Tensors]) -> dict[str, Tensor]:
@@ -142,6 +142,7 @@ class Ensemble:
 
     def observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
         """Run a stack of models `[S, ...]` on the same inputs `[N, ...]`, some hundred at a time."""
+        inputs = inputs.to(next(iter(parameters.values())).device)
         outputs, latents = [], []
         stack = len(next(iter(parameters.values())))
         models = max(1, SAMPLES_AT_ONCE // len(inputs))

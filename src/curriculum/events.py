@@ -1,7 +1,8 @@
 """What happens in a run, as frozen types; and what a hook may ask for in return.
 
 Tensors in events are live views: a hook that keeps one beyond its call clones it. Every tensor has
-the seeds as its first axis, also when there is one.
+the seeds as its first axis, also when there is one. Parameters and the losses of a single step are where training is, on
+the CPU or a GPU; all else is on the CPU.
 """
 
 from __future__ import annotations

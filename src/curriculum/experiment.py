@@ -114,6 +114,8 @@ def plan(
     for hook in all_hooks:
         if not isinstance(hook, Hook):
             raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
+    if loaded.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device cannot be cuda: PyTorch {torch.__version__} finds no such device here; leave it at cpu")
     task = make_task(loaded)
     problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
     if problems:
@@ -204,7 +206,7 @@ def execute_all(
     """
     began = time.perf_counter()
     first = plans[0]
-    state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans])
+    state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
     for path in paths:
         if path is not None:
             check_new(path)
@@ -299,7 +301,15 @@ class _Session:
                 Snapshooter(
                     state.layout, len(arm.seeds), snapshot_steps(checked, state.layout.size), self.folder.append_snapshots, background
                 ),
-                Prober(checked.task, state.layout, len(arm.seeds), len(checked.schedule), self.folder.append_traces, background),
+                Prober(
+                    checked.task,
+                    state.layout,
+                    len(arm.seeds),
+                    len(checked.schedule),
+                    self.folder.append_traces,
+                    background,
+                    checked.config.device,
+                ),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
         self.emit = Hooks(hooks)
@@ -307,7 +317,7 @@ class _Session:
     def close(self, state: State, arm: Arm, seconds: float) -> Result:
         """Store what waits, say how the run ended, and make its result."""
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
-        parameters = {name: value.clone() for name, value in state.parameters(arm).items()}
+        parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
         self._finish(status, state, arm, seconds)
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
@@ -335,12 +345,12 @@ class _Session:
     def _finish(self, status: str, state: State, arm: Arm, seconds: float, **more: Any) -> None:
         if self.folder is None:
             return
-        parameters = self.layout.views(state.flat[self.rows])
+        parameters = self.layout.views(state.flat[self.rows].cpu())
         self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
         references = {f"reference.{name}": value for name, value in arm.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
         shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
-        self.folder.write_exhibits({name: value.numpy() for name, value in shown.items()})
+        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
         timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         self.folder.finish(status, trained=self.trained, timings=timings, ended=_now(), diverged=lost, **more)
@@ -423,7 +433,7 @@ def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str
         "git": _git_commit(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
-        "device": "cpu",
+        "device": checked.config.device,
         "threads": checked.config.threads,
     }
 

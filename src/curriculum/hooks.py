@@ -234,17 +234,27 @@ class Prober:
     is of a seed that diverged.
     """
 
-    def __init__(self, task: Task, layout: Layout, seeds: int, steps: int, sink: Callable[[dict[str, Any]], None], background: Background):
+    def __init__(
+        self,
+        task: Task,
+        layout: Layout,
+        seeds: int,
+        steps: int,
+        sink: Callable[[dict[str, Any]], None],
+        background: Background,
+        device: str = "cpu",
+    ):
         self.task = task
         self.layout = layout
         self.sink = sink
         self.background = background
-        self.ensemble = Ensemble(task)
+        self.ensemble = Ensemble(task.to(torch.device(device)))
         self.probes = [probe for probe in task.probes() if probe.uses]
         self.stride = max(1, -(-steps // TRACED_STEPS))
         self.steps = steps
         self._often = self.stride * math.gcd(task.examine_every, *(probe.every for probe in self.probes))
-        self._flat = torch.empty(max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4))), seeds, layout.size)
+        frames = max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4)))
+        self._flat = torch.empty(frames, seeds, layout.size, device=device)
         self._steps: list[int] = []
         self._spare: list[torch.Tensor] = []  # fresh memory costs more than filling it
         self._found: dict[str, list[Any]] = {}
@@ -292,13 +302,13 @@ class Prober:
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
             if probe.uses & {"loss", "final"}:
-                self._add(f"loss.{probe.name}", kept, self.task.probe_loss(seen, probe.inputs), steps[chosen])
+                self._add(f"loss.{probe.name}", kept, self.task.probe_loss(seen, probe.inputs.to(kept.device)), steps[chosen])
             if "motion" in probe.uses:
                 self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen])
 
     def _add(self, name: str, kept: torch.Tensor, values: torch.Tensor, steps: Any) -> None:
         """Keep values `[F x S, ...]` of a curve at some steps `[F]`, for weights `[F, S, P]`."""
-        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).numpy())
+        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).cpu().numpy())
         self._found.setdefault(f"{name}.{STEPS}", []).append(steps)
 
     def _store(self) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -124,9 +126,9 @@ class Task(ABC):
         `batch["real"]` `[B]` marks the samples that count.
         """
 
-    @abstractmethod
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
         """Answer an action: what is captured from one model as a reference, by name."""
+        return {}
 
     @abstractmethod
     def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
@@ -152,6 +154,15 @@ class Task(ABC):
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
         """Give the color in which each input is drawn: RGB `[N, 3]` in 0 to 1."""
 
+    def to(self, device: torch.device) -> Self:
+        """Give this task with every tensor of it, also inside dicts and lists, on a device."""
+        if device.type == "cpu":
+            return self
+        moved = copy(self)
+        for name, value in vars(self).items():
+            setattr(moved, name, _moved(value, device))
+        return moved
+
     def examine(self, model: nn.Module) -> dict[str, Tensor]:
         """Compute what else is followed of one model over the steps, every `examine_every` of them (0: none).
 
@@ -167,6 +178,14 @@ class Task(ABC):
     def fixed(self) -> dict[str, Tensor]:
         """Give what measures and pictures need and no model changes: arrays by name."""
         return {}
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return type(value)(_moved(item, device) for item in value) if type(value) in (list, tuple) else value
 
 
 @runtime_checkable

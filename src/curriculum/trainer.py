@@ -84,14 +84,17 @@ class State:
         return self.layout.views(self.flat[arm.rows])
 
 
-def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]]) -> State:
-    """Build the state before step 0 for some schedules, each with its seeds; all have the same number of steps."""
+def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], device: str = "cpu") -> State:
+    """Build the state before step 0 for some schedules, each with its seeds; all have the same number of steps.
+
+    What is trained is kept on `device`.
+    """
     made, first = [], 0
     for schedule, seeds in arms:
         made.append(Arm(schedule, tuple(seeds), slice(first, first + len(seeds)), {}))
         first += len(seeds)
-    layout, flat = initial_parameters(task, [seed for _, seeds in arms for seed in seeds])
-    return State(0, tuple(made), layout, flat, optimizer.initial_state(flat), torch.ones(first, dtype=torch.bool))
+    layout, flat = initial_parameters(task, [seed for _, seeds in arms for seed in seeds], device)
+    return State(0, tuple(made), layout, flat, optimizer.initial_state(flat), torch.ones(first, dtype=torch.bool, device=device))
 
 
 def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter]) -> State:
@@ -100,7 +103,7 @@ def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter])
     Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those before the
     step at which the last one went wrong.
     """
-    ensemble = Ensemble(task)
+    ensemble = Ensemble(task.to(state.flat.device))
     while state.step < len(state.arms[0].schedule):
         state = _train_chunk(task, ensemble, state, settings, emitters)
     for arm, emit in zip(state.arms, emitters, strict=True):
@@ -119,10 +122,10 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
         steps = range(start, start + 1)
     own = [_active(task, arm, start) for arm in arms]
     active = [name for name in task.terms if any(name in names for names in own)]
-    weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1).unbind()
-    rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1).unbind()
+    weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1).to(flat.device).unbind()
+    rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1).to(flat.device).unbind()
     references = _join_references(arms)
-    batches = {name: values.unbind() for name, values in drawn.items()}
+    batches = {name: values.to(flat.device).unbind() for name, values in drawn.items()}
     parameters = state.layout.views(flat)
     watched = [(n, arm, emitters[n], state.parameters(arm)) for n, arm in enumerate(arms) if emitters[n].wants(PreStep)]
     metered = [(n, arm, emitters[n], own[n]) for n, arm in enumerate(arms) if emitters[n].wants(StepMetrics)]
@@ -165,7 +168,7 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
         # Also where a hook fails or the user stops: what was trained is told of.
         last = steps[len(rows) - 1] if rows else start
         if rows:
-            all_terms, all_totals = torch.stack(rows), torch.stack(totals)
+            all_terms, all_totals = torch.stack(rows).cpu(), torch.stack(totals).cpu()
             for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
                 losses = {name: all_terms[:, arm.rows, active.index(name)] for name in names}
                 asked += emit(Chunk(last, start, arm.seeds, all_totals[:, arm.rows], losses, arm.schedule))
@@ -196,7 +199,7 @@ def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, em
     if step == phase.end and emit.wants(PhaseEnd):
         inputs = task.validation(phase)
         seen = ensemble.observe(state.parameters(arm), inputs)
-        requests += emit(PhaseEnd(step, phase, inputs, seen.outputs, seen.latents, arm.schedule))
+        requests += emit(PhaseEnd(step, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
     return _retarget(arm, step, requests, emit)
 
 

@@ -210,8 +210,8 @@ class ColorTask(Task):
             elif name == "reg-separate":
                 plane = z[:, :2]
                 apart = (plane[:, None] - plane[None]).square().sum(-1)
-                real = batch.get(REAL, torch.ones(len(z), dtype=torch.bool))
-                others = ~torch.eye(len(z), dtype=torch.bool) & real & real[:, None]
+                real = batch.get(REAL, torch.ones(len(z), dtype=torch.bool, device=z.device))
+                others = ~torch.eye(len(z), dtype=torch.bool, device=z.device) & real & real[:, None]
                 terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / real.sum() ** 2
             elif name == "reg-anchor":
                 terms[name] = (model.encode(self.colors["primary"]) - references["anchor"]).square().mean()
