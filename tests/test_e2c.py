@@ -17,9 +17,9 @@ from curriculum.schedule import compile_sheet
 from curriculum.task import make_task
 from curriculum.traces import common_strides, trace
 
-SIZE_E = ["task.plane.agent_half=3"]
-TINY = ["task.plane.size=8", "task.encoder=[16]", "task.decoder=[16]", "task.transition=[8]", "task.batch=8", "task.probe_step=2"]
-PENDULUM = [*TINY[1:5], "task.plane=null", "task.pendulum={size: 12}", "task.latent_dim=3", "task.probe_step=2"]
+SIZE_E = ["task.plane.agent_half=3", "threads=1"]
+TINY = ["task.plane.size=8", "task.encoder=[16]", "task.decoder=[16]", "task.transition=[8]", "task.batch=8", "task.probe_step=2", "threads=1"]
+PENDULUM = [*TINY[1:5], "task.plane=null", "task.pendulum={size: 12}", "task.latent_dim=3", "task.probe_step=2", "threads=1"]
 WEIGHTS = {"loss-recon": 1, "loss-predict": 1, "kl-prior": 1, "kl-transition": 0.25}
 
 

@@ -6,8 +6,7 @@ Everything here is computed on fixed pairs of images with fixed noise, so that m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +26,7 @@ VARIANTS = (1.0, 0.0)  # rho: re-parameterized, re-sampled
 MODULES = ("encoder", "transition", "decoder")
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """Fixed pairs of states with the action between them: `before` and `after` `[M, P]`, `actions` `[M, A]`.
 
     `noise` and `fresh` `[R, M, L]` are draws for the first `VARIED` of them.

@@ -8,7 +8,7 @@ latent state is drawn (`rho`: 1 re-parameterized, 0 re-sampled) and over how man
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from curriculum.config import Settings
 from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.dynamics import kl_to_encoding, kl_to_standard, rollout
-from curriculum.e2c.examine import ROWS, VARIED, fixed_pairs, gradient_noise, posterior_spread, predict, prediction_r2, step_variance
+from curriculum.e2c.examine import ROWS, VARIED, Pairs, fixed_pairs, gradient_noise, posterior_spread, predict, prediction_r2, step_variance
 from curriculum.e2c.model import E2cModel, E2cSettings, reconstruction_error
 from curriculum.errors import CurriculumError, Problem
 from curriculum.schedule import Schedule, compile_sheet
@@ -79,8 +79,15 @@ class E2cTask(Task):
         self.world = settings.world()
         self.atlas = self.world.atlas
         self.states = torch.from_numpy(self.atlas.states.astype(np.float32))
+        self.arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
         self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
         self.refusals: Mapping[str, Refusal] = {LARGEST: self.world.refusal, RHO: _refuse_rho, HORIZON: _refuse_horizon}
+
+    def to(self, device: torch.device) -> Self:
+        moved = super().to(device)
+        if moved is not self:
+            moved.pairs = Pairs(*(values.to(device) for values in self.pairs))
+        return moved
 
     def build(self) -> nn.Module:
         return E2cModel(self.settings, self.world)
@@ -172,9 +179,6 @@ class E2cTask(Task):
                 found["loss-predict"] = (step_shares * errors[:, 1:]).sum()
         return {name: found[name] for name in active}
 
-    def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
-        raise NotImplementedError(f"the task answers no action, so not {action!r} either")
-
     def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
         """See states `[N, P]`: the latents are the posterior's means, the outputs the logits of their reconstruction."""
         assert isinstance(model, E2cModel)
@@ -203,10 +207,15 @@ class E2cTask(Task):
     def fixed(self) -> dict[str, Tensor]:
         """Give the map's coordinates and lattice, the actions of the vector field, and the images that are shown."""
         atlas = self.atlas
-        shown = {"map.linear": atlas.linear, "map.near": atlas.near, "map.edges": atlas.edges, "map.cells": atlas.cells}
+        shown: dict[str, NDArray[Any]] = {
+            "map.linear": atlas.linear,
+            "map.near": atlas.near,
+            "map.edges": atlas.edges,
+            "map.cells": atlas.cells,
+        }
         images = self._images(self.world.render(torch.stack([self.pairs.before[:ROWS], self.pairs.after[:ROWS]], 1)))
-        arrows = {"arrows.actions": self.world.arrows(), "map.colors": self.world.colors(atlas.states)}
-        return {**{name: torch.from_numpy(array) for name, array in {**shown, **arrows}.items()}, "rows.images": images}
+        shown["map.colors"] = self.world.colors(atlas.states)
+        return {**{name: torch.from_numpy(array) for name, array in shown.items()}, "arrows.actions": self.arrows, "rows.images": images}
 
     def examine(self, model: nn.Module) -> dict[str, Tensor]:
         assert isinstance(model, E2cModel)
@@ -221,12 +230,11 @@ class E2cTask(Task):
         assert isinstance(model, E2cModel)
         latents, _ = model.encode(self.world.render(self.states))
         before, _ = model.encode(self.world.render(self.pairs.before[:ROWS]))
-        arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
         decoded = model.decoder(torch.stack([before, predict(model, before, self.pairs.actions[:ROWS])], 1))
         return {
             "rows.decoded": self._images(decoded.sigmoid()),
             "map.latents": latents,
-            "arrows.moves": torch.stack([predict(model, latents, action.expand(len(latents), -1)) - latents for action in arrows]),
+            "arrows.moves": torch.stack([predict(model, latents, action.expand(len(latents), -1)) - latents for action in self.arrows]),
             "gradient.noise": gradient_noise(model, self._paper_loss, self.pairs),
         }
 
@@ -239,7 +247,7 @@ class E2cTask(Task):
             "noise": noise,
             "fresh": fresh[:, None],
         }
-        batch = {**drawn, RHO: torch.full((VARIED,), rho), WITHIN: torch.ones(VARIED, 1, dtype=torch.bool)}
+        batch = {**drawn, RHO: noise.new_full((VARIED,), rho), WITHIN: noise.new_ones(VARIED, 1)}
         found = self.losses(model, batch, {}, list(PAPER_WEIGHTS))
         return torch.stack([weight * found[name] for name, weight in PAPER_WEIGHTS.items()]).sum()
 

@@ -78,7 +78,7 @@ class Pendulum:
         """Render the rod from the centre by each pixel's distance from it: `[...]` to `[..., n * n]`."""
         length = ROD * self.size
         tip = length * torch.stack([-angle.cos(), angle.sin()], -1)[..., None, :]
-        pixels = self._pixels.to(angle.dtype)
+        pixels = self._pixels.to(angle)
         along = ((pixels * tip).sum(-1, keepdim=True) / length**2).clamp(0, 1)
         distance: Tensor = torch.linalg.vector_norm(pixels - along * tip, dim=-1)
         return (0.5 + THICKNESS / 2 - distance).clamp(0, 1)

@@ -164,11 +164,11 @@ class Plane:
 
     def render(self, states: Tensor) -> Tensor:
         """Render by area: a pixel is as bright as the share of it that the agent or an obstacle covers."""
-        left = torch.arange(self.size, dtype=states.dtype)
+        left = torch.arange(self.size, dtype=states.dtype, device=states.device)
         centre = states[..., None]
         share = (torch.minimum(left + 1, centre + self.half) - torch.maximum(left, centre - self.half)).clamp(0, 1)
         agent = share[..., 0, :, None] * share[..., 1, None, :]
-        return torch.maximum(agent.flatten(-2), self._background.to(states.dtype))
+        return torch.maximum(agent.flatten(-2), self._background.to(states))
 
     def colors(self, states: Array) -> NDArray[np.float32]:
         """Blend four corner colors."""
