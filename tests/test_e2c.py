@@ -286,3 +286,46 @@ def test_settings_that_make_no_world_are_refused_at_their_place(empty, here, tas
     assert says in done.err
     assert done.err.startswith(f"error: c.yaml:{place.split(':')[0]}") or done.err.startswith("error: c.yaml:4")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ("e2c-easy", "e2c-easy"),
+        ("e2c", "e2c-reparameterized"),
+        ("e2c", "e2c-resampled"),
+        ("e2c-plane", "e2c-large-then-small"),
+        ("e2c-plane", "e2c-small"),
+        ("e2c-full", "e2c-full"),
+        ("e2c-pendulum", "e2c-pendulum"),
+    ],
+)
+def test_what_is_shipped_fits_together(config, name):
+    checked = plan(config, name)
+    assert not checked.warnings
+    assert set(checked.sheet.properties) == {"lr", *WEIGHTS, "max-step", "rho"}
+
+
+@pytest.mark.slow
+def test_a_curriculum_on_the_largest_step_unfolds_what_small_steps_leave_folded(tmp_path):
+    names = ("e2c-large-then-small", "e2c-small")
+    execute_all([plan("e2c-plane", name, seeds="0:4") for name in names], [tmp_path / name for name in names])
+    curriculum, constant = (measured(Run(tmp_path / name), "worst_r2") for name in names)
+    assert (curriculum > 0.9).sum() >= 3
+    assert constant.max() < 0.7
+
+
+@pytest.mark.slow
+def test_a_model_that_only_reconstructs_does_not_unfold_the_harder_world(tmp_path):
+    alone = parse("STEP,lr,loss-recon,kl-prior,max-step\n0,0.002,1,1,4\n4000,,,,")
+    stored = run("e2c", alone, seeds="0:4", folder=tmp_path).run
+    assert measured(stored, "worst_r2").max() < 0.5
+
+
+@pytest.mark.slow
+def test_eight_seeds_take_at_most_three_times_the_time_of_one():
+    best: dict[str, float] = {}
+    for _ in range(6):
+        for seeds in ("0", "0:8"):
+            best[seeds] = min(best.get(seeds, math.inf), run("e2c-plane", "e2c-small", seeds=seeds, steps=200).seconds)
+    assert best["0:8"] <= 3 * best["0"]
