@@ -116,7 +116,7 @@ def test_the_dynamics_are_asked_for_at_the_samples():
 @pytest.mark.parametrize("mixture", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_law_of_the_sample_is_the_predicted_gaussian_for_every_rho(mixture, steps):
-    draws = 200_000
+    draws = 60_000
     local = Local(*(part[:1].expand(draws, *part.shape[1:]) for part in dynamics(2, seed=3)))
     rng = torch.Generator().manual_seed(4)
     noise, fresh = (torch.randn(draws, *shape, generator=rng, dtype=torch.float64) for shape in ((2,), (steps, 2)))
@@ -132,7 +132,7 @@ def test_the_law_of_the_sample_is_the_predicted_gaussian_for_every_rho(mixture, 
 
 @pytest.mark.parametrize("mixture", [0.0, 0.6, 1.0])
 def test_the_covariance_of_the_step_is_its_closed_form(mixture):
-    draws = 400_000
+    draws = 100_000
     local = Local(*(part[:1].expand(draws, *part.shape[1:]) for part in dynamics(2, seed=5)))
     rng = torch.Generator().manual_seed(6)
     noise, fresh = torch.randn(2, draws, 1, 2, generator=rng, dtype=torch.float64)

@@ -7,7 +7,7 @@ latent state is drawn (`rho`: 1 re-parameterized, 0 re-sampled) and over how man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,22 +18,20 @@ from torch import Tensor, nn
 from curriculum.config import Settings
 from curriculum.dopesheet import Dopesheet, Phase
 from curriculum.dynamics import kl_to_encoding, kl_to_standard, rollout
+from curriculum.e2c import columns
+from curriculum.e2c.columns import HORIZON, LARGEST, RHO
 from curriculum.e2c.examine import ROWS, VARIED, Pairs, fixed_pairs, gradient_noise, posterior_spread, predict, prediction_r2, step_variance
 from curriculum.e2c.model import E2cModel, E2cSettings, reconstruction_error
-from curriculum.errors import CurriculumError, Problem
-from curriculum.schedule import Schedule, compile_sheet
+from curriculum.errors import Problem
+from curriculum.schedule import Schedule
 from curriculum.streams import DATA, FIRST_NOISE, SECOND_NOISE, generator
 from curriculum.task import REAL, Observation, Picture, Probe, Task, Tensors
 
 WITHIN = "within"  # in a batch, marks the steps of the horizon that are not there only to fill it up
-LARGEST, RHO, HORIZON = "max-step", "rho", "horizon"
-DEFAULTS = {RHO: 1.0, HORIZON: 1.0}
-HORIZON_ALLOWED = 64
 PAPER_WEIGHTS = {"loss-recon": 1.0, "loss-predict": 1.0, "kl-prior": 1.0, "kl-transition": 0.25}  # under which gradient noise is measured
 PROBE_EVERY = 20
 
 Array = NDArray[np.float64]
-Refusal = Callable[[float], str | None]
 
 
 class E2cTask(Task):
@@ -81,7 +79,7 @@ class E2cTask(Task):
         self.states = torch.from_numpy(self.atlas.states.astype(np.float32))
         self.arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
         self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
-        self.refusals: Mapping[str, Refusal] = {LARGEST: self.world.refusal, RHO: _refuse_rho, HORIZON: _refuse_horizon}
+        self.refused = columns.refusals(self.world)
 
     def to(self, device: torch.device) -> Self:
         moved = super().to(device)
@@ -93,19 +91,7 @@ class E2cTask(Task):
         return E2cModel(self.settings, self.world)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        if LARGEST not in sheet.properties:
-            return [sheet.problem(f"no column {LARGEST!r}: a sheet says how large actions are")]
-        problems, schedule = [], compile_sheet(sheet)
-        for name, refusal in self.refusals.items():
-            keyed = [row for row in sheet.rows if name in row.values]
-            wrong = [(row.line, found) for row in keyed if (found := refusal(row.values[name]))]
-            if name in sheet.properties and not wrong:
-                # Every key is sound, but a timing may overshoot between two.
-                step, found = _first_refused(schedule.column(name), refusal)
-                lines = [row.line for row in keyed if row.step <= step]
-                wrong = [(lines[-1], f"at step {step}, {found}")] if found else []
-            problems += [sheet.problem(f"{name}: {found}", line, name) for line, found in wrong]
-        return problems
+        return list(columns.problems(sheet, self.refused))
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: `states` `[C, S, B, K + 1, P]`, the `actions` between them `[C, S, B, K, A]`, and the noise.
@@ -113,7 +99,7 @@ class E2cTask(Task):
         `noise` `[C, S, B, L]` draws the first latent state, `fresh` `[C, S, B, K, L]` the predicted ones. Data and both kinds of noise
         come from streams of their own, so that none depends on `rho`, on the weights, or on each other.
         """
-        bounds, rhos, horizons = (self._column(schedule, name, steps) for name in (LARGEST, RHO, HORIZON))
+        bounds, rhos, horizons = (columns.read(schedule, name, steps, self.refused) for name in self.controls)
         horizons = np.round(horizons).astype(np.int64)
         longest, size, latent = int(horizons.max()), self.settings.batch, self.settings.latent_dim
         states, actions = self._draw(_generators(seeds, DATA, steps), np.repeat(bounds, len(seeds)), longest)
@@ -132,16 +118,6 @@ class E2cTask(Task):
             RHO: torch.from_numpy(rhos.astype(np.float32))[:, None, None].expand(*stack, size),
             WITHIN: within[:, None, None].expand(*stack, size, longest),
         }
-
-    def _column(self, schedule: Schedule, name: str, steps: range) -> Array:
-        """Read a column at some steps. Raises `CurriculumError` where a hook has moved it out of its range."""
-        if name not in schedule.properties:
-            return np.full(len(steps), DEFAULTS[name])
-        values = schedule.column(name)[steps.start : steps.stop]
-        first, found = _first_refused(values, self.refusals[name])
-        if found:
-            raise CurriculumError(f"step {steps[first]} cannot be trained: {name}: {found}")
-        return values
 
     def _draw(self, generators: list[np.random.Generator], bounds: Array, horizon: int) -> tuple[Array, Array]:
         size = self.settings.batch
@@ -265,20 +241,3 @@ def _generators(seeds: Sequence[int], stream: int, steps: range) -> list[np.rand
 
 def _shares(real: Tensor) -> Tensor:
     return real / real.sum()
-
-
-def _first_refused(values: Array, refusal: Refusal) -> tuple[int, str | None]:
-    """Find the first of some values `[T]` that is refused, and why."""
-    distinct, places = np.unique(values, return_index=True)
-    found = [(int(place), why) for value, place in zip(distinct, places, strict=True) if (why := refusal(float(value)))]
-    return min(found, default=(0, None))
-
-
-def _refuse_rho(rho: float) -> str | None:
-    return None if 0 <= rho <= 1 else f"{rho:g} is no mixture of the two variants (0 re-sampled, 1 re-parameterized, or between)"
-
-
-def _refuse_horizon(horizon: float) -> str | None:
-    if 1 <= round(horizon) <= HORIZON_ALLOWED:
-        return None
-    return f"{horizon:g} is no number of steps to predict (1 to {HORIZON_ALLOWED})"
