@@ -17,6 +17,7 @@ LAYERS = [
         "replay",
         "orientation",
         "drift",
+        "hue_circle",
         "maps",
         "curves",
         "metrics",

@@ -233,6 +233,13 @@ def test_trustworthiness_is_that_of_its_definition():
     assert trustworthiness(near, near, k) == 1
 
 
+def circle() -> dict[str, np.ndarray]:
+    """What a run of the color task exhibits whose hues lie on the unit circle, in order."""
+    hues = 2 * np.pi * np.arange(36) / 36
+    z = np.stack([np.cos(hues), np.sin(hues), 0 * hues], 1)
+    return {"latents.hues": z, "latents.prim": z[::6], "reference.anchor": z[::6]}
+
+
 def metrics() -> list[Metric]:
     return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
 
@@ -241,7 +248,8 @@ def metrics() -> list[Metric]:
 def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
     still = mapped(step=0)
     growing = still.latents * (1 + min_jerk(500)[still.motion_steps, :, :1])
-    trace = replace(still, stride=1, steps=np.arange(STEPS), y=spiky([0.5]), latents=growing)
+    exhibits = {**still.exhibits, **circle()}
+    trace = replace(still, stride=1, steps=np.arange(STEPS), y=spiky([0.5]), latents=growing, exhibits=exhibits)
     assert math.isfinite(metric.compute(trace, ALL))
     assert math.isnan(metric.compute(trace, np.zeros(STEPS, dtype=bool)))
 

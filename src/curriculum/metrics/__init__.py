@@ -15,8 +15,8 @@ class Metric:
     """A measure of one seed's trace within a window of steps.
 
     `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
-    steps. `windowed` says whether it is also reported for parts of the run. `better` is `lower` or `higher`. `variants`
-    are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
+    steps. It is judged over one `window`; `windowed` says whether it is also reported for the others. `better` is `lower` or
+    `higher`. `variants` are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
     `exploratory` measure is none of the family that is tested. One with a `limit` is a gate: a seed passes where it is
     not on the worse side of that, and no effect is judged.
 
@@ -36,3 +36,4 @@ class Metric:
     variants: tuple[Mapping[str, float], ...] = ()
     exploratory: bool = False
     limit: float | None = None
+    window: str = "whole"

@@ -1,0 +1,18 @@
+"""Whether the vivid hues go round the origin once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.hue_circle import HUES, exhibited, winding_number
+from curriculum.metrics import Metric
+from curriculum.traces import Trace
+
+
+def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
+    found = exhibited(trace, window, HUES)
+    return float(abs(abs(winding_number(*found)) - 1)) if found else float("nan")
+
+
+METRIC = Metric(54, "G4", "rounds of the hues about the origin, beside one", "rounds", _compute, windowed=False, limit=0)
