@@ -90,7 +90,7 @@ def test_hues_that_go_round_twice_are_in_order_but_do_not_pass(rounds):
 
 
 def test_a_circle_beside_the_origin_does_not_go_round_it():
-    z = circle() + [3, 0, 0, 0]
+    z = circle() + np.array([3, 0, 0, 0])
     assert winding_number(z) == 0
     assert hues_out_of_order(z) > 0
 
@@ -109,7 +109,7 @@ def test_angles_that_are_off_by_a_step_of_hue_are_at_the_limit_of_coherence():
 def test_lengths_beside_the_circle_are_what_they_are():
     assert unit_norm_deviation(circle(radius=1.3)) == pytest.approx(0.3)
     assert unit_norm_deviation(circle(radius=0.7)) == pytest.approx(0.3)
-    lifted = circle() + [0, 0, 0.3, 0.4]
+    lifted = circle() + np.array([0, 0, 0.3, 0.4])
     assert out_of_plane(lifted) == pytest.approx(0.5)
     assert out_of_plane(circle()[:, :2]) == 0
     assert anchor_drift(lifted, circle()) == pytest.approx(0.5)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def turned(shape: np.ndarray, angle: float) -> np.ndarray:
 
 def test_the_disparity_of_shapes_is_scipys():
     shapes = np.random.default_rng(10).normal(size=(6, 20, 4))
-    expected = [procrustes(a, b)[2] for a, b in zip(shapes[:-1], shapes[1:], strict=True)]
+    expected = [procrustes(a, b)[2] for a, b in pairwise(shapes)]
     np.testing.assert_allclose(disparities(shapes[:-1], shapes[1:]), expected)
 
 
