@@ -10,7 +10,6 @@ from scipy.optimize import brentq
 from scipy.spatial import procrustes
 
 from curriculum import plugins
-from curriculum.hue_circle import ANCHORS, HUES, PRIMARIES
 from curriculum.metrics import Metric
 from curriculum.metrics.detrended import detrended_deviation
 from curriculum.metrics.draw_up import draw_up, largest_rise
@@ -276,8 +275,11 @@ def test_of_two_transitions_the_spectral_arc_length_is_the_mean():
     assert sparc(trace_of(latents=once), first) == pytest.approx(one, rel=0.01)
 
 
-T = 2 * np.pi * np.arange(36) / 36
-CIRCLE = np.stack([np.cos(T), np.sin(T), 0 * T], axis=1)
+def circle() -> dict[str, np.ndarray]:
+    """What a run of the color task exhibits whose hues lie on the unit circle, in order."""
+    hues = 2 * np.pi * np.arange(36) / 36
+    z = np.stack([np.cos(hues), np.sin(hues), 0 * hues], 1)
+    return {"latents.hues": z, "latents.prim": z[::6], "reference.anchor": z[::6]}
 
 
 def metrics() -> list[Metric]:
@@ -286,8 +288,7 @@ def metrics() -> list[Metric]:
 
 @pytest.mark.parametrize("metric", metrics(), ids=lambda metric: metric.id)
 def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
-    exhibits = {HUES: CIRCLE, PRIMARIES: CIRCLE[::6], ANCHORS: CIRCLE[::6]}
-    trace = replace(trace_of(spiky([0.5]), min_jerk(500)), exhibits=exhibits)
+    trace = replace(trace_of(spiky([0.5]), min_jerk(500)), exhibits=circle())
     assert math.isfinite(metric.compute(trace, ALL))
     assert math.isnan(metric.compute(trace, np.zeros(STEPS, dtype=bool)))
 

@@ -272,7 +272,7 @@ def _row(figure: Figure, found: Comparison) -> list[str]:
     first, *others = (figure.median(name) for name in found.names)
     window = figure.window
     if figure.effect in ("difference", "share"):
-        effects = [f"{first - other:+g}" if math.isfinite(first - other) else "-" for other in others]
+        effects = [f"{first - other:+.3g}" if math.isfinite(first - other) else "-" for other in others]
     else:
         effects = [f"x{number(first / other)}" if other > 0 and math.isfinite(first / other) and first > 0 else "-" for other in others]
     values = [number(value) for value in (first, *others)]

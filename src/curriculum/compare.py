@@ -129,7 +129,7 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
                 for window in _windows_of(metric, parts):
                     _add(values, (metric.id, window), run, _or_worst(run, index, metric.compute(own, parts[window]), metric))
                 for number, options in enumerate(metric.variants if len(run.seeds) > 1 else ()):
-                    found = metric.compute(own, parts["whole"], **options)
+                    found = metric.compute(own, parts[metric.window], **options)
                     _add(variants, (metric.id, number), run, _or_worst(run, index, found, metric))
             watch(sum(len(earlier.seeds) for earlier in runs[:done]) + index + 1)
     measures = [
@@ -159,7 +159,8 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
     gates = [gate for figure in measures if figure.id in gated for gate in _gates(figure, gated[figure.id])]
     exploratory = [figure for figure in measures if figure.id in further and figure.id not in gated]
     measures = [figure for figure in measures if figure.id not in further and figure.id not in gated]
-    primary = [figure for figure in measures if figure.window == "whole"]
+    judged_over = {metric.id: metric.window for metric in metrics}
+    primary = [figure for figure in measures if figure.window == judged_over[figure.id]]
     guards = [verdicts.correct([guard], smallest)[0] for guard in _estimates(runs, final)]
     judged = verdicts.correct(_estimates(runs, primary), smallest) if long_enough(schedules) else []
     judged = [replace(v, caveats=tuple(_caveats(runs, v, guards, variants, primary))) for v in judged]
@@ -207,7 +208,7 @@ def _tail(figure: Figure, name: str) -> Tail:
 
 
 def _windows_of(metric: Metric, parts: dict[str, Any]) -> list[str]:
-    return [window for window in parts if window == "whole" or metric.windowed]
+    return [window for window in parts if window == metric.window or metric.windowed]
 
 
 def _add(table: dict[Any, dict[str, tuple[float, ...]]], key: Any, run: Run, value: float) -> None:

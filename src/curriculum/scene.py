@@ -284,9 +284,12 @@ class Scene:
         for row in range(2):
             if len({bars[row].get_yscale() for bars in self._bars}) > 1:
                 continue  # one in a log space, one not: no limits suit both
-            low, high = zip(*(bars[row].get_ylim() for bars in self._bars), strict=True)
+            lows, highs = zip(*(bars[row].get_ylim() for bars in self._bars), strict=True)
+            low, high = min(lows), max(highs)
+            if self._bars[0][row].get_yscale() == "linear" and 0 < low < high < 1.2 * low:
+                low = 0.0  # a property that rests needs no ticks of four digits
             for bars in self._bars:
-                bars[row].set_ylim(min(low), max(high))
+                bars[row].set_ylim(low, high)
         limits = style.log_limits([values for column in self.columns for values in column.losses.values()], trim=2)
         for bars in self._bars:
             bars[2].set_ylim(*limits)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from curriculum.compare import Comparison
 from curriculum.plots import style
 from curriculum.verdicts import CONTRADICTED, SCALED, SUPPORTED, SmallestEffect, Verdict
 
+LINE = 38  # characters that fit beside a row
 WIDEST = 100.0  # a ratio beyond it, or its inverse, is drawn at the edge
 
 
@@ -67,21 +69,21 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
         # Counts of most pairs are near 0 and of a few may be far from it.
         least = 2.0 if verdict.effect == "difference" and verdict.better == "lower" else 0.0
         reach = (*values[np.isfinite(values)], verdict.low, verdict.high)
-        edge = max(least, 1.05 if verdict.effect == "share" else 0.0, *(abs(value) for value in reach)) * 1.15 or 1.0
+        edge = 1.2 if verdict.effect == "share" else max(least, *(abs(value) for value in reach)) * 1.15 or 1.0
         axes.set_xlim(-edge, edge)
         if edge > 12:
             axes.set_xscale("symlog", linthresh=2, linscale=0.6)
             sides = [t for t in (2, 10, 100, 1000) if t <= edge]
             axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(9, integer=edge > 2))
+            axes.xaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1]) if edge == 1.2 else MaxNLocator(9, integer=edge > 2))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     if verdict.better == "higher":
         axes.invert_xaxis()
     name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
     other = f" (vs {verdict.other})" if verdict.many else ""
-    axes.text(-0.04, 0.5, name + other, transform=axes.transAxes, ha="right", va="center")
+    axes.text(-0.04, 0.5, fill(name + other, LINE), transform=axes.transAxes, ha="right", va="center")
     axes.text(
         1.03, 0.5, f"{verdict.amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
     )

@@ -94,16 +94,10 @@ class ColorTask(Task):
     actions = ("anchor",)
     needs = {"reg-anchor": "anchor"}
     measures = (
-        "draw_up",
-        "spikes",
-        "fluctuation",
-        "drift_jerk",
-        "jitter",
-        "mean_draw_up",
-        "spike_score",
-        "von_neumann",
-        "path_length",
-        "peak_speed",
+        *("draw_up", "spikes", "fluctuation", "drift_jerk", "jitter"),
+        *("mean_draw_up", "spike_score", "von_neumann", "path_length", "peak_speed"),
+        *("rise_time", "detrended", "procrustes", "sparc", "unrecovered"),
+        *("unit_norm", "planarity", "hue_coherence", "winding", "hue_order", "anchoring"),
     )
     hypotheses = {
         "H1": "more stable training (fewer, smaller loss spikes)",
@@ -313,6 +307,11 @@ class ColorTask(Task):
         assert isinstance(model, ColorAutoencoder)
         latents = model.encode(inputs)
         return Observation(model.decoder(latents), latents)
+
+    def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
+        """Give the latents of the vivid hues and of the primaries, from which it is told whether they form a circle."""
+        assert isinstance(model, ColorAutoencoder)
+        return {"latents.hues": model.encode(self.colors["hues"]), "latents.prim": model.encode(self.colors["primary"])}
 
     def validation(self, phase: Phase) -> Tensor:
         return self.colors[self.settings.phases[phase.name].validate_on]
