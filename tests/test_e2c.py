@@ -202,6 +202,23 @@ def test_gradient_noise_is_measured_for_each_module(size_e):
     assert (measured(size_e["shared"], "gradient_noise_encoder") < 0.8).all()
 
 
+def test_gradient_noise_is_the_trace_of_the_covariance_over_draws():
+    task = e2c(*TINY)
+    torch.manual_seed(1)
+    model = task.build()
+    with torch.no_grad():
+        found = task.exhibit(model)["gradient.noise"]
+    for row, rho in enumerate((1.0, 0.0)):
+        drawn = []
+        for noise, fresh in zip(task.pairs.noise, task.pairs.fresh, strict=True):
+            model.zero_grad()
+            task._paper_loss(model, noise, fresh, rho).backward()
+            modules = (model.encoder, model.transition, model.decoder)
+            drawn.append([torch.cat([p.grad.flatten() for p in module.parameters()]) for module in modules])
+        expected = torch.stack([torch.stack(draws).double().var(0).sum() for draws in zip(*drawn, strict=True)])
+        torch.testing.assert_close(found[row].double(), expected, rtol=1e-3, atol=1e-6)
+
+
 def test_two_variants_are_compared_and_drawn_like_any_task(size_e, tmp_path, here):
     found = compare([size_e["shared"], size_e["fresh"]])
     assert found.final[0].unit == "nats per image"

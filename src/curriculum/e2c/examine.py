@@ -90,8 +90,9 @@ def gradient_noise(model: E2cModel, loss: Callable[[nn.Module, Tensor, Tensor, f
     weights = dict(model.named_parameters())
     found = []
     for rho in VARIANTS:
-        # The sum and the sum of squares of each gradient: all the draws at once would not fit into memory.
-        sums = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in weights.items()}
+        # Sums of the gradients and of their squares: all the draws at once would not fit into memory.
+        totals = {name: torch.zeros_like(value) for name, value in weights.items()}
+        squares = {name: value.new_zeros(()) for name, value in weights.items()}
 
         def of(own: Mapping[str, Tensor], noise: Tensor, fresh: Tensor, rho: float = rho) -> Tensor:
             value: Tensor = functional_call(_Call(model, loss), {f"model.{n}": w for n, w in own.items()}, (noise, fresh, rho))
@@ -99,9 +100,9 @@ def gradient_noise(model: E2cModel, loss: Callable[[nn.Module, Tensor, Tensor, f
 
         for noise, fresh in zip(pairs.noise, pairs.fresh, strict=True):
             for name, drawn in grad(of)(weights, noise, fresh).items():
-                total, squares = sums[name]
-                sums[name] = (total + drawn, squares + drawn.square())
-        spread = {name: ((squares - total.square() / DRAWS) / (DRAWS - 1)).sum() for name, (total, squares) in sums.items()}
+                totals[name] = totals[name] + drawn
+                squares[name] = squares[name] + drawn.square().sum()
+        spread = {name: (squares[name] - totals[name].square().sum() / DRAWS) / (DRAWS - 1) for name in weights}
         found.append(torch.stack([_sum_of(spread, module) for module in MODULES]))
     return torch.stack(found)
 
