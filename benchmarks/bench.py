@@ -145,6 +145,22 @@ def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     return {"notebook_steps_per_s": theirs, "seed_steps_per_s": ours, "ratio": ours / theirs, "compare_s": compared, "mib": size}
 
 
+def bench_stack(steps: int) -> dict[str, float]:
+    """Train one and eight seeds of the images' task by turns; the best of six each, since any pause makes a time longer."""
+    from curriculum.experiment import run
+
+    best: dict[str, float] = {}
+    for _ in range(6):
+        for seeds in ("0", "0:8"):
+            seconds = run("e2c-plane", "e2c-small", seeds=seeds, steps=steps).seconds
+            best[seeds] = min(best.get(seeds, seconds), seconds)
+    ratio = best["0:8"] / best["0"]
+    print(f"training e2c-plane, 8 seeds as one stack against 1, {steps:,} steps:")
+    print(f"  1 seed               {steps / best['0']:8,.0f} steps/s")
+    print(f"  8 seeds              {steps / best['0:8']:8,.0f} steps/s   ratio of the times {ratio:.2f}  (wanted: at most 3)")
+    return {"one_s": best["0"], "eight_s": best["0:8"], "ratio": ratio}
+
+
 def bench_memory(steps: int, folder: Path) -> dict[str, float]:
     """Train 64 seeds of both sheets as one stack, and compare them, each in a process of its own: what each needs at most."""
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -257,12 +273,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "seeds", "memory", "rendering", "startup"])
+    parser.add_argument("--only", choices=["training", "seeds", "stack", "memory", "rendering", "startup"])
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if args.only in (None, "stack"):
+            found["stack"] = bench_stack(200)
         if args.only in (None, "memory"):
             # First, while this process is small itself; what it stores is not needed any more.
             with tempfile.TemporaryDirectory(dir=folder) as own:

@@ -359,12 +359,3 @@ def test_a_model_that_only_reconstructs_does_not_unfold_the_harder_world(tmp_pat
     alone = parse("STEP,lr,loss-recon,kl-prior,max-step\n0,0.002,1,1,4\n4000,,,,")
     stored = run("e2c", alone, seeds="0:4", folder=tmp_path).run
     assert measured(stored, "worst_r2").max() < 0.5
-
-
-@pytest.mark.slow
-def test_eight_seeds_take_at_most_three_times_the_time_of_one():
-    best: dict[str, float] = {}
-    for _ in range(6):
-        for seeds in ("0", "0:8"):
-            best[seeds] = min(best.get(seeds, math.inf), run("e2c-plane", "e2c-small", seeds=seeds, steps=200).seconds)
-    assert best["0:8"] <= 3 * best["0"]
