@@ -11,7 +11,7 @@ LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
     ["streams", "dynamics", "worlds", "worlds.*", "e2c", "e2c.*", "task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
-    ["manifest", "storage", "runfolder", "store", "background", "hooks"],
+    ["manifest", "storage", "lock", "checkpoint", "runfolder", "runwriter", "store", "background", "hooks"],
     [
         "traces",
         "replay",
@@ -29,7 +29,24 @@ LAYERS = [
         "encoder",
         "animate",
     ],
-    ["library", "experiment", "study", "console", "progress", "guard", "cli", "cli_sheets"],
+    [
+        "library",
+        "experiment",
+        "session",
+        "provenance",
+        "signals",
+        "resume",
+        "fork",
+        "verify",
+        "retrain",
+        "study",
+        "console",
+        "progress",
+        "guard",
+        "cli",
+        "cli_sheets",
+        "cli_train",
+    ],
 ]
 PURE_FORBIDS = {"torch", "pathlib", "os", "time", "tempfile", "subprocess", "random"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curriculum import cli_sheets
+from curriculum import cli_sheets, cli_train
 from curriculum.cli_sheets import HELP, Overrides, print_diff
-from curriculum.console import losses_text, number, put, put_json, put_table, report, say
+from curriculum.cli_train import DeviceOption, train_open, with_device
+from curriculum.console import number, put, put_json, put_table, report, say
 from curriculum.guard import DEBUG, RUNS, AsJson, Force, RunsFolder, check_free, guarded
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from curriculum.experiment import Plan
     from curriculum.runfolder import Run
     from curriculum.verdicts import SmallestEffect
-
-
-DeviceOption = Annotated[
-    str | None, typer.Option("--device", metavar="DEVICE", help="Where models are trained: cpu or cuda; the same as --set device=DEVICE.")
-]
 
 
 class Theme(StrEnum):
@@ -39,6 +34,8 @@ class Theme(StrEnum):
 app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, rich_markup_mode=None)
 app.add_typer(cli_sheets.dopesheet, name="dopesheet")
 app.add_typer(cli_sheets.config, name="config")
+app.command("train")(cli_train.train)
+app.command("verify")(cli_train.verify)
 
 
 def main() -> None:
@@ -79,93 +76,6 @@ def options(
     """
     if debug:
         os.environ[DEBUG] = "1"
-
-
-@app.command()
-@guarded
-def train(
-    dopesheet: Annotated[str, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or a name in dopesheets/.")],
-    config: Annotated[
-        str, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/.")
-    ] = "color",
-    name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
-    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
-    device: DeviceOption = None,
-    overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
-    runs: RunsFolder = RUNS,
-    as_json: AsJson = False,
-) -> None:
-    """Train one schedule and store the run.
-
-    Examples:
-
-      curriculum train --dopesheet smooth.csv --name runA
-
-      curriculum train --dopesheet smooth.csv --config ex-1.6 --seed 3
-
-      curriculum train --dopesheet my.csv --set task.hidden=32 --steps 50
-
-      curriculum train --dopesheet my.csv --dry-run
-    """
-    from curriculum.runfolder import check_name, check_new
-
-    if name is not None:
-        check_name(name)
-        check_new(runs / name)
-    from curriculum.experiment import execute, new_path, plan
-    from curriculum.progress import Bar, training_hook
-
-    checked = plan(config, dopesheet, overrides=_with_device(overrides, device), seeds=seed, steps=steps)
-    path = new_path(runs, name, checked)
-    for warning in checked.warnings:
-        say(f"warning: {warning}")
-    if dry_run:
-        _print_plan(checked, path, as_json)
-        return
-    try:
-        with Bar(path.name, len(checked.schedule), "step") as bar:
-            result = execute(checked, path, argv=sys.argv, watch=[training_hook(bar)])
-    except KeyboardInterrupt as error:
-        error.args = (f"stopped: what was trained until then is stored in {path}",)
-        raise
-    losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
-    if as_json:
-        document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
-        put_json({**document, "seeds": list(checked.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
-        return
-    for own_seed, why in result.diverged.items():
-        say(f"warning: seed {own_seed} diverged: {why}")
-    median = " (median over seeds)" if len(checked.seeds) > 1 else ""
-    put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s")
-    put(f"last losses{median}: {losses_text(losses)}")
-    put(f"figures: {path / 'figures'}")
-
-
-def _with_device(overrides: list[str] | None, device: str | None) -> list[str]:
-    return [*(overrides or ()), *([f"device={device}"] if device is not None else [])]
-
-
-def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
-    document = {
-        "run": path.name,
-        "path": str(path),
-        "task": checked.config.task.name,
-        "sheet": checked.sheet.source,
-        "steps": len(checked.schedule),
-        "seeds": list(checked.seeds),
-        "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in checked.schedule.phases],
-        "actions": [{"step": step, "name": action} for step, action in checked.schedule.actions],
-        "warnings": list(checked.warnings),
-    }
-    if as_json:
-        put_json(document)
-        return
-    phases = ", ".join(f"{p.name!r} {p.start}-{p.end}" for p in checked.schedule.phases)
-    actions = ", ".join(f"{action} at {step}" for step, action in checked.schedule.actions) or "none"
-    put(f"would train {document['task']} by {checked.sheet.source} into {path}")
-    put(f"{len(checked.schedule):,} steps, {len(checked.seeds)} seed(s); phases: {phases}; actions: {actions}")
 
 
 @app.command()
@@ -290,7 +200,7 @@ def run_experiment(
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm of an experiment as one stack, and compare them; arms that are done are not trained again.
+    """Train every arm of an experiment as one stack, and compare them; what is trained already is not trained again.
 
     Examples:
 
@@ -298,20 +208,17 @@ def run_experiment(
 
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
     """
-    from curriculum.experiment import execute_all
-    from curriculum.progress import Bar, training_hook
     from curriculum.study import plan_study, run_study
 
-    study = plan_study(name, runs, overrides=_with_device(overrides, device), seeds=seed, steps=steps)
+    study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is done already")
 
-    def train_stack(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
-        with Bar(f"training {', '.join(path.name for path in paths)}", len(plans[0].schedule), "step") as bar:
-            execute_all(plans, paths, argv=sys.argv, watch=[training_hook(bar)])
+    def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
+        train_open(plans, paths, f"training {', '.join(path.name for path in paths)}", "the same command again")
 
-    _compare(run_study(study, train_stack), runs, as_json)
+    _compare(run_study(study, train_arms), runs, as_json)
 
 
 @app.command()

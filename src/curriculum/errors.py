@@ -73,6 +73,16 @@ class OutputExistsError(CurriculumError):
     """A result would be written where something is stored already."""
 
 
+class InUseError(CurriculumError):
+    """Another process is at work on the same thing."""
+
+
+class DifferenceError(CurriculumError):
+    """Something that was stored is not what it was, or not what training it again gives."""
+
+    exit_code = 3
+
+
 class DivergedError(CurriculumError):
     """Training met a number that is not finite and stopped before using it."""
 

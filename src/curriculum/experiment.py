@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import platform
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from curriculum import config as configs
 from curriculum import plugins
 from curriculum.background import Background
 from curriculum.config import Config
 from curriculum.dopesheet import Dopesheet, decode, parse, write
-from curriculum.ensemble import Ensemble
 from curriculum.errors import ConfigError, DivergedError, InputError, Problem, RunError, SheetError, unknown
-from curriculum.events import Action, Chunk, Diverged
-from curriculum.hooks import EventLog, Hook, Hooks, Prober, Recorder, Snapshooter, Tape, load_hook
+from curriculum.events import Action
+from curriculum.hooks import Hook, load_hook
 from curriculum.library import CONFIGS, SHEETS, find_file, read_bytes, read_text
 from curriculum.plots import draw_run
-from curriculum.runfolder import FIXED, Run, RunFolder, check_new, free_name
-from curriculum.schedule import RATE, Schedule, compile_sheet, frame_steps
-from curriculum.storage import digest
+from curriculum.resume import Stack, open_stack
+from curriculum.runfolder import CONFIG, SHEET, Run, free_name
+from curriculum.schedule import RATE, Schedule, compile_sheet
+from curriculum.session import Keeper, Session, threads
+from curriculum.session import Result as Result
+from curriculum.signals import Signals
 from curriculum.task import Task, make_task, settings_of
-from curriculum.trainer import Arm, State, initial_state, train
+from curriculum.trainer import train
 
 Result_ = TypeVar("Result_")
-SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
 
 
 @dataclass(frozen=True)
@@ -55,22 +49,6 @@ class Plan:
     @property
     def seeds(self) -> tuple[int, ...]:
         return self.config.seeds
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run ended with: its `status`, the final `parameters` by name `[S, ...]`, and where it is stored.
-
-    `losses` are the last step's total and terms, `[S]` each; `run` is None where nothing was stored.
-    """
-
-    status: str
-    seconds: float
-    parameters: Mapping[str, Tensor]
-    schedule: Schedule
-    losses: Mapping[str, Tensor]
-    run: Run | None
-    diverged: Mapping[int, str] = field(default_factory=dict)
 
 
 def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = ()) -> Config[Any]:
@@ -187,11 +165,18 @@ def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
             yield f"{term} has weight, but the action {action!r} never fires: the term stays out of the loss"
 
 
-def execute(checked: Plan, path: Path | None, *, argv: Sequence[str] = (), watch: Iterable[Hook] = (), figures: bool = True) -> Result:
-    """Train a plan; store it in a new run folder at `path`, or nowhere where that is None.
+def execute(
+    checked: Plan,
+    path: Path | None,
+    *,
+    argv: Sequence[str] = (),
+    watch: Iterable[Hook] = (),
+    figures: bool = True,
+) -> Result:
+    """Train a plan; store it in a run folder at `path`, or nowhere where that is None.
 
-    `watch` are hooks that only look on. Raises `DivergedError` when no seed is left, after storing what
-    there is.
+    An unfinished run of the same plan that is stored there is gone on with. `watch` are hooks that only look on. Raises
+    `DivergedError` when no seed is left, after storing what there is.
     """
     return execute_all([checked], [path], argv=argv, watch=watch, figures=figures)[0]
 
@@ -204,45 +189,79 @@ def execute_all(
     The plans have the same task, optimizer, threads and number of steps. `watch` are told of the first plan's
     events.
     """
+    return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
+
+
+def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None) -> list[Result]:
+    """Train an opened stack to its end and close it; `watch` are told of the first plan's events.
+
+    Where `signals` ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
+    """
     began = time.perf_counter()
-    first = plans[0]
-    state = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
-    for path in paths:
-        if path is not None:
-            check_new(path)
+    first, state = stack.plans[0], stack.state
     background = Background()
-    sessions: list[_Session] = []
+    sessions = [
+        Session(checked, folder, checkpoint, state, arm, watch if index == 0 else (), background)
+        for index, (checked, folder, checkpoint, arm) in enumerate(
+            zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True)
+        )
+    ]
+    record = first.config.record
+    keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
     try:
-        for checked, path, arm in zip(plans, paths, state.arms, strict=True):
-            sessions.append(_Session(checked, path, argv, state, arm, watch if checked is first else (), background))
-        with _threads(first.config.threads):
-            state = train(first.task, state, first.config.optimizer, [session.emit for session in sessions])
-        seconds = time.perf_counter() - began
-        for session in sessions:
-            session.flush()
+        with threads(first.config.threads), signals or nullcontext():
+            emitters = [session.emit for session in sessions]
+            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
+        for session, arm in zip(sessions, state.arms, strict=True):
+            session.keep(state, arm)
         background.wait()
+        seconds = time.perf_counter() - began
         with ThreadPoolExecutor(len(sessions)) as pool:
-            results = list(pool.map(_Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
+            results = list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
-        for session, arm in zip(sessions, state.arms, strict=False):
-            session.abandon(_status_after(error), state, arm, time.perf_counter() - began, error)
+        for session in sessions:
+            session.abandon(_status_after(error), state, error)
         raise
     finally:
         background.close()
+        stack.release()
     for result in results:
         if result.run and figures:
             draw_run(result.run)
     return results
 
 
-_WHY = {"interrupted": "stopped from outside"}
-
-
 def _status_after(error: BaseException) -> str:
     if isinstance(error, DivergedError):
         return "diverged"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def plan_of(
+    stored: Run,
+    *,
+    config: str | Path | None = None,
+    dopesheet: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    seeds: str | None = None,
+    steps: int | None = None,
+) -> Plan:
+    """Plan a stored run again, from the config and the sheet that it keeps; the hooks that its config names are imported.
+
+    What is given is taken instead of what is stored. Raises `RunError` where that is damaged, `InputError` for what is
+    wrong in what is given.
+    """
+    _ = stored.config_text, stored.sheet_bytes  # checked by their hashes
+    folder = stored.path.resolve()
+    changed = config is not None or dopesheet is not None or bool(list(overrides)) or seeds is not None
+    whole = steps or (stored.manifest["steps"] if dopesheet is None else None)
+    try:
+        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole)
+    except InputError as error:
+        if changed:
+            raise
+        raise RunError(f"the run {stored.path} cannot be trained now: {error}") from error
 
 
 def run(
@@ -271,196 +290,3 @@ def run(
 def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
     """Give the path of a new run: by its name, or by the sheet's and a number."""
     return folder / (name if name is not None else free_name(folder, Path(checked.sheet.source).stem))
-
-
-class _Session:
-    """One arm while it trains: its hooks, what is kept for its result, and everything that goes to its folder."""
-
-    def __init__(
-        self, checked: Plan, path: Path | None, argv: Sequence[str], state: State, arm: Arm, watch: Iterable[Hook], background: Background
-    ):
-        self.task = checked.task
-        self.rows = arm.rows
-        self.background = background
-        self.layout = state.layout
-        self.last: dict[str, Tensor] = {}
-        self.diverged: dict[int, str] = {}
-        self.trained = 0
-        self.finished = False
-        self.folder: RunFolder | None = None
-        self.tapes: list[Tape] = []
-        hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
-        if path is not None:
-            config_text = configs.write(checked.config)
-            self.folder = RunFolder.create(path, _manifest(checked, argv, state, config_text), config_text, checked.sheet_bytes)
-            log = EventLog(self.folder, checked.task)
-            for message in checked.warnings:
-                log.warn(message)
-            self.tapes = [
-                Recorder(_possible_terms(checked), self.folder.append_metrics, background),
-                Snapshooter(
-                    state.layout, len(arm.seeds), snapshot_steps(checked, state.layout.size), self.folder.append_snapshots, background
-                ),
-                Prober(
-                    checked.task,
-                    state.layout,
-                    len(arm.seeds),
-                    len(checked.schedule),
-                    self.folder.append_traces,
-                    background,
-                    checked.config.device,
-                ),
-            ]
-            hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
-        self.emit = Hooks(hooks)
-
-    def close(self, state: State, arm: Arm, seconds: float) -> Result:
-        """Store what waits, say how the run ended, and make its result."""
-        status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
-        parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
-        self._finish(status, state, arm, seconds)
-        run = Run(self.folder.path) if self.folder else None
-        return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
-
-    def abandon(self, status: str, state: State, arm: Arm, seconds: float, error: BaseException) -> None:
-        """Store what there is of a run that did not finish; where not even that fits, only why."""
-        if self.finished:
-            return
-        why = str(error) or _WHY.get(status, type(error).__name__)
-        # First why, as long as there is room: then what there is, which a full disk may not take.
-        if self.folder:
-            with suppress(RunError):
-                self.folder.update(status=status, error=why, trained=self.trained)
-        # Whatever goes wrong here, the first error is the one to tell of; most likely it has the same cause.
-        with suppress(Exception):
-            self.flush()
-            self.background.wait()
-            self._finish(status, state, arm, seconds, error=why)
-
-    def flush(self) -> None:
-        """Hand on everything that waits to be stored."""
-        for tape in self.tapes:
-            tape.flush()
-
-    def _finish(self, status: str, state: State, arm: Arm, seconds: float, **more: Any) -> None:
-        if self.folder is None:
-            return
-        parameters = self.layout.views(state.flat[self.rows].cpu())
-        self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
-        references = {f"reference.{name}": value for name, value in arm.references.items()}
-        fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
-        shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
-        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
-        timings = {"train_s": round(seconds, 3), "steps_per_s": round(self.trained / seconds, 1)}
-        lost = {str(seed): why for seed, why in self.diverged.items()}
-        self.folder.finish(status, trained=self.trained, timings=timings, ended=_now(), diverged=lost, **more)
-        self.finished = True
-
-    def _keep_last(self, event: Chunk) -> None:
-        alive = int(event.total.isfinite().any(1).sum())
-        if not alive:
-            return
-        self.trained = event.first + alive
-        self.last.clear()
-        self.last["total"] = event.total[-1].clone()
-        self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
-
-    def _note(self, event: Diverged) -> None:
-        self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
-
-
-def snapshot_steps(checked: Plan, size: int) -> list[int]:
-    """Choose the steps that a run stores snapshots of.
-
-    As its config says; else every step of one seed, and of more seeds those that its video shows. Of a larger model, whose
-    parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
-    """
-    steps, every = len(checked.schedule), checked.config.record.snapshot_every
-    if every is not None:
-        return list(range(0, steps, every))
-    wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
-    most = max(2, SNAPSHOT_BYTES // (len(checked.seeds) * size * 4))
-    if len(wanted) <= most:
-        return wanted
-    return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
-
-
-def _possible_terms(checked: Plan) -> list[str]:
-    properties = checked.schedule.properties
-    return [term for term in checked.task.terms if term in properties]
-
-
-def made_from(checked: Plan) -> dict[str, Any]:
-    """Say what a run is made from: runs with the same are the same run."""
-    return {
-        "sheet": digest(checked.sheet_bytes),
-        "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
-        "recipe": digest(checked.config.model_dump_json(exclude={"seeds"}).encode()),
-        "task": {"name": checked.config.task.name, "version": checked.task.version},
-        "seeds": list(checked.seeds),
-        "steps": len(checked.schedule),
-    }
-
-
-def _manifest(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
-    task = checked.task
-    probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
-    return {
-        "created": _now(),
-        "argv": list(argv),
-        "task": {"name": checked.config.task.name, "version": task.version},
-        "sheet": Path(checked.sheet.source).name,
-        "seeds": list(checked.seeds),
-        "steps": len(checked.schedule),
-        "sheet_steps": checked.sheet.last_step + 1,
-        "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
-        "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
-        "look": {
-            "measures": list(task.measures),
-            "hypotheses": dict(task.hypotheses),
-            "plots": list(task.plots),
-            "error_unit": task.error_unit,
-            "circle": task.picture().circle,
-        },
-        "hashes": {
-            "sheet": made_from(checked)["sheet"],
-            "config": digest(config_text.encode()),
-            "training": made_from(checked)["training"],
-            "recipe": made_from(checked)["recipe"],
-            "probes": probes,
-        },
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}},
-        "git": _git_commit(),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "device": checked.config.device,
-        "threads": checked.config.threads,
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _git_commit() -> str | None:
-    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
-    with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return found.stdout.strip() or None
-    return None
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 
 from curriculum.console import report, say
+from curriculum.signals import Terminated
 
 Params = ParamSpec("Params")
 Returned = TypeVar("Returned")
@@ -25,14 +26,10 @@ RUNS = Path("runs")
 DEBUG = "CURRICULUM_DEBUG"
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM."""
-
-
 def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
     """Wrap a command: print its errors as sentences, and exit with their codes.
 
-    0 done, 1 failed, 2 invalid input, 130 on Ctrl-C, 143 on SIGTERM.
+    0 done, 1 failed, 2 invalid input, 3 for what `verify` finds to differ, 130 on Ctrl-C, 143 on SIGTERM.
     """
 
     @wraps(command)

@@ -31,7 +31,8 @@ from curriculum.events import (
     Retargeted,
     StepMetrics,
 )
-from curriculum.runfolder import FINAL_SHARE, STEPS, RunFolder
+from curriculum.runfolder import FINAL_SHARE, PHASE_ENDS, STEPS
+from curriculum.runwriter import RunFolder
 from curriculum.task import Probe, Task
 from curriculum.trainer import CHUNK
 
@@ -253,8 +254,8 @@ class Prober:
         self.stride = max(1, -(-steps // TRACED_STEPS))
         self.steps = steps
         self._often = self.stride * math.gcd(task.examine_every, *(probe.every for probe in self.probes))
-        frames = max(1, min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4)))
-        self._flat = torch.empty(frames, seeds, layout.size, device=device)
+        frames = min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4), -(-steps // self._often))
+        self._flat = torch.empty(max(1, frames), seeds, layout.size, device=device)
         self._steps: list[int] = []
         self._spare: list[torch.Tensor] = []  # fresh memory costs more than filling it
         self._found: dict[str, list[Any]] = {}
@@ -265,9 +266,10 @@ class Prober:
     def _pre_step(self, event: PreStep) -> None:
         if event.step % self._often:
             return
-        self._flat[len(self._steps)].copy_(event.flat)
+        place = event.step // self._often % len(self._flat)
+        self._flat[place].copy_(event.flat)
         self._steps.append(event.step)
-        if len(self._steps) == len(self._flat):
+        if place == len(self._flat) - 1:
             self._hand_over()
 
     def _hand_over(self) -> None:
@@ -275,41 +277,50 @@ class Prober:
             self.background.submit(self._evaluate, self._flat, np.asarray(self._steps, dtype=np.int64))
             self._flat, self._steps = self._spare.pop() if self._spare else torch.empty_like(self._flat), []
 
-    def _evaluate(self, buffer: torch.Tensor, steps: Any) -> None:
-        """Look at the weights of some steps: the first ones in `buffer` `[F, S, P]`, which is free after that."""
-        flat = buffer[: len(steps)]
+    def _evaluate(self, flat: torch.Tensor, own: Any) -> None:
+        """Look at the weights of some steps `own`, each at its place in `flat` `[F, S, P]`, which is free after that.
+
+        What is computed together is always all F steps that belong together, whichever of them are there: where
+        training was interrupted must not show in the last bits.
+        """
+        places = own // self._often % len(flat)
+        there = np.zeros(len(flat), dtype=bool)
+        there[places] = True
+        flat[torch.from_numpy(~there)] = flat[places[0]].clone()
+        steps = own[0] + (np.arange(len(flat)) - places[0]) * self._often
         for probe in self.probes:
-            self._observe(probe, flat, steps)
+            self._observe(probe, flat, steps, there)
         if self.task.examine_every:
             chosen = steps % (self.stride * self.task.examine_every) == 0
-            if chosen.any():
+            if (chosen & there).any():
                 kept = flat[torch.from_numpy(chosen)]
                 for name, values in self.ensemble.examine(self.layout.views(kept.flatten(0, 1))).items():
-                    self._add(name, kept, values, steps[chosen])
-        self._spare.append(buffer)
+                    self._add(name, kept, values, steps[chosen], there[chosen])
+        self._spare.append(flat)
         if sum(array.nbytes for arrays in self._found.values() for array in arrays) >= PART_BYTES:
             self._store()
 
-    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any) -> None:
+    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any, there: Any) -> None:
         own = self.stride * probe.every
         chosen = steps % own == 0
         if probe.uses == {"final"}:
             # It counts only at the end: in the last steps, or in a short run at the last such step.
             chosen &= steps >= min(math.floor((1 - FINAL_SHARE) * self.steps), (self.steps - 1) // own * own)
-        if not chosen.any():
+        if not (chosen & there).any():
             return
         kept = flat[torch.from_numpy(chosen)]
         with torch.inference_mode():
             seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
             if probe.uses & {"loss", "final"}:
-                self._add(f"loss.{probe.name}", kept, self.task.probe_loss(seen, probe.inputs.to(kept.device)), steps[chosen])
+                errors = self.task.probe_loss(seen, probe.inputs.to(kept.device))
+                self._add(f"loss.{probe.name}", kept, errors, steps[chosen], there[chosen])
             if "motion" in probe.uses:
-                self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen])
+                self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen], there[chosen])
 
-    def _add(self, name: str, kept: torch.Tensor, values: torch.Tensor, steps: Any) -> None:
-        """Keep values `[F x S, ...]` of a curve at some steps `[F]`, for weights `[F, S, P]`."""
-        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).cpu().numpy())
-        self._found.setdefault(f"{name}.{STEPS}", []).append(steps)
+    def _add(self, name: str, kept: torch.Tensor, values: torch.Tensor, steps: Any, there: Any) -> None:
+        """Keep values `[F x S, ...]` of a curve at those of some steps `[F]` that are there, for weights `[F, S, P]`."""
+        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).cpu().numpy()[there])
+        self._found.setdefault(f"{name}.{STEPS}", []).append(steps[there])
 
     def _store(self) -> None:
         if self._found:
@@ -322,14 +333,29 @@ class Prober:
         self.background.submit(self._store)
 
 
+def probed_alike(task: Task, first: int, second: int, until: int) -> bool:
+    """Tell whether runs of `first` and `second` steps are probed at the same steps before `until`, and in the same groups."""
+    often = math.gcd(task.examine_every, *(probe.every for probe in task.probes() if probe.uses))
+    seldom = max([1, *(probe.every for probe in task.probes() if probe.uses)])
+
+    def grid(steps: int) -> tuple[int, int]:
+        stride = max(1, -(-steps // TRACED_STEPS))
+        return stride, min(CHUNK, -(-steps // (stride * often)))
+
+    own = grid(first)[0] * seldom
+    last = min(min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // own * own) for steps in (first, second))
+    return first == second or (grid(first) == grid(second) and until <= last)
+
+
 class EventLog:
     """Writes what happens between the steps to the run's log, and keeps what phases end with."""
 
-    def __init__(self, folder: RunFolder, task: Task, clock: Callable[[], float] = time.time):
+    def __init__(self, folder: RunFolder, task: Task, background: Background, clock: Callable[[], float] = time.time):
         self.folder = folder
         self.task = task
+        self.background = background
         self.clock = clock
-        self._ends: dict[str, Any] = {}
+        self._ended = len(folder.parts[PHASE_ENDS])
 
     def hooks(self) -> list[Hook]:
         listeners: Mapping[type[Event], Callable[[Any], None]] = {
@@ -351,12 +377,11 @@ class EventLog:
 
     def _phase_end(self, event: PhaseEnd) -> None:
         self.write(event, phase=event.phase.name)
-        index = len({key.partition(".")[0] for key in self._ends})
         arrays = {"inputs": event.inputs.numpy(), "outputs": event.outputs.numpy(), "latents": event.latents.numpy()}
         arrays["colors"] = self.task.point_colors(event.inputs)
         picture = self.task.picture()
         if torch.equal(picture.inputs, event.inputs):
             shown = {"edges": picture.edges, "targets": picture.targets}
             arrays |= {name: value.numpy() for name, value in shown.items() if value is not None}
-        self._ends |= {f"{index}.{name}": array for name, array in arrays.items()}
-        self.folder.write_phase_ends(self._ends)
+        self.background.submit(self.folder.append_phase_end, {f"{self._ended}.{name}": array for name, array in arrays.items()})
+        self._ended += 1

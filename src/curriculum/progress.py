@@ -23,15 +23,17 @@ LINE_SECONDS = 30.0  # this long, from one plain line to the next
 class Bar:
     """A progress bar for `total` units of work, as a context."""
 
-    def __init__(self, title: str, total: int, unit: str, patience: float = 0.0, clock: Callable[[], float] = time.monotonic):
-        """Without a terminal, print nothing in the first `patience` seconds."""
+    def __init__(
+        self, title: str, total: int, unit: str, patience: float = 0.0, clock: Callable[[], float] = time.monotonic, done: int = 0
+    ):
+        """Begin with `done` units that are done already. Without a terminal, print nothing in the first `patience` seconds."""
         self.title = title
         self.total = total
         self.unit = unit
         self.patience = patience
         self.clock = clock
         self._began = self._said_at = clock()
-        self._said = 0
+        self._said = self._first = done
         self._rich: Progress | None = None
         self._task: TaskID | None = None
 
@@ -50,7 +52,7 @@ class Bar:
                 TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             )
             self._rich = Progress(*columns, console=Console(stderr=True), transient=True, expand=True)
-            self._task = self._rich.add_task(safe(self.title), total=self.total, text="")
+            self._task = self._rich.add_task(safe(self.title), total=self.total, completed=self._first, text="")
             self._rich.start()
         return self
 

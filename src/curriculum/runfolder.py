@@ -1,4 +1,4 @@
-"""The run folder: `RunFolder` writes it, `Run` reads it. No other module knows its file names.
+"""The run folder: `Run` reads it. Only this module and the one that writes it know its file names.
 
 Everything is a plain file that opens without executing anything. A file appears under its name only
 when it is whole: it is written beside and renamed.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,25 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from curriculum.checkpoint import CheckpointRecord, newest_record
 from curriculum.dopesheet import Dopesheet, decode, parse
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError, nearest
 from curriculum.manifest import LookManifest, Manifest, ProbeManifest
 from curriculum.schedule import Schedule, compile_sheet
 from curriculum.storage import (
-    Arrays,
+    SEAL,
     digest,
     digest_file,
-    join_safetensors,
+    join_arrays,
+    read_document,
+    read_limited,
     read_parquet,
     read_safetensors,
-    to_parquet,
-    to_safetensors,
-    write_file,
+    seal_holds,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 SCHEMA = 1
 
@@ -49,6 +47,8 @@ EVENTS, PHASE_ENDS, EXHIBITS, FIGURES = "events.jsonl", "phase-ends.safetensors"
 FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
 FIXED = "fixed."  # before the name of an array that no model changes
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
+
+IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
 
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
 
@@ -77,121 +77,6 @@ def check_new(path: Path) -> None:
     check_name(path.name)
     if os.path.lexists(path):
         raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
-
-
-class RunFolder:
-    """Writes one run. Parts of metrics and snapshots are joined when the run ends."""
-
-    def __init__(self, path: Path, manifest: dict[str, Any]):
-        self.path = path
-        self.manifest = manifest
-        self._metric_parts = 0
-        self._snapshot_parts = 0
-        self._trace_parts = 0
-
-    @classmethod
-    def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes) -> RunFolder:
-        """Make the folder of a new run, whole at once.
-
-        Raises `OutputExistsError` where something has that name already, `RunError` where it cannot be
-        written.
-        """
-        check_new(path)
-        full = {"schema": SCHEMA, "name": path.name, "status": "running", **manifest}
-        temporary = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            temporary.chmod(0o755)
-            (temporary / CONFIG).write_text(config, encoding="utf-8")
-            (temporary / SHEET).write_bytes(sheet)
-            (temporary / EVENTS).touch()
-            (temporary / FIGURES).mkdir()
-            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
-            os.rename(temporary, path)
-        except BaseException as error:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
-            if not isinstance(error, OSError):
-                raise
-            if os.path.lexists(path):
-                raise OutputExistsError(f"{path} exists already: choose another --name") from error
-            raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
-        return cls(path, full)
-
-    def append_metrics(self, table: pa.Table) -> None:
-        """Store rows of metrics: step, seed, total and every term."""
-        self._metric_parts += 1
-        write_file(self._part(METRICS, self._metric_parts), to_parquet(table))
-
-    def append_snapshots(self, arrays: Arrays) -> None:
-        """Store snapshots: parameters by name `[F, S, ...]`, and their `steps` `[F]`."""
-        self._snapshot_parts += 1
-        write_file(self._part(SNAPSHOTS, self._snapshot_parts), to_safetensors(arrays))
-
-    def append_traces(self, arrays: Arrays) -> None:
-        """Store curves of the probes, by name, each with its steps first."""
-        self._trace_parts += 1
-        write_file(self._part(TRACES, self._trace_parts), to_safetensors(arrays))
-
-    def append_event(self, event: Mapping[str, Any]) -> None:
-        """Store one line of the log of events."""
-        try:
-            with (self.path / EVENTS).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(event) + "\n")
-        except OSError as error:
-            raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
-
-    def write_phase_ends(self, arrays: Arrays) -> None:
-        """Store what the model made of the validation data at the end of each phase."""
-        write_file(self.path / PHASE_ENDS, to_safetensors(arrays))
-
-    def write_model(self, arrays: Arrays) -> None:
-        """Store the weights after the last update: parameters by name `[S, ...]`."""
-        write_file(self.path / MODEL, to_safetensors(arrays))
-
-    def write_exhibits(self, arrays: Arrays) -> None:
-        """Store what measures and pictures need beside the curves: `[S, ...]` by name, and what is fixed as `fixed.NAME`."""
-        write_file(self.path / EXHIBITS, to_safetensors(arrays))
-
-    def figure(self, name: str) -> Path:
-        """Give the path of a figure of this run."""
-        return self.path / FIGURES / name
-
-    def finish(self, status: str, **more: Any) -> None:
-        """Join the parts, then say how the run ended; `more` is added to its manifest.
-
-        Memory: the snapshots or the curves of the whole run, whichever is more, twice.
-        """
-        if self._metric_parts:
-            import pyarrow as pa
-
-            tables = [read_parquet(part) for part in self._parts(METRICS)]
-            write_file(self.path / METRICS, to_parquet(pa.concat_tables(tables, promote_options="default")))
-        for name in (SNAPSHOTS, TRACES):
-            parts = self._parts(name)
-            if len(parts) == 1:
-                os.replace(parts[0], self.path / name)
-            elif parts:
-                write_file(self.path / name, to_safetensors(join_safetensors(parts)))
-        stored = (METRICS, SNAPSHOTS, TRACES, MODEL, PHASE_ENDS, EXHIBITS, EVENTS)
-        files = {name: digest_file(self.path / name) for name in stored if (self.path / name).is_file()}
-        self.update(status=status, files=files, **more)
-        for name in (METRICS, SNAPSHOTS, TRACES):
-            for part in self._parts(name):
-                part.unlink()
-
-    def update(self, **more: Any) -> None:
-        """Change the manifest."""
-        self.manifest.update(more)
-        write_file(self.path / MANIFEST, _to_json(self.manifest).encode())
-
-    def _part(self, name: str, number: int) -> Path:
-        stem, suffix = name.split(".")
-        return self.path / f"{stem}-{number:06d}.{suffix}"
-
-    def _parts(self, name: str) -> list[Path]:
-        return _parts(self.path, name)
 
 
 @dataclass(frozen=True)
@@ -226,9 +111,11 @@ class Run:
             if (path / SHEET).is_file() or (path / CONFIG).is_file():
                 raise self._damaged(MANIFEST, "it is missing")
             raise InputError(f"{path} is not a run: it has no {MANIFEST}")
-        plain = self._read(MANIFEST, lambda file: json.loads(file.read_text(encoding="utf-8")))
+        plain = self._read(MANIFEST, read_document)
         if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
             raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
+        if isinstance(plain, dict) and SEAL in plain and not seal_holds(plain):
+            raise self._damaged(MANIFEST, "it is not what was stored (its hash differs)")
         try:
             self._checked = Manifest.model_validate(plain)
         except ValidationError as error:
@@ -265,11 +152,14 @@ class Run:
     @property
     def trained_steps(self) -> int:
         """How many steps were trained: fewer than planned where the run was stopped; so far, where it still goes on."""
-        if self._checked.trained is not None:
-            return self._checked.trained
-        if self.status == "running":
-            return int(self.metrics["step"].max()) + 1 if _parts(self.path, METRICS) else 0
-        return self._checked.steps
+        if not self._checked.files:
+            return self.record.trained if self.record else 0
+        return self._checked.steps if self._checked.trained is None else self._checked.trained
+
+    @cached_property
+    def record(self) -> CheckpointRecord | None:
+        """Of a run that has not ended in order, its newest checkpoint: what is stored after that may be in pieces."""
+        return None if self._checked.files else newest_record(self.path)
 
     @property
     def diverged(self) -> dict[int, str]:
@@ -292,15 +182,19 @@ class Run:
 
     @cached_property
     def config_text(self) -> str:
-        text = self._read(CONFIG, lambda file: file.read_bytes())
+        text = self._read(CONFIG, read_limited)
         self._check_hash(CONFIG, "config", text)
         return str(text, "utf-8")
 
     @cached_property
-    def sheet(self) -> Dopesheet:
-        data = self._read(SHEET, lambda file: file.read_bytes())
+    def sheet_bytes(self) -> bytes:
+        data: bytes = self._read(SHEET, read_limited)
         self._check_hash(SHEET, "sheet", data)
-        return parse(decode(data, SHEET), str(self.path / SHEET))
+        return data
+
+    @cached_property
+    def sheet(self) -> Dopesheet:
+        return parse(decode(self.sheet_bytes, SHEET), str(self.path / SHEET))
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -317,21 +211,21 @@ class Run:
     @cached_property
     def events(self) -> tuple[dict[str, Any], ...]:
         """The log of events: phase starts and ends, actions, retargets, warnings."""
-        text = self._read(EVENTS, lambda file: file.read_text(encoding="utf-8"))
-        try:
-            events = tuple(json.loads(line) for line in text.splitlines() if line)
-        except json.JSONDecodeError as error:
-            raise self._damaged(EVENTS, f"a line in it cannot be read ({error})") from None
-        if not all(isinstance(event, dict) for event in events):
-            raise self._damaged(EVENTS, "a line in it is no event")
-        return events
+        return tuple(self._read(EVENTS, self._read_events))
+
+    def _read_events(self, path: Path) -> tuple[dict[str, Any], ...]:
+        if self.record:
+            return events_until(self.path, self.record)
+        data = read_limited(path)
+        # Of a run that has not ended in order the last line may be half written.
+        return _events(data if self._checked.files else data[: data.rfind(b"\n") + 1])
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
         import pyarrow as pa
 
-        tables = [self._read(file.name, read_parquet) for file in self._files(METRICS)]
+        tables = [self._read(name, read_parquet) for name in self._files(METRICS)]
         table = pa.concat_tables(tables, promote_options="default")
         if not {"step", "seed", "total"} <= set(table.column_names):
             raise self._damaged(METRICS, "it lacks the columns step, seed and total")
@@ -352,7 +246,7 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        joined = self._read(SNAPSHOTS, lambda _: join_safetensors(self._files(SNAPSHOTS)))
+        joined = self._arrays(SNAPSHOTS)
         if STEPS not in joined:
             raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
         steps = joined.pop(STEPS)
@@ -365,7 +259,7 @@ class Run:
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
         """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
-        arrays: dict[str, NDArray[Any]] = self._read(TRACES, lambda _: join_safetensors(self._files(TRACES)))
+        arrays = self._arrays(TRACES)
         for name, array in arrays.items():
             steps = arrays.get(f"{name}.{STEPS}")
             if not name.endswith(f".{STEPS}") and (steps is None or array.shape[:2] != (len(steps), len(self.seeds))):
@@ -375,7 +269,7 @@ class Run:
     @cached_property
     def model(self) -> dict[str, NDArray[np.float32]]:
         """The weights after the last update: parameters by name `[S, ...]`, in the model's order."""
-        arrays = self._read(MODEL, read_safetensors)
+        arrays = self._at_the_end(MODEL)
         names = self.manifest.get("parameters", {})
         if set(names) != set(arrays):
             raise self._damaged(MODEL, "its parameters are not those of this run's model")
@@ -387,10 +281,9 @@ class Run:
 
         Empty for a run that ended before its first phase did.
         """
-        if self.status != "finished" and not (self.path / PHASE_ENDS).is_file():
+        if self.status != "finished" and not self._listed(PHASE_ENDS):
             return {}
-        arrays: dict[str, NDArray[np.float32]] = self._read(PHASE_ENDS, read_safetensors)
-        return arrays
+        return self._arrays(PHASE_ENDS)
 
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
@@ -407,7 +300,7 @@ class Run:
 
     @cached_property
     def _exhibits(self) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = self._read(EXHIBITS, read_safetensors)
+        arrays = self._at_the_end(EXHIBITS)
         for name, array in arrays.items():
             if not name.startswith(FIXED) and array.shape[:1] != (len(self.seeds),):
                 raise self._damaged(EXHIBITS, f"{name} does not fit this run's seeds")
@@ -417,22 +310,56 @@ class Run:
         """Give the path of a figure of this run."""
         return self.path / FIGURES / name
 
-    def _files(self, name: str) -> list[Path]:
-        whole = self.path / name
-        files = [whole] if whole.is_file() else _parts(self.path, name)
+    def _files(self, name: str) -> list[str]:
+        """List the files that hold what `name` does: that file, or its parts in order."""
+        files = self._listed(name)
         if not files:
-            raise self._damaged(name, "it is missing") if self.status != "running" else RunError(f"{self.path} has no {name} yet")
+            raise self._damaged(name, "it is missing") if self.status == "finished" else RunError(f"{self.path} has no {name} yet")
         return files
 
+    def _listed(self, name: str) -> list[str]:
+        if self._checked.files:
+            return [name] if name in self._checked.files else [file for file in self._checked.files if is_part(file, name)]
+        if self.record:
+            return [file for file in self.record.parts.get(name, {}) if is_part(file, name)]
+        return [path.name for path in parts_of(self.path, name)]
+
+    def check_file(self, name: str) -> None:
+        """Check that a file whose hash is known is what was stored. Raises `RunError` where it is not."""
+        self._read(name if name in (*IN_PARTS, MODEL, EXHIBITS, EVENTS) or any(is_part(name, own) for own in IN_PARTS) else MANIFEST, Path)
+
+    def _at_the_end(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the arrays of a file that is stored when the run ends."""
+        if not self._checked.files:
+            raise RunError(f"{self.path} has no {name} yet")
+        arrays: dict[str, NDArray[Any]] = self._read(name, read_safetensors)
+        return arrays
+
+    def _hash_of(self, name: str) -> str | None:
+        """Give the hash that a file was stored with, where it is known."""
+        if self.record:
+            return next((files[name] for files in self.record.parts.values() if name in files), None)
+        return self._checked.files.get(name)
+
+    def _arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the parts of a file and join them along the first axis; one that comes later may have more names."""
+        files = self._files(name)
+        return join_arrays([self._read(file, read_safetensors) for file in files])
+
     def _read(self, name: str, read: Any) -> Any:
+        path = self.path / name
         try:
-            expected = self._checked.files.get(name) if name != MANIFEST else None
+            if path.is_symlink() and not path.resolve().is_relative_to(self.path.resolve()):
+                raise self._damaged(name, "it is a link that leads out of the run's folder")
+            expected = self._hash_of(name) if name != MANIFEST else None
             if expected is not None and name not in self._verified:
-                if digest_file(self.path / name) != expected:
+                if digest_file(path) != expected:
                     raise self._damaged(name, "it is not the file that was stored (its hash differs)")
                 self._verified.add(name)
-            return read(self.path / name)
+            return read(path)
         except FileNotFoundError:
+            if name != MANIFEST and self.status == "running" and Run(self.path).status != "running":
+                raise RunError(f"the run {self.path} has ended while it was read: read it again") from None
             raise self._damaged(name, "it is missing") from None
         except CurriculumError:
             raise
@@ -447,6 +374,44 @@ class Run:
 
     def _damaged(self, name: str, why: str) -> RunError:
         return RunError(f"the run {self.path} is damaged: {self.path / name}: {why}")
+
+
+def check_parts(path: Path, record: CheckpointRecord) -> None:
+    """Check that what a checkpoint says is stored of the run at `path` is there, and is what was stored.
+
+    Raises `RunError` with the first file that is not.
+    """
+    for name, files in record.parts.items():
+        for file, expected in files.items():
+            part = path / file
+            if name not in IN_PARTS or not (is_part(file, name) or file == name):
+                raise RunError(f"the run {path} is damaged: a checkpoint of it names {file!r}, which is no part of a run")
+            if part.is_symlink() or not part.is_file():
+                raise RunError(f"the run {path} is damaged: {part}: it is missing")
+            if digest_file(part) != expected:
+                raise RunError(f"the run {path} is damaged: {part}: it is not the file that was stored (its hash differs)")
+
+
+def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], ...]:
+    """Read the events of the run at `path` that came before a checkpoint. Raises `RunError` where they are damaged."""
+    try:
+        data = read_limited(path / EVENTS)[: record.events.size]
+        if digest(data) != record.events.hash:
+            raise ValueError("it is not the file that was stored (its hash differs)")
+        return _events(data)
+    except (OSError, ValueError) as error:
+        raise RunError(f"the run {path} is damaged: {path / EVENTS}: {error}") from None
+
+
+def _events(data: bytes) -> tuple[dict[str, Any], ...]:
+    """Read the lines of a log of events. Raises `ValueError` for one that is none."""
+    try:
+        events = tuple(json.loads(line) for line in data.decode("utf-8").splitlines() if line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"a line in it cannot be read ({error})") from None
+    if not all(isinstance(event, dict) for event in events):
+        raise ValueError("a line in it is no event")
+    return events
 
 
 def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
@@ -502,11 +467,12 @@ def is_run(path: Path) -> bool:
     return (path / MANIFEST).is_file() or (path / SHEET).is_file()
 
 
-def _parts(folder: Path, name: str) -> list[Path]:
+def is_part(file: str, name: str) -> bool:
+    """Tell whether a file is a part of what `name` holds."""
     stem, suffix = name.split(".")
-    return sorted(folder.glob(f"{stem}-[0-9]*.{suffix}"))
+    return re.fullmatch(rf"{re.escape(stem)}-[0-9]{{6,9}}\.{suffix}", file) is not None
 
 
-def _to_json(manifest: Mapping[str, Any]) -> str:
-    """Write a manifest with a line for each key: to be read, and small enough to be replaced where a disk is nearly full."""
-    return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in manifest.items()) + "\n}\n"
+def parts_of(folder: Path, name: str) -> list[Path]:
+    """List the parts that a folder has of what `name` holds, in order."""
+    return sorted(path for path in folder.iterdir() if is_part(path.name, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,8 @@ from curriculum.errors import RunError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SEAL = "sha256"  # the key of a JSON document's hash of all its other keys
+MOST_TEXT = 256 * 2**20  # bytes of a text, which is read at once
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -38,7 +41,10 @@ def write_file(path: Path, data: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(data)
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a loss of power may leave the new name with nothing behind it
         os.replace(beside, path)
     except BaseException as error:
         with suppress(OSError):
@@ -46,6 +52,40 @@ def write_file(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise RunError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+def link_file(source: Path, path: Path) -> None:
+    """Give a file a second name, in place of what had it; where the disk knows no such names, copy it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        os.link(source, beside)
+    except OSError:
+        write_file(path, source.read_bytes())
+        return
+    os.replace(beside, path)
+
+
+def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to a document that is stored as JSON the hash of all the rest of it."""
+    rest = {key: value for key, value in document.items() if key != SEAL}
+    return {**rest, SEAL: digest(json.dumps(rest, sort_keys=True).encode())}
+
+
+def seal_holds(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document is still what was sealed."""
+    return bool(sealed(document)[SEAL] == document.get(SEAL))
+
+
+def read_limited(path: Path) -> bytes:
+    """Read a file of text. Raises `ValueError` where it is larger than any that is written."""
+    if path.stat().st_size > MOST_TEXT:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes, at most {MOST_TEXT:,} are read")
+    return path.read_bytes()
+
+
+def read_document(path: Path) -> Any:
+    """Read a JSON file. Raises `OSError`, `ValueError` or `RecursionError` where it cannot be read."""
+    return json.loads(read_limited(path).decode("utf-8"))
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -68,10 +108,14 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def join_safetensors(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    """Read the parts of one file and join them along the first axis; one that comes later may have more names."""
-    loaded = [read_safetensors(path) for path in paths]
-    names = list(dict.fromkeys(name for part in loaded for name in part))
-    return {name: np.concatenate([part[name] for part in loaded if name in part]) for name in names}
+    """Read the parts of one file and join them."""
+    return join_arrays([read_safetensors(path) for path in paths])
+
+
+def join_arrays(parts: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
+    """Join parts along the first axis; one that comes later may have more names."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
 
 
 def to_safetensors(arrays: Arrays) -> bytes:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from pydantic import Field
 
 from curriculum import config as configs
+from curriculum.checkpoint import steps_in
 from curriculum.config import Seeds, Settings
 from curriculum.errors import OutputExistsError
-from curriculum.experiment import Plan, made_from, plan
+from curriculum.experiment import Plan, plan
 from curriculum.library import CONFIGS, find_file, read_text
+from curriculum.resume import differences, is_unfinished
 from curriculum.runfolder import Run, check_name, is_run
 
 
@@ -38,9 +40,9 @@ class Study:
 def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
     """Read an experiment and check every arm of it.
 
-    The arms' runs are kept in a folder of the experiment's name. One that is finished, and made from the same sheet, config and
-    seeds, is done. Raises `InputError` for what is wrong in the files, `OutputExistsError` for a run of that name that is
-    another one.
+    The arms' runs are kept in a folder of the experiment's name. One that is made from the same sheet, config and seeds is
+    gone on with where it is unfinished, else it is done. Raises `InputError` for what is wrong in the files,
+    `OutputExistsError` for a run of that name that is another one.
     """
     path = find_file(reference, CONFIGS)
     # What the experiment's own file does not have is a setting of the config that its arms share.
@@ -62,16 +64,14 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
 
 
 def _is_done(checked: Plan, path: Path) -> bool:
-    if not path.exists():
+    """Tell whether an arm has nothing left to train. Raises an error where something else is stored in its place."""
+    if not os.path.lexists(path):
         return False
     run = Run(path)
-    made = made_from(checked)
-    if run.status != "finished":
-        raise OutputExistsError(f"{path} exists already and is {run.status}: remove it to train this arm again")
-    differs = [name for name, value in made.items() if {**run.manifest, **run.manifest["hashes"]}.get(name) != value]
-    if differs:
-        raise OutputExistsError(f"{path} exists already, but was made with another {', '.join(differs)}: remove it or rename it first")
-    return True
+    found = differences(checked, run)
+    if found:
+        raise OutputExistsError(f"{path} exists already, but was made otherwise: {'; '.join(found)}. Remove it or rename it first")
+    return not is_unfinished(path)
 
 
 def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
@@ -80,7 +80,18 @@ def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], ob
     `train` is called with the plans and paths of each stack, as `execute_all` is.
     """
     waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
-    for _, group in groupby(sorted(waiting, key=lambda pair: len(pair[0].schedule)), key=lambda pair: len(pair[0].schedule)):
-        plans, paths = zip(*group, strict=True)
+    stacks: dict[tuple[object, ...], list[tuple[Plan, Path]]] = {}
+    for checked, path in waiting:
+        stacks.setdefault((len(checked.schedule), *_begun(path)), []).append((checked, path))
+    for stack in stacks.values():
+        plans, paths = zip(*stack, strict=True)
         train(plans, paths)
     return [Run(path) for path in study.paths]
+
+
+def _begun(path: Path) -> list[str]:
+    """Name the arms that have begun to train as one stack with this one; none where nothing of it is to be gone on with."""
+    if not is_unfinished(path):
+        return []
+    names = [name for name in Run(path).manifest.get("stack", [path.name]) if os.sep not in str(name)]
+    return names if any(steps_in(path.parent / name) for name in names) else []

@@ -36,7 +36,10 @@ from curriculum.events import (
 from curriculum.schedule import RATE, Schedule
 from curriculum.task import Task
 
-CHUNK = 250  # steps whose batches are drawn, and whose losses leave, together
+CHUNK = 250  # steps whose batches are drawn, and whose losses leave, together; a chunk ends at a multiple of this
+
+
+_Batches = Mapping[str, Sequence[Tensor]]  # of a chunk, by name: `[S, B, ...]` for each step
 
 
 class Emitter(Protocol):
@@ -48,6 +51,18 @@ class Emitter(Protocol):
 
     def __call__(self, event: Event) -> Iterable[Retarget]:
         """Call the hooks of an event; return what they ask for."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps the state of a training that goes on."""
+
+    def due(self, step: int) -> bool:
+        """Tell whether the state before `step` is to be kept: asked before every step but the first and after the last."""
+        ...
+
+    def keep(self, state: State) -> None:
+        """Keep a state. What it raises ends the training."""
         ...
 
 
@@ -69,7 +84,8 @@ class State:
     """The whole state before step `step`; `flat` are the parameters of all arms, `[S, P]`.
 
     `alive` `[S]` is False for a seed that diverged. `flat` and the optimizer's state change in place while
-    training goes on.
+    training goes on. `chunk` are the steps whose batches are drawn together, where `step` lies amid them: a training
+    that goes on from here draws the same ones again, and so computes with the same bits.
     """
 
     step: int
@@ -78,6 +94,7 @@ class State:
     flat: Tensor
     adam: optimizer.AdamState
     alive: Tensor
+    chunk: range | None = None
 
     def parameters(self, arm: Arm) -> dict[str, Tensor]:
         """Name the parameters of an arm, each a view `[S, ...]`."""
@@ -97,35 +114,54 @@ def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], de
     return State(0, tuple(made), layout, flat, optimizer.initial_state(flat), torch.ones(first, dtype=torch.bool, device=device))
 
 
-def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter]) -> State:
+def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter], keeper: Keeper | None = None) -> State:
     """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
+
+    The keeper is given the states that it asks for, which changes no number.
 
     Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those before the
     step at which the last one went wrong.
     """
     ensemble = Ensemble(task.to(state.flat.device))
+    drawn: _Batches | None = None
     while state.step < len(state.arms[0].schedule):
-        state = _train_chunk(task, ensemble, state, settings, emitters)
+        state, drawn = _train_chunk(task, ensemble, state, settings, emitters, keeper, drawn)
+        if keeper is not None and state.step < len(state.arms[0].schedule) and keeper.due(state.step):
+            keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):
         emit(RunEnd(arm.schedule.last_step, state.parameters(arm)))
     return state
 
 
-def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, emitters: Sequence[Emitter]) -> State:
-    """Train the steps up to the next boundary, or up to the step at which a hook moves a target."""
+def _train_chunk(
+    task: Task,
+    ensemble: Ensemble,
+    state: State,
+    settings: Adam,
+    emitters: Sequence[Emitter],
+    keeper: Keeper | None,
+    drawn: _Batches | None,
+) -> tuple[State, _Batches | None]:
+    """Train the steps up to the next boundary, or up to the step at which a hook moves a target or the keeper asks.
+
+    In the last case the batches of the rest of the chunk are returned too, to go on with.
+    """
     start, flat = state.step, state.flat
-    steps = range(start, min(_boundary(task, arm.schedule, start) for arm in state.arms))
-    drawn = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
-    arms = tuple(_open(task, ensemble, state, arm, emit) for arm, emit in zip(state.arms, emitters, strict=True))
-    if any(after.schedule is not before.schedule for after, before in zip(arms, state.arms, strict=True)):
-        # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
-        steps = range(start, start + 1)
+    steps = state.chunk or range(start, min(_boundary(task, arm.schedule, start) for arm in state.arms))
+    if drawn is None:
+        joined = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
+        drawn = {name: values.to(flat.device).unbind() for name, values in joined.items()}
+    arms = state.arms
+    if steps.start == start:
+        arms = tuple(_open(task, ensemble, state, arm, emit) for arm, emit in zip(state.arms, emitters, strict=True))
+        if any(after.schedule is not before.schedule for after, before in zip(arms, state.arms, strict=True)):
+            # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
+            steps = range(start, start + 1)
     own = [_active(task, arm, start) for arm in arms]
     active = [name for name in task.terms if any(name in names for names in own)]
     weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1).to(flat.device).unbind()
     rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1).to(flat.device).unbind()
     references = _join_references(arms)
-    batches = {name: values.to(flat.device).unbind() for name, values in drawn.items()}
     parameters = state.layout.views(flat)
     watched = [(n, arm, emitters[n], state.parameters(arm)) for n, arm in enumerate(arms) if emitters[n].wants(PreStep)]
     metered = [(n, arm, emitters[n], own[n]) for n, arm in enumerate(arms) if emitters[n].wants(StepMetrics)]
@@ -136,10 +172,11 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
     reason = ""
 
     try:
-        for index, step in enumerate(steps):
+        for index in range(start - steps.start, len(steps)):
+            step = steps[index]
             for n, arm, emit, views in watched:
                 requests[n] += emit(PreStep(step, views, flat[arm.rows], arm.schedule))
-            batch = {name: values[index] for name, values in batches.items()}
+            batch = {name: values[index] for name, values in drawn.items()}
             # Inference mode takes a fifth off the calls. Hooks run outside of it.
             with torch.inference_mode(ensemble.by_hand):
                 terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
@@ -162,11 +199,11 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
             for n, arm, emit, names in metered:
                 values = {name: terms[arm.rows, active.index(name)] for name in names}
                 requests[n] += emit(StepMetrics(step, total[arm.rows], values, arm.schedule))
-            if any(requests):
+            if any(requests) or (keeper is not None and keeper.due(step + 1)):
                 break
     finally:
         # Also where a hook fails or the user stops: what was trained is told of.
-        last = steps[len(rows) - 1] if rows else start
+        last = start + max(len(rows), 1) - 1
         if rows:
             all_terms, all_totals = torch.stack(rows).cpu(), torch.stack(totals).cpu()
             for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
@@ -175,8 +212,10 @@ def _train_chunk(task: Task, ensemble: Ensemble, state: State, settings: Adam, e
     if not bool(alive.any()):
         left = "" if len(alive) == 1 else f"; it was the last of {len(alive)} seeds"
         raise DivergedError(f"training diverged: {reason}{left}")
+    paused = last + 1 < steps.stop and not any(requests)
     closed = tuple(_close(task, ensemble, state, arm, last, emit, asked) for arm, emit, asked in zip(arms, emitters, requests, strict=True))
-    return replace(state, step=last + 1, arms=closed, alive=alive)
+    after = replace(state, step=last + 1, arms=closed, alive=alive, chunk=steps if paused else None)
+    return after, drawn if paused else None
 
 
 def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter) -> Arm:
@@ -224,7 +263,7 @@ def _active(task: Task, arm: Arm, step: int) -> list[str]:
 
 def _boundary(task: Task, schedule: Schedule, start: int) -> int:
     """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, whole numbers."""
-    end = min(start + CHUNK, schedule.phase_at(start).end + 1)
+    end = min((start // CHUNK + 1) * CHUNK, schedule.phase_at(start).end + 1)
     end = min([end, *(step for step, _ in schedule.actions if step > start)])
     columns = [schedule.column(name)[start:end] != 0 for name in task.terms if name in schedule.properties]
     columns += [np.round(schedule.column(name)[start:end]) for name in task.integers if name in schedule.properties]

@@ -1,0 +1,50 @@
+"""A lock on a folder that ends with its holder, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from curriculum.errors import InUseError, RunError
+
+
+class Lock:
+    """Holds a folder against every other process, and every other `Lock` of this one.
+
+    The operating system keeps it with the open folder: no file is left behind by a process that was killed.
+    """
+
+    def __init__(self, folder: Path):
+        """Take the lock at once.
+
+        Raises `InUseError` where another holds it, `RunError` where the folder cannot be locked.
+        """
+        try:
+            self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise RunError(f"cannot open the folder {folder}: {error.strerror or error}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if isinstance(error, BlockingIOError):
+                raise InUseError(f"{folder} is in use by another process") from None
+            raise RunError(f"cannot lock the folder {folder}: {error.strerror or error}") from error
+
+    def release(self) -> None:
+        """Let go; a second time does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether some process holds the lock of a folder."""
+    try:
+        Lock(folder).release()
+    except InUseError:
+        return True
+    except RunError:
+        return False
+    return False
