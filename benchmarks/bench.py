@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +145,59 @@ def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     return {"notebook_steps_per_s": theirs, "seed_steps_per_s": ours, "ratio": ours / theirs, "compare_s": compared, "mib": size}
 
 
+def bench_stack(steps: int) -> dict[str, float]:
+    """Train one and eight seeds of the images' task by turns; the best of six each, since any pause makes a time longer."""
+    from curriculum.experiment import run
+
+    best: dict[str, float] = {}
+    for _ in range(6):
+        for seeds in ("0", "0:8"):
+            seconds = run("e2c-plane", "e2c-small", seeds=seeds, steps=steps).seconds
+            best[seeds] = min(best.get(seeds, seconds), seconds)
+    ratio = best["0:8"] / best["0"]
+    print(f"training e2c-plane, 8 seeds as one stack against 1, {steps:,} steps:")
+    print(f"  1 seed               {steps / best['0']:8,.0f} steps/s")
+    print(f"  8 seeds              {steps / best['0:8']:8,.0f} steps/s   ratio of the times {ratio:.2f}  (wanted: at most 3)")
+    return {"one_s": best["0"], "eight_s": best["0:8"], "ratio": ratio}
+
+
+def bench_memory(steps: int, folder: Path) -> dict[str, float]:
+    """Train 64 seeds of both sheets as one stack, and compare them, each in a process of its own: what each needs at most."""
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        loaded, training = pool.submit(_memory_of_training, steps, folder).result()
+        comparing = pool.submit(_memory_of_comparing, folder).result()
+    stored = sum(file.stat().st_size for arm in "ab" for file in (folder / arm).rglob("*")) / 2**20
+    print(f"memory, 64 seeds x 2 sheets as one stack, {steps:,} steps, everything stored:")
+    print(f"  with torch loaded    {loaded:8,.0f} MiB at most")
+    print(f"  training             {training:8,.0f} MiB at most")
+    print(f"  comparing the two    {comparing:8,.0f} MiB at most  (wanted: at most 4,096)")
+    print(f"  stored               {stored:8,.0f} MiB, both sheets  (wanted: at most 500 a sheet)")
+    return {"loaded_mib": loaded, "training_mib": training, "comparing_mib": comparing, "stored_mib": stored}
+
+
+def _memory_of_training(steps: int, folder: Path) -> tuple[float, float]:
+    from curriculum.experiment import execute_all, plan
+
+    plans = [plan("ex-1.6", sheet, seeds="0:64", steps=steps) for sheet in ("smooth.csv", "stepped.csv")]
+    loaded = _peak_memory()
+    execute_all(plans, [folder / "a", folder / "b"], figures=False)
+    return loaded, _peak_memory()
+
+
+def _memory_of_comparing(folder: Path) -> float:
+    from curriculum.compare import compare
+    from curriculum.runfolder import Run
+
+    compare([Run(folder / arm) for arm in "ab"])
+    return _peak_memory()
+
+
+def _peak_memory() -> float:
+    """Give the largest resident size of this process so far, in MiB; that of the process that started it, if it was larger."""
+    # The system counts in KiB, but on macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     import matplotlib as mpl
     from matplotlib.animation import FFMpegWriter, FuncAnimation
@@ -217,12 +273,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "seeds", "rendering", "startup"])
+    parser.add_argument("--only", choices=["training", "seeds", "stack", "memory", "rendering", "startup"])
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if args.only in (None, "stack"):
+            found["stack"] = bench_stack(200)
+        if args.only in (None, "memory"):
+            # First, while this process is small itself; what it stores is not needed any more.
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                found["memory"] = bench_memory(args.steps, Path(own))
         if args.only in (None, "startup"):
             found["startup"] = bench_startup()
         if args.only in (None, "training"):

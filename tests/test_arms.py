@@ -160,7 +160,7 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
-    with pytest.raises(OutputExistsError, match="smooth exists already, but was made otherwise: seeds"):
+    with pytest.raises(OutputExistsError, match=r"smooth exists already, but was made otherwise: seeds \[0, 1, 2\], was \[0, 1\]"):
         plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
 
 
@@ -225,3 +225,15 @@ def test_what_was_trained_before_a_hook_failed_is_stored_in_full(tmp_path):
     assert stored.status == "failed"
     assert stored.trained_steps == len(stored.metrics) == len(stored.schedule) == 47
     assert stored.snapshots.steps[-1] in (46, 47)
+
+
+def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts_per_thousand(arms, tmp_path):
+    shorter = execute(plans("0:8", steps=90)[1], tmp_path / "shorter").run
+    found = compare([arms[0], shorter])
+    assert found.windows["whole"] == ((60, 89),)
+    figures = {(figure.id, figure.window): figure for figure in found.measures}
+    count, rate = figures["H1b", "whole"], figures["H1b", "whole, per 1,000 steps"]
+    assert rate.values["early"] == pytest.approx([value * 1000 / 30 for value in count.values["early"]])
+    assert any("stability is measured at the steps both have" in note for note in found.notes)
+    same_length = compare(arms)
+    assert not any("per 1,000" in figure.window for figure in same_length.measures)

@@ -10,7 +10,7 @@ ROOT = Path(curriculum.__file__).parent
 LAYERS = [
     ["", "errors", "plugins"],
     ["timing", "dopesheet", "schedule", "sheetdiff", "windows", "stats", "verdicts", "config"],
-    ["task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
+    ["streams", "dynamics", "worlds", "worlds.*", "e2c", "e2c.*", "task", "tasks", "tasks.*", "ensemble", "optimizer", "events", "trainer"],
     ["manifest", "storage", "lock", "checkpoint", "runfolder", "runwriter", "store", "background", "hooks"],
     [
         "traces",
@@ -18,6 +18,7 @@ LAYERS = [
         "orientation",
         "drift",
         "hue_circle",
+        "maps",
         "curves",
         "metrics",
         "metrics.*",

@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.spatial import procrustes
 
 from curriculum import plugins
 from curriculum.metrics import Metric
+from curriculum.metrics.detrended import detrended_deviation
 from curriculum.metrics.draw_up import draw_up, largest_rise
 from curriculum.metrics.drift_jerk import drift_jerk
 from curriculum.metrics.fluctuation import fluctuation
@@ -15,9 +19,14 @@ from curriculum.metrics.jitter import jitter
 from curriculum.metrics.mean_draw_up import mean_draw_up
 from curriculum.metrics.path_length import path_length
 from curriculum.metrics.peak_speed import peak_speed
+from curriculum.metrics.procrustes import disparities, procrustes_step
+from curriculum.metrics.rise_time import rise_time
+from curriculum.metrics.sparc import HIGHEST, arc_length, sparc
 from curriculum.metrics.spike_score import spike_score
 from curriculum.metrics.spikes import count_spikes
+from curriculum.metrics.unrecovered import count_unrecovered
 from curriculum.metrics.von_neumann import von_neumann
+from curriculum.tasks.e2c import E2cTask
 from curriculum.traces import Trace
 
 STEPS = 4001
@@ -77,8 +86,74 @@ def test_spikes_are_counted_where_their_peak_is():
 
 
 def test_noise_is_no_spike():
+    """A probe's noise is about 0.01 dex with `ex-1.6`; neighbouring values of up to 0.04 dex never differ by 0.3."""
     noise = np.random.default_rng(1).normal(scale=0.04, size=STEPS)
     assert count_spikes(trace_of(-3 + noise), ALL) == 0
+    assert count_spikes(trace_of(spiky([0.6] * 4) + noise), ALL) == 4
+
+
+def test_the_noise_of_a_batch_is_many_spikes_and_its_mean_over_ten_steps_is_none():
+    """The logged loss of a batch has a noise of about 0.12 dex: why spikes are counted on a probe."""
+    noise = np.random.default_rng(1).normal(scale=0.12, size=STEPS + 9)
+    assert count_spikes(trace_of(-3 + noise[:STEPS]), ALL) > 200
+    averaged = np.convolve(noise, np.full(10, 0.1), "valid")
+    assert count_spikes(trace_of(-3 + averaged), ALL) == 0
+    assert count_spikes(trace_of(spiky([0.6] * 4) + averaged), ALL) == 4
+
+
+def shifted(at: int, until: int = STEPS, height: float = 0.6) -> np.ndarray:
+    """A level that jumps up for some steps."""
+    y = np.full(STEPS, -3.0)
+    y[at:until] += height
+    return y
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.04])
+def test_a_level_that_stays_up_is_a_rise_not_recovered_from(scale):
+    noise = np.random.default_rng(8).normal(scale=scale, size=STEPS)
+    assert count_unrecovered(trace_of(shifted(1500) + noise), ALL) == 1
+    assert count_unrecovered(trace_of(shifted(1500) + shifted(2700) + noise), ALL) == 2
+    assert count_unrecovered(trace_of(shifted(1500, until=2000) + noise), ALL) == 0
+    assert count_unrecovered(trace_of(shifted(1500, until=2700) + noise), ALL) == 1
+    assert count_unrecovered(trace_of(shifted(1500, height=0.15) + noise), ALL) == 0
+    assert count_unrecovered(trace_of(spiky([0.6] * 4) + noise), ALL) == 0
+    assert count_unrecovered(trace_of(shifted(1500) + noise), np.arange(STEPS) >= 1600) == 0
+    # It is no spike, since it has no peak.
+    assert count_spikes(trace_of(shifted(1500) + noise), ALL) == 0
+
+
+def test_a_slow_climb_and_a_rise_at_the_very_end_are_not_unrecovered():
+    assert count_unrecovered(trace_of(np.linspace(-3, -1, STEPS)), ALL) == 0
+    assert count_unrecovered(trace_of(shifted(STEPS - 30)), ALL) == 0
+    assert count_unrecovered(trace_of(shifted(STEPS - 300)), ALL) == 1
+    assert count_unrecovered(trace_of(shifted(1500), stride=5), ALL) == 1
+
+
+def test_the_rise_time_is_from_a_tenth_to_nine_tenths_of_the_largest_rise():
+    t = np.arange(STEPS)
+    assert rise_time(trace_of(shifted(1500)), ALL) == 1
+    assert rise_time(trace_of(np.clip((t - 1500) / 300, 0, 1)), ALL) == 240
+    u = np.clip((t - 1500) / 400, 0, 1)
+    smooth = 10 * u**3 - 15 * u**4 + 6 * u**5
+    low, high = (brentq(lambda u, share=share: 10 * u**3 - 15 * u**4 + 6 * u**5 - share, 0, 1) for share in (0.1, 0.9))
+    for height in (0.2, 2):
+        assert rise_time(trace_of(height * smooth), ALL) == pytest.approx(400 * (high - low), abs=2)
+    assert rise_time(trace_of(2 * smooth + shifted(500, until=900)), ALL) == pytest.approx(400 * (high - low), abs=2)
+    assert rise_time(trace_of(smooth + shifted(500, until=900, height=2)), ALL) == 1
+    assert rise_time(trace_of(smooth, stride=5), ALL) == pytest.approx(400 * (high - low), abs=10)
+
+
+def test_an_error_that_only_falls_has_no_rise_time():
+    assert math.isnan(rise_time(trace_of(-np.arange(STEPS) / 1000), ALL))
+
+
+def test_the_detrended_deviation_is_that_of_the_noise_beside_a_straight_trend():
+    noise = np.random.default_rng(9).normal(scale=0.05, size=STEPS)
+    found = detrended_deviation(trace_of(noise), ALL)
+    assert found == pytest.approx(0.05, rel=0.03)
+    assert detrended_deviation(trace_of(noise - np.arange(STEPS) / 100), ALL) == pytest.approx(found, rel=1e-6)
+    # Of a slow wave too it sees the rise and fall that a line over 200 steps leaves.
+    assert detrended_deviation(trace_of(0.1 * np.sin(np.arange(STEPS) * 2 * np.pi / 200)), ALL) > 0.02
 
 
 def test_fluctuation_is_the_spread_of_the_changes_and_ignores_the_trend():
@@ -95,14 +170,15 @@ def path_from(progress: np.ndarray) -> np.ndarray:
     return np.stack([progress, -2 * progress], axis=-1)[:, None]
 
 
-def min_jerk(duration: int) -> np.ndarray:
-    u = np.clip((np.arange(STEPS) - 1000) / duration, 0, 1)
+def min_jerk(duration: int, start: int = 1000) -> np.ndarray:
+    u = np.clip((np.arange(STEPS) - start) / duration, 0, 1)
     return path_from(10 * u**3 - 15 * u**4 + 6 * u**5)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.003, 0.01])
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.01, 0.1, 1.0, 3.0])
 def test_a_minimum_jerk_path_is_less_jerky_than_a_jump_at_every_jitter(noise):
-    extra = np.random.default_rng(3).normal(scale=noise, size=(STEPS, 1, 2)) if noise else 0
+    """Both go sqrt(5) far; the largest jitter is more than that, and 98% of the jerk from a fifth of it on."""
+    extra = np.random.default_rng(3).normal(scale=noise, size=(STEPS, 125, 2))
     smooth = drift_jerk(trace_of(latents=min_jerk(2000) + extra), ALL)
     jump = drift_jerk(trace_of(latents=min_jerk(1) + extra), ALL)
     assert smooth < jump
@@ -147,6 +223,59 @@ def test_a_path_has_its_length_and_peak_speed():
     assert peak_speed(trace_of(latents=path), ALL) == pytest.approx(1.875 * math.sqrt(5) / 1000, rel=0.03)
 
 
+def turned(shape: np.ndarray, angle: float) -> np.ndarray:
+    return shape @ [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+
+
+def test_the_disparity_of_shapes_is_scipys():
+    shapes = np.random.default_rng(10).normal(size=(6, 20, 4))
+    expected = [procrustes(a, b)[2] for a, b in pairwise(shapes)]
+    np.testing.assert_allclose(disparities(shapes[:-1], shapes[1:]), expected)
+
+
+def test_a_shape_that_moves_grows_and_turns_does_not_change():
+    t = np.arange(STEPS)[:, None, None] / STEPS
+    shape = np.random.default_rng(11).normal(size=(20, 2))
+    moving = np.stack([turned(shape, 3 * own) * (1 + own) + 5 * own for own in t.ravel()])
+    assert procrustes_step(trace_of(latents=moving), ALL) == pytest.approx(0, abs=1e-12)
+    changing = shape * [1, 1] + t * shape[::-1]
+    faster = shape * [1, 1] + np.minimum(1, 2 * t) * shape[::-1]
+    assert 0 < procrustes_step(trace_of(latents=changing), ALL) < procrustes_step(trace_of(latents=faster), ALL)
+    collapsed = np.zeros_like(shape)[None]
+    assert disparities(collapsed, collapsed) == [0]
+    assert disparities(collapsed, shape[None]) == [1]
+
+
+def bell(duration: int) -> np.ndarray:
+    """The speed of a minimum-jerk movement."""
+    u = np.arange(duration + 1) / duration
+    return 30 * (u * (1 - u)) ** 2
+
+
+def test_the_spectral_arc_length_knows_neither_size_nor_duration():
+    found = arc_length(bell(100), 10, 1 / 20)
+    assert found == pytest.approx(1.41, abs=0.02)  # of a minimum-jerk movement: Balasubramanian et al. 2015
+    assert arc_length(7 * bell(100), 10, 1 / 20) == pytest.approx(found)
+    assert arc_length(bell(400), 10, 1 / 20) == pytest.approx(found, rel=0.02)
+    assert math.isnan(arc_length(np.zeros(50), 10, HIGHEST))
+
+
+def test_the_spectral_arc_length_grows_with_the_number_of_movements():
+    lengths = [arc_length(np.concatenate([bell(100)] * count), 10, 1 / 20) for count in (1, 2, 3, 4)]
+    assert lengths == sorted(lengths)
+    assert lengths[1] > 1.3 * lengths[0]
+
+
+def test_of_two_transitions_the_spectral_arc_length_is_the_mean():
+    once, twice = min_jerk(600), min_jerk(300, start=2600) + min_jerk(300, start=3000)
+    first, second = np.zeros((2, STEPS), dtype=bool)
+    first[800:1900], second[2400:3500] = True, True
+    one, two, both = (sparc(trace_of(latents=once + twice), window) for window in (first, second, first | second))
+    assert one < two
+    assert both == pytest.approx((one + two) / 2)
+    assert sparc(trace_of(latents=once), first) == pytest.approx(one, rel=0.01)
+
+
 def circle() -> dict[str, np.ndarray]:
     """What a run of the color task exhibits whose hues lie on the unit circle, in order."""
     hues = 2 * np.pi * np.arange(36) / 36
@@ -158,7 +287,12 @@ def metrics() -> list[Metric]:
     return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
 
 
-@pytest.mark.parametrize("metric", metrics(), ids=lambda metric: metric.id)
+def metrics_of_curves() -> list[Metric]:
+    """Those of the latent maps have a test of their own."""
+    return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics") if name not in E2cTask.measures]
+
+
+@pytest.mark.parametrize("metric", metrics_of_curves(), ids=lambda metric: metric.id)
 def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
     trace = replace(trace_of(spiky([0.5]), min_jerk(500)), exhibits=circle())
     assert math.isfinite(metric.compute(trace, ALL))

@@ -13,6 +13,7 @@ from curriculum.schedule import RATE, compile_sheet
 from curriculum.task import Stacked, make_task, settings_of
 
 SEEDS = [3, 8]
+VALUES = {"max-step": 2.5, "horizon": 2}  # of columns in which 0.5 makes no sense
 
 
 @pytest.fixture(params=plugins.names("tasks"))
@@ -28,7 +29,7 @@ def schedule(task):
     columns = [RATE, *task.terms, *task.controls]
     header = ",".join(["STEP", "PHASE", "ACTION", *columns])
     rows = [
-        f"{20 * k},{name},{task.actions[0] if task.actions and not k else ''}," + ",".join(["0.5"] * len(columns))
+        f"{20 * k},{name},{task.actions[0] if task.actions and not k else ''}," + ",".join(str(VALUES.get(name, 0.5)) for name in columns)
         for k, name in enumerate(phases)
     ]
     sheet = parse("\n".join([header, *rows, f"{20 * len(phases)},,," + "," * (len(columns) - 1)]))

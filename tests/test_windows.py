@@ -7,7 +7,7 @@ import pytest
 
 from curriculum.dopesheet import parse
 from curriculum.schedule import compile_sheet
-from curriculum.windows import first_step, intervals, windows
+from curriculum.windows import first_step, intervals, per_thousand, windows
 
 SHEETS = Path(__file__).parents[1] / "dopesheets"
 
@@ -50,6 +50,15 @@ def test_elsewhere_is_the_rest(pair):
 
 def test_post_boundary_is_200_steps_after_each_phase_start_of_either_sheet(pair):
     assert half_open(windows(pair)["post-boundary"]) == [(500, 700), (1000, 1200), (5000, 5200), (6500, 6700)]
+
+
+def test_a_count_per_thousand_steps_is_of_the_steps_that_the_window_marks():
+    mask = np.zeros(4000, dtype=bool)
+    mask[1000:3000:2] = mask[3500:] = True
+    assert per_thousand(6, mask) == 4
+    # The same spikes at the same rate for twice as long are twice as many, and as frequent.
+    assert per_thousand(12, np.concatenate([mask, mask])) == 4
+    assert np.isnan(per_thousand(0, np.zeros(10, dtype=bool)))
 
 
 def test_the_learning_rate_moves_nothing():

@@ -291,4 +291,4 @@ def schema(
         return
     rows = [[name, kind, "" if default is None else json.dumps(default), text] for name, kind, default, text in describe(full)]
     put_table(["setting", "type", "default", "what it is"], rows)
-    say("Change one with --set, as in: curriculum train --set task.hidden=32")
+    say("Change one with --set, as in: curriculum train --set optimizer.eps=1e-7")

@@ -21,7 +21,7 @@ from curriculum.schedule import RATE, Schedule
 from curriculum.sheetdiff import SheetDiff, diff_sheets
 from curriculum.traces import common_strides, final_error, trace
 from curriculum.verdicts import SmallestEffect, Verdict
-from curriculum.windows import first_step, intervals, long_enough, windows
+from curriculum.windows import Mask, first_step, intervals, long_enough, per_thousand, windows
 
 SCHEMA = 1
 USABLE = ("finished", "diverged", "interrupted")
@@ -137,6 +137,8 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
         for metric in metrics
         for window in _windows_of(metric, parts)
     ]
+    if len({len(schedule) for schedule in schedules}) > 1:
+        measures += [_per_thousand(figure, parts) for figure in measures if figure.id in {m.id for m in metrics if m.counts}]
     final = [
         Figure(
             "final",
@@ -189,6 +191,12 @@ def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: 
 def _metrics_of(run: Run) -> list[Metric]:
     found: list[Metric] = [plugins.find("metrics", name).METRIC for name in run.look.measures]
     return sorted(found, key=lambda metric: metric.order)
+
+
+def _per_thousand(figure: Figure, parts: Mapping[str, Mask]) -> Figure:
+    """Give counts per 1,000 steps of their window, as a window of its own: it is shown, not judged."""
+    values = {name: tuple(per_thousand(value, parts[figure.window]) for value in own) for name, own in figure.values.items()}
+    return replace(figure, unit=f"{figure.unit} per 1,000 steps", window=f"{figure.window}, per 1,000 steps", values=values)
 
 
 def _gates(figure: Figure, limit: float | None) -> Iterator[Gate]:

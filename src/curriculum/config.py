@@ -337,8 +337,10 @@ def describe(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str, 
         default = None if field.is_required() else json.loads(json.dumps(field.get_default(call_default_factory=True), default=_as_plain))
         rows.append((path, _type_name(field.annotation), default, field.description or ""))
         if inner is not None:
-            key = "NAME" if get_origin(field.annotation) is dict else "N"
-            rows += describe(inner, f"{path}.{key}.")
+            origin = get_origin(field.annotation)
+            # A mapping's keys are the user's own, a list's are numbers; a group that may be missing has neither.
+            key = "NAME." if origin is dict else "" if origin in (Union, types.UnionType) else "N."
+            rows += describe(inner, f"{path}.{key}")
     return rows
 
 
@@ -352,6 +354,8 @@ def _type_name(annotation: Any) -> str:
         return " | ".join(map(str, arguments))
     if origin is Annotated:
         return _type_name(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " | ".join(_type_name(argument) for argument in arguments if argument is not type(None))
     if origin in (tuple, list):
         return f"list of {_type_name(arguments[0])}"
     if origin is dict:

@@ -27,7 +27,8 @@ class Trace:
     `final` is the mean over the run's last 5% of steps of the same logarithm, on each final probe.
 
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
-    actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run.
+    actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
+    the sheet says, `[T]` by name.
     """
 
     stride: int
@@ -40,6 +41,7 @@ class Trace:
     curves: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
     exhibits: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    properties: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def motion_stride(self) -> int:
@@ -74,6 +76,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         curves={name: (run.traces[f"{name}.{STEPS}"], run.traces[name][:, seed_index]) for name in _names(run)},
         exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
         fixed=run.fixed,
+        properties={name: run.schedule.column(name) for name in run.schedule.properties},
     )
 
 

@@ -96,7 +96,9 @@ class Verdict:
             return "inf" if value > 0 else "0" if self.effect in SCALED else "-inf"
         if self.effect == "share":
             return f"{value:+.0%}"
-        return f"{value:+.2g}" if self.effect not in SCALED else f"{value:.2f}" if value < 10 else f"{value:.3g}"
+        if self.effect not in SCALED:
+            return f"{value:+.2g}"
+        return f"{value:.2f}" if 0.1 <= value < 10 else f"{value:.2g}" if value < 0.1 else f"{value:.3g}"
 
 
 def effects(first: Array, other: Array, effect: str) -> Array:

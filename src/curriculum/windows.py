@@ -67,6 +67,14 @@ def inside(steps: NDArray[np.int64], mask: Mask) -> Mask:
     return marked
 
 
+def per_thousand(count: float, mask: Mask) -> float:
+    """Turn a count within a window `[T]` into one per 1,000 of its steps: what windows of different length have in common.
+
+    NaN where the window is empty.
+    """
+    return 1000 * count / int(mask.sum()) if mask.any() else float("nan")
+
+
 def intervals(mask: Mask) -> list[tuple[int, int]]:
     """List the first and last step of each stretch that a mask marks."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))

@@ -18,7 +18,8 @@ class Metric:
     steps. It is judged over one `window`; `windowed` says whether it is also reported for the others. `better` is `lower` or
     `higher`. `variants` are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
     `exploratory` measure is none of the family that is tested. One with a `limit` is a gate: a seed passes where it is
-    not on the worse side of that, and no effect is judged.
+    not on the worse side of that, and no effect is judged. One that `counts` events is also shown per 1,000 steps where runs
+    differ in length.
 
     `effect` is how two runs are compared: by their `ratio` or their `difference`; by the shares of their seeds for which
     it holds, where each number is 0 or 1 (`share`); or by the ratio of the steps at which something happened (`time`),
@@ -37,3 +38,4 @@ class Metric:
     exploratory: bool = False
     limit: float | None = None
     window: str = "whole"
+    counts: bool = False

@@ -56,7 +56,7 @@ def sparc(trace: Trace, window: NDArray[np.bool_]) -> float:
 METRIC = Metric(
     14,
     "E9",
-    "spectral arc length of the drift's speed (-SPARC), mean over transitions",
+    "spectral arc length of the drift (-SPARC, transitions)",
     "",
     sparc,
     windowed=False,

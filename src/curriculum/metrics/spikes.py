@@ -39,5 +39,13 @@ def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WIND
 _VARIANTS = ({"prominence": 0.15}, {"prominence": 0.5}, {"steps_back": 50}, {"steps_back": 200})
 
 METRIC = Metric(
-    2, "H1b", f"spikes (over {PROMINENCE:g} dex)", "spikes", count_spikes, windowed=True, effect="difference", variants=_VARIANTS
+    2,
+    "H1b",
+    f"spikes (over {PROMINENCE:g} dex)",
+    "spikes",
+    count_spikes,
+    windowed=True,
+    effect="difference",
+    variants=_VARIANTS,
+    counts=True,
 )

@@ -9,7 +9,7 @@ from curriculum.hue_circle import HUES, exhibited, unit_norm_deviation
 from curriculum.metrics import Metric
 from curriculum.traces import Trace
 
-LIMIT = 0.1  # a tenth of the radius: runs that are held to it end within 0.04, runs that are not beyond 1
+LIMIT = 0.1  # a tenth of the radius: runs that are held to it end within 0.05, runs that are not beyond 1
 
 
 def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:

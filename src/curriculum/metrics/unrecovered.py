@@ -64,4 +64,5 @@ METRIC = Metric(
     windowed=False,
     effect="difference",
     exploratory=True,
+    counts=True,
 )

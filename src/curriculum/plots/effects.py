@@ -15,7 +15,7 @@ from curriculum.plots import style
 from curriculum.verdicts import CONTRADICTED, SCALED, SUPPORTED, SmallestEffect, Verdict
 
 LINE = 38  # characters that fit beside a row
-WIDEST = 100.0  # a ratio beyond it, or its inverse, is drawn at the edge
+WIDEST = 1e4  # a ratio beyond it, or its inverse, is drawn at the edge
 
 
 def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
@@ -60,8 +60,8 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
     if ratio:
         edge = max(max(v, 1 / v) for v in (*values, verdict.low, verdict.high, 1.3) if 0 < v < math.inf) * 1.1
         axes.set_xlim(1 / edge, edge)
-        close = (0.8, 1.25) if edge < 3 else ()
-        ticks = [t for t in (0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100, *close) if 1 / edge <= t <= edge]
+        between = (0.5, 0.8, 1.25, 2) if edge < 3 else (0.25, 0.5, 2, 4) if edge < 30 else ()
+        ticks = [t for t in (*(10.0**power for power in range(-4, 5)), *between) if 1 / edge <= t <= edge]
         axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -27,18 +27,18 @@ def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Th
     limit = limit_of([z[:, :2] for row in picked for _, z in row])
     columns = max(len(row) for row in picked)
     with style.themed(theme):
-        figure = style.figure(3 * columns + 0.6, 3 * len(runs) + 0.8)
+        figure = style.figure(3 * columns + 0.6, 3.2 * len(runs) + 0.9)
         grid = figure.subplots(len(runs), columns, squeeze=False)
         for run, own, row, last, cells in zip(runs, errors, picked, last_phases, grid, strict=True):
             for kind, (index, z), axes in zip(KINDS if len(row) > 1 else ("",), row, cells, strict=False):
                 frame(axes, limit, theme, run.look.circle)
                 scatter(axes, z, run.phase_ends, last, theme)
-                axes.set_title(f"{run.name}: {kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace(":  ", ": "), loc="left")
+                axes.set_title(f"{run.name}\n{kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace("\n ", "\n"), loc="left")
         figure.suptitle(
             "latent spaces at the end (z0, z1)", x=0.02, y=1 - 0.2 / figure.get_figheight(), ha="left", fontsize="large", fontweight="bold"
         )
         height, width = figure.get_figheight(), figure.get_figwidth()
         figure.subplots_adjust(
-            left=0.35 / width, right=1 - 0.1 / width, top=1 - 0.72 / height, bottom=0.3 / height, wspace=0.18, hspace=0.28
+            left=0.35 / width, right=1 - 0.1 / width, top=1 - 0.85 / height, bottom=0.3 / height, wspace=0.18, hspace=0.34
         )
     return figure

@@ -17,15 +17,17 @@ from curriculum.runfolder import Run
 
 
 def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw a row for each phase: dimensions 0-1, 0-2 and 0-3, each point in its own color."""
+    """Draw a row for each phase: dimensions 0-1, 0-2 and 0-3, each point in its own color. A plane has a column for each phase."""
     ends = run.phase_ends
     phases = run.schedule.phases[: sum(key.endswith(".latents") for key in ends)]
     latents = [points(ends, k, seed_index) for k in range(len(phases))]
     pairs = [(0, d) for d in range(1, min(latents[0].shape[-1], 4))]
     limit = limit_of(latents)
     with style.themed(theme):
-        figure = style.figure(2.75 * len(pairs) + 0.6, 2.75 * len(phases) + 0.75)
-        grid = figure.subplots(len(phases), len(pairs), squeeze=False)
+        rows, columns = (1, len(phases)) if len(pairs) == 1 else (len(phases), len(pairs))
+        side = 2.75 if rows * columns > 2 else 4.5
+        figure = style.figure(side * columns + 0.6, side * rows + 0.75)
+        grid = figure.subplots(rows, columns, squeeze=False).reshape(len(phases), len(pairs))
         for row, (phase, z) in enumerate(zip(phases, latents, strict=True)):
             for axes, (x, y) in zip(grid[row], pairs, strict=True):
                 frame(axes, limit, theme, run.look.circle)
@@ -35,7 +37,7 @@ def draw(run: Run, seed_index: int = 0, theme: style.Theme = style.LIGHT) -> Fig
             grid[row][0].set_title(f"{phase.name or 'training'}, end of step {phase.end}", loc="left")
         seed = f", seed {run.seeds[seed_index]}" if len(run.seeds) > 1 else ""
         height, width = figure.get_figheight(), figure.get_figwidth()
-        title = f"{run.name}: latent space at the end of each phase{seed}"
+        title = f"{run.name}: latent space at the end of {'each phase' if len(phases) > 1 else 'the run'}{seed}"
         figure.suptitle(title, x=0.02, y=1 - 0.16 / height, ha="left", fontsize="large", fontweight="bold")
         figure.subplots_adjust(
             left=0.55 / width, right=1 - 0.12 / width, top=1 - 0.7 / height, bottom=0.42 / height, wspace=0.24, hspace=0.3

@@ -1,0 +1,72 @@
+"""What compare finds where there is nothing to find: one arm of real training against itself."""
+
+import numpy as np
+import pytest
+
+from curriculum import plugins, stats, verdicts
+from curriculum.dopesheet import parse
+from curriculum.experiment import execute, plan
+from curriculum.traces import common_strides, trace
+from curriculum.verdicts import SmallestEffect
+from curriculum.windows import windows
+
+SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data-hues,data-vibrancies
+0,Primary & secondary,,0.02,1,0.1,0.1,0,0,0
+60,All hues,anchor,,,0,,0.5,0.5,0.5
+400,,,,,,,,1,1
+"""
+PRIMARY = ("draw_up", "spikes", "fluctuation", "drift_jerk", "jitter")
+MEASURES = [plugins.find("metrics", name).METRIC for name in PRIMARY]
+SPLITS = 500
+CHANCE = 0.05
+MARGIN = 3.5 * (CHANCE * (1 - CHANCE) / SPLITS) ** 0.5  # 3.5 standard errors of a share of all splits
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory):
+    """Train 64 seeds of one arm and measure each: `[5, 64]`."""
+    # With the sample weights of `color`, noise is large enough for half of the seeds to have spikes.
+    run = execute(plan("color", parse(SHEET), seeds="0:64"), tmp_path_factory.mktemp("null") / "arm", figures=False).run
+    window, strides = windows([run.schedule])["whole"], common_strides([run])
+    traces = [trace(run, index, strides) for index in range(64)]
+    return np.array([[metric.compute(own, window) for own in traces] for metric in MEASURES])
+
+
+def family(first, other, paired):
+    """Judge the five measures of two halves of the seeds, `[5, 32]` both."""
+    found = []
+    for metric, a, b in zip(MEASURES, first, other, strict=True):
+        estimate = verdicts.estimate(a, b, metric.effect, paired=paired)
+        found.append(
+            verdicts.to_verdict(metric.id, metric.title, metric.effect, metric.better, ("a", "b"), estimate, np.empty(0), many=False)
+        )
+    return verdicts.correct(found, SmallestEffect())
+
+
+@pytest.mark.parametrize("paired", [True, False], ids=["paired", "unpaired"])
+def test_an_arm_against_itself_under_other_seeds_differs_as_seldom_as_it_should(values, paired, monkeypatch):
+    """Each split of the seeds into halves, with partners by chance, is an arm against itself under other seeds.
+
+    The p of each measure is below 0.05 in a twentieth of them; that of any of the five, corrected, in at most a twentieth, and
+    so is a verdict that finds a difference.
+    """
+    monkeypatch.setattr(stats, "RESAMPLES", 99)
+    rng = np.random.default_rng(0)
+    raw, corrected, different = [], [], []
+    for _ in range(SPLITS):
+        seeds = rng.permutation(64)
+        found = family(values[:, seeds[:32]], values[:, seeds[32:]], paired)
+        raw.append([verdict.p < CHANCE for verdict in found])
+        corrected.append(any(verdict.p_corrected <= CHANCE for verdict in found))
+        different.append(any(verdict.verdict in (verdicts.SUPPORTED, verdicts.CONTRADICTED) for verdict in found))
+    assert np.mean(raw, axis=0) == pytest.approx(CHANCE, abs=MARGIN)
+    assert np.mean(corrected) <= CHANCE + MARGIN
+    assert np.mean(different) <= CHANCE + MARGIN
+
+
+def test_the_seeds_of_the_arm_differ_in_every_measure(values):
+    """Else the check above would look at nothing."""
+    assert np.isfinite(values).all()
+    assert [len(np.unique(own)) for own, metric in zip(values, MEASURES, strict=True) if metric.effect == "ratio"] == [64] * 4
+    spikes = values[PRIMARY.index("spikes")]
+    assert 10 <= np.sum(spikes > 0) <= 54
