@@ -230,6 +230,7 @@ def test_two_variants_are_compared_and_drawn_like_any_task(size_e, tmp_path, her
     assert made.code == 0, made.err
 
 
+@pytest.mark.slow
 def test_without_its_own_actions_a_model_cannot_predict(tmp_path):
     stored = run("e2c", sheet(), seeds="0:2", overrides=[*SIZE_E, "task.actions=shuffled"], folder=tmp_path).run
     assert measured(stored, "prediction_r2").max() < 0.5

@@ -43,6 +43,7 @@ def family(first, other, paired):
     return verdicts.correct(found, SmallestEffect())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paired", [True, False], ids=["paired", "unpaired"])
 def test_an_arm_against_itself_under_other_seeds_differs_as_seldom_as_it_should(values, paired, monkeypatch):
     """Each split of the seeds into halves, with partners by chance, is an arm against itself under other seeds.
@@ -64,6 +65,7 @@ def test_an_arm_against_itself_under_other_seeds_differs_as_seldom_as_it_should(
     assert np.mean(different) <= CHANCE + MARGIN
 
 
+@pytest.mark.slow
 def test_the_seeds_of_the_arm_differ_in_every_measure(values):
     """Else the check above would look at nothing."""
     assert np.isfinite(values).all()
