@@ -105,12 +105,11 @@ def inject(below: Path, fault: Fault) -> None:
 
 
 def counting(out: Path) -> Fault:
-    count = 0
+    """Write down every change, one in each line."""
 
     def fault(event: str, path: str) -> None:
-        nonlocal count
-        count += 1
-        out.write_text(str(count))
+        with out.open("a") as file:
+            file.write(event + "\n")
 
     return fault
 
@@ -252,7 +251,8 @@ class Torture:
             args, number = self.random.choice([TRAIN, ONE, ARMS]), self.random.choice([signal.SIGINT, signal.SIGTERM])
             folder = self.new()
             child = start(folder, args)
-            while not list((folder / "runs").rglob("run.json")):
+            made = next(path.parent for path in sorted(self.whole[args][0].rglob("run.json"))).relative_to(self.whole[args][0])
+            while not (folder / made).is_dir():
                 time.sleep(0.005)
             time.sleep(self.random.uniform(0.01, 0.5 * self.whole[args][1]))
             twice = self.random.random() < 0.3
@@ -273,9 +273,10 @@ class Torture:
         tried = lost = 0
         for args in (TRAIN, ARMS):
             for again in (False, True):
-                count = self.changes(args, again)
-                for number in range(1, count + 1):
-                    if self.random.random() >= share:
+                for number, event in enumerate(self.changes(args, again), 1):
+                    # A half needs something that is written, and to remove a file takes no room.
+                    pointless = (act is die_half_way and event != "open") or (act is full and event == "os.remove")
+                    if pointless or self.random.random() >= share:
                         continue
                     folder = self.begun(args, again)
                     code = attempt(folder, args, at(number, act))
@@ -289,20 +290,20 @@ class Torture:
         """Make a folder to train in, where that was begun already if `again`."""
         folder = self.new()
         if again:
-            attempt(folder, args, at(int(0.6 * self.changes(args, False)), die))
+            attempt(folder, args, at(int(0.6 * len(self.changes(args, False))), die))
         return folder
 
-    def changes(self, args: tuple[str, ...], again: bool) -> int:
-        """Count the changes of files that a training makes."""
+    def changes(self, args: tuple[str, ...], again: bool) -> list[str]:
+        """List the changes of files that a training makes."""
         key = (*args, str(again))
         if key not in self._changes:
             folder = self.begun(args, again)
             attempt(folder, args, counting(folder / "count"))
-            self._changes[key] = int((folder / "count").read_text())
+            self._changes[key] = (folder / "count").read_text().splitlines()
             shutil.rmtree(folder)
         return self._changes[key]
 
-    _changes: dict[tuple[str, ...], int] = {}
+    _changes: dict[tuple[str, ...], list[str]] = {}
 
     def locked_out(self) -> None:
         """Let a folder be read-only for whoever goes on with it."""

@@ -342,10 +342,14 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
         put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
         return
     happened = run.events
-    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "diverged")
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "diverged", "segments", "sha256")
     known = {**run.manifest, "status": run.shown_status}
     rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
+    segments = run.manifest.get("segments", [])
+    if len(segments) > 1:
+        keys = ("from", "to", "status", "started", "ended")
+        put_table(["from step", "to", "ended as", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
     events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
     put_table(["step", "event", ""], events, right=[0])
 

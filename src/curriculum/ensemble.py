@@ -55,6 +55,11 @@ def initial_parameters(task: Task, seeds: Sequence[int], device: str = "cpu") ->
     return layout, torch.stack(rows).to(device)
 
 
+def models_at_once(inputs: Tensor) -> int:
+    """Say of how many models `observe` runs each call on inputs `[N, ...]`."""
+    return max(1, SAMPLES_AT_ONCE // len(inputs))
+
+
 def join_batches(parts: Sequence[Tensors]) -> dict[str, Tensor]:
     """Join the batches `[C, S, B, ...]` of several arms along S.
 
@@ -145,7 +150,7 @@ class Ensemble:
         inputs = inputs.to(next(iter(parameters.values())).device)
         outputs, latents = [], []
         stack = len(next(iter(parameters.values())))
-        models = max(1, SAMPLES_AT_ONCE // len(inputs))
+        models = models_at_once(inputs)
         with torch.no_grad():
             for start in range(0, stack, models):
                 part = {name: value[start : start + models] for name, value in parameters.items()}

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,7 @@ import torch
 
 from curriculum.background import Background
 from curriculum.config import HookSetting
-from curriculum.ensemble import Ensemble, Layout
+from curriculum.ensemble import EXAMINED_AT_ONCE, Ensemble, Layout, models_at_once
 from curriculum.errors import CurriculumError, InputError, unknown
 from curriculum.events import (
     EVENTS,
@@ -33,7 +34,7 @@ from curriculum.events import (
 )
 from curriculum.runfolder import FINAL_SHARE, PHASE_ENDS, STEPS
 from curriculum.runwriter import RunFolder
-from curriculum.task import Probe, Task
+from curriculum.task import Probe, Task, Tensors
 from curriculum.trainer import CHUNK
 
 if TYPE_CHECKING:
@@ -280,8 +281,8 @@ class Prober:
     def _evaluate(self, flat: torch.Tensor, own: Any) -> None:
         """Look at the weights of some steps `own`, each at its place in `flat` `[F, S, P]`, which is free after that.
 
-        What is computed together is always all F steps that belong together, whichever of them are there: where
-        training was interrupted must not show in the last bits.
+        All F steps of a group have their places, whichever of them are there: where training was interrupted must not
+        show in the last bits.
         """
         places = own // self._often % len(flat)
         there = np.zeros(len(flat), dtype=bool)
@@ -289,38 +290,50 @@ class Prober:
         flat[torch.from_numpy(~there)] = flat[places[0]].clone()
         steps = own[0] + (np.arange(len(flat)) - places[0]) * self._often
         for probe in self.probes:
-            self._observe(probe, flat, steps, there)
+            every = self.stride * probe.every
+            chosen = steps % every == 0
+            if probe.uses == {"final"}:
+                # It counts only at the end: in the last steps, or in a short run at the last such step.
+                chosen &= steps >= min(math.floor((1 - FINAL_SHARE) * self.steps), (self.steps - 1) // every * every)
+            self._look(partial(self._observe, probe), models_at_once(probe.inputs), flat, steps, chosen, there)
         if self.task.examine_every:
             chosen = steps % (self.stride * self.task.examine_every) == 0
-            if (chosen & there).any():
-                kept = flat[torch.from_numpy(chosen)]
-                for name, values in self.ensemble.examine(self.layout.views(kept.flatten(0, 1))).items():
-                    self._add(name, kept, values, steps[chosen], there[chosen])
+            self._look(self.ensemble.examine, EXAMINED_AT_ONCE, flat, steps, chosen, there)
         self._spare.append(flat)
         if sum(array.nbytes for arrays in self._found.values() for array in arrays) >= PART_BYTES:
             self._store()
 
-    def _observe(self, probe: Probe, flat: torch.Tensor, steps: Any, there: Any) -> None:
-        own = self.stride * probe.every
-        chosen = steps % own == 0
-        if probe.uses == {"final"}:
-            # It counts only at the end: in the last steps, or in a short run at the last such step.
-            chosen &= steps >= min(math.floor((1 - FINAL_SHARE) * self.steps), (self.steps - 1) // own * own)
+    def _look(
+        self, look: Callable[[Tensors], dict[str, torch.Tensor]], models: int, flat: torch.Tensor, steps: Any, chosen: Any, there: Any
+    ) -> None:
+        """Call `look` on the weights of the chosen steps, on so many models at once; keep what it gives of those that are there.
+
+        Calls of which no step is there are left out. The others are the same as if all were.
+        """
         if not (chosen & there).any():
             return
-        kept = flat[torch.from_numpy(chosen)]
-        with torch.inference_mode():
-            seen = self.ensemble.observe(self.layout.views(kept.flatten(0, 1)), probe.inputs)
-            if probe.uses & {"loss", "final"}:
-                errors = self.task.probe_loss(seen, probe.inputs.to(kept.device))
-                self._add(f"loss.{probe.name}", kept, errors, steps[chosen], there[chosen])
-            if "motion" in probe.uses:
-                self._add(f"latents.{probe.name}", kept, seen.latents, steps[chosen], there[chosen])
+        kept = flat[torch.from_numpy(chosen)].flatten(0, 1)
+        wanted = np.repeat(there[chosen], flat.shape[1])
+        found: dict[str, list[Any]] = {}
+        for start in range(0, len(kept), models):
+            own = wanted[start : start + models]
+            if own.any():
+                for name, values in look(self.layout.views(kept[start : start + models])).items():
+                    found.setdefault(name, []).append(values.cpu().numpy()[own])
+        for name, parts in found.items():
+            joined = np.concatenate(parts)
+            self._found.setdefault(name, []).append(joined.reshape(-1, flat.shape[1], *joined.shape[1:]))
+            self._found.setdefault(f"{name}.{STEPS}", []).append(steps[chosen & there])
 
-    def _add(self, name: str, kept: torch.Tensor, values: torch.Tensor, steps: Any, there: Any) -> None:
-        """Keep values `[F x S, ...]` of a curve at those of some steps `[F]` that are there, for weights `[F, S, P]`."""
-        self._found.setdefault(name, []).append(values.reshape(*kept.shape[:2], *values.shape[1:]).cpu().numpy()[there])
-        self._found.setdefault(f"{name}.{STEPS}", []).append(steps[there])
+    def _observe(self, probe: Probe, parameters: Tensors) -> dict[str, torch.Tensor]:
+        found = {}
+        with torch.inference_mode():
+            seen = self.ensemble.observe(parameters, probe.inputs)
+            if probe.uses & {"loss", "final"}:
+                found[f"loss.{probe.name}"] = self.task.probe_loss(seen, probe.inputs.to(seen.outputs.device))
+            if "motion" in probe.uses:
+                found[f"latents.{probe.name}"] = seen.latents
+        return found
 
     def _store(self) -> None:
         if self._found:

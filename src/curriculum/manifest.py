@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,3 +70,5 @@ class Manifest(BaseModel):
     hashes: HashesManifest
     diverged: dict[str, str] = {}
     files: dict[str, str] = {}
+    segments: list[dict[str, Any]] = []
+    stack: Annotated[list[str], Field(min_length=1)] | None = None

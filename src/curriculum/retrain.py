@@ -54,7 +54,9 @@ def replay_steps(run: Run, count: int) -> Report:
     Arms that were trained as one stack are trained as one again. Moved targets come from the log of events: no hook is
     imported. Raises `RunError` where something that this needs is missing.
     """
-    runs = [_sibling(run, name) for name in run.manifest.get("stack", [run.path.name])]
+    runs = [_sibling(run, name) for name in run.manifest.get("stack") or [run.manifest["name"]]]
+    if run not in runs:
+        raise RunError(f"the run {run.path} is damaged: it is not among the runs that it was trained with")
     plans = [_plan_without_hooks(one) for one in runs]
     last = min(one.trained_steps for one in runs)
     begun, checkpoints = _begin(runs, last - count)
@@ -64,7 +66,7 @@ def replay_steps(run: Run, count: int) -> Report:
     first = plans[0]
     fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
     state = restore(fresh, plans, runs, checkpoints)
-    index = [one.path for one in runs].index(run.path)
+    index = runs.index(run)
     taken = _Taken()
     background = Background()
     until = _Until(end)
@@ -98,8 +100,8 @@ def _stopped() -> Iterator[None]:
 
 def _sibling(run: Run, name: str) -> Run:
     check_name(name)
-    if name == run.path.name:
-        return run
+    if name == run.manifest["name"]:
+        return run  # also where its folder was renamed
     try:
         return Run(run.path.parent / name)
     except InputError:

@@ -93,5 +93,5 @@ def _begun(path: Path) -> list[str]:
     """Name the arms that have begun to train as one stack with this one; none where nothing of it is to be gone on with."""
     if not is_unfinished(path):
         return []
-    names = [name for name in Run(path).manifest.get("stack", [path.name]) if os.sep not in str(name)]
+    names = [name for name in (Run(path).manifest.get("stack") or [path.name]) if os.sep not in name]
     return names if any(steps_in(path.parent / name) for name in names) else []
