@@ -169,9 +169,14 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     [
         ("config: ex-1.6\nseeds: 0:2\narm: {a: smooth.csv}\n", ConfigError, "3:1: unknown setting 'arm', did you mean 'arms'"),
         ("config: ex-1.6\nseeds: 2:0\narms: {a: smooth.csv}\n", ConfigError, "2:1: seeds cannot be '2:0'"),
-        ("config: ex-1.6\nseeds: 0:2\narms: {a: smoth.csv}\n", InputError, "did you mean 'smooth.csv'"),
-        ("config: ex-1.7\nseeds: 0:2\narms: {a: smooth.csv}\n", InputError, "did you mean 'ex-1.6'"),
-        ("config: ex-1.6\nseeds: 0:2\narms: {../a: smooth.csv}\n", InputError, "cannot be a name"),
+        ("config: ex-1.6\nseeds: 0:2\narms: {a: smoth.csv, b: stepped.csv}\n", InputError, "did you mean 'smooth.csv'"),
+        ("config: ex-1.7\nseeds: 0:2\narms: {a: smooth.csv, b: stepped.csv}\n", InputError, "did you mean 'ex-1.6'"),
+        ("config: ex-1.6\nseeds: 0:2\narms: {../a: smooth.csv, b: stepped.csv}\n", InputError, "cannot be a name"),
+        (
+            "config: ex-1.6\nseeds: 0:2\narms: {a: smooth.csv}\n",
+            ConfigError,
+            "3:1: arms cannot be {'a': 'smooth.csv'}: an experiment compares two",
+        ),
         ("[1]\n", ConfigError, "mapping of settings"),
     ],
 )

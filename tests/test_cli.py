@@ -248,7 +248,7 @@ def test_animate_writes_a_video(here, bench, tree, suffix, codec):
     before = set(tree(bench))
     made = here("animate", "a", "b", "-o", f"v{suffix}", "--stride", 10, *SMALL, "--json")
     assert made.code == 0, made.err
-    assert json.loads(made.out) == {"path": f"v{suffix}", "frames": 5, "fps": 30, "runs": ["a", "b"]}
+    assert json.loads(made.out) == {"path": f"v{suffix}", "frames": 5, "fps": 30, "runs": ["a", "b"], "last_step": 39}
     assert set(tree(bench)) - before == {f"v{suffix}"}
     frames, stream = decode(bench / f"v{suffix}")
     assert re.search(codec, stream)

@@ -378,7 +378,7 @@ def test_train_on_a_full_disk(here, bench, tree, size):
     with file_limit(size):
         outcome = here("train", "-d", "smooth", "--steps", 40, "--name", "full")
     # With no room for a longer run.json the run stays visibly unfinished.
-    check_failed_training(here, bench, outcome, ("failed", "finished", "running") if size < 3000 else ("failed", "finished"))
+    check_failed_training(here, bench, outcome, ("failed", "finished", "killed") if size < 3000 else ("failed", "finished"))
     after = tree(bench)
     assert {name: after[name] for name in before} == before
 

@@ -278,10 +278,13 @@ def animate(
     frames = 1 if poster else len(scene.frames)
     with Bar(path.name, frames, "frame") as bar:
         animate(scene, path, fps, bar.update)
+    step = scene.frames[-1]
     if as_json:
-        put_json({"path": str(path), "frames": frames, "fps": fps, "runs": [run.name for run in chosen]})
-    else:
-        put(f"{path}: {frames:,} frame(s) of {', '.join(run.name for run in chosen)}")
+        put_json({"path": str(path), "frames": frames, "fps": fps, "runs": [run.name for run in chosen], "last_step": step})
+        return
+    if at is not None and step < at:
+        say(f"step {at:,} is not stored of every run: this is the last one before it that is")
+    put(f"{path}: {f'step {step:,}' if poster else f'{frames:,} frames'} of {', '.join(run.name for run in chosen)}")
 
 
 def _two_numbers(text: str, separator: str, option: str, example: str) -> tuple[int, int]:
@@ -313,6 +316,7 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
             "name": run.path.relative_to(runs).as_posix(),
             "status": run.shown_status,
             "task": run.task_name,
+            "trained": run.trained_steps,
             **{key: run.manifest.get(key) for key in keys},
         }
         for run in good
@@ -322,7 +326,7 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     elif not found:
         say(f"{runs} has no runs yet; make one with: curriculum train --dopesheet smooth.csv")
     else:
-        rows = [[r["name"], r["status"], r["task"], r["sheet"], f"{r['steps']:,}", str(len(r["seeds"])), r["created"][:19]] for r in found]
+        rows = [[r["name"], r["status"], r["task"], r["sheet"], _progress(r), str(len(r["seeds"])), r["created"][:19]] for r in found]
         put_table(["run", "status", "task", "sheet", "steps", "seeds", "created (UTC)"], rows, right=[4, 5])
 
 
@@ -342,7 +346,7 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
         put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
         return
     happened = run.events
-    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "diverged", "segments", "sha256")
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "segments", "sha256")
     known = {**run.manifest, "status": run.shown_status}
     rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
@@ -352,6 +356,10 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
         put_table(["from step", "to", "ended as", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
     events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
     put_table(["step", "event", ""], events, right=[0])
+
+
+def _progress(run: dict[str, Any]) -> str:
+    return f"{run['steps']:,}" if run["trained"] == run["steps"] else f"{run['trained']:,} of {run['steps']:,}"
 
 
 def _text(value: object) -> str:

@@ -127,7 +127,12 @@ def _unfinished(stored: Run) -> Run:
     from curriculum.resume import is_unfinished
 
     if not is_unfinished(stored.path):
-        raise InputError(f"{stored.path} is {stored.status}: nothing is left of it to train")
+        more = (
+            " (it was made with --steps: --fork goes on from it as another run)"
+            if stored.manifest.get("sheet_steps", 0) > stored.manifest["steps"]
+            else ""
+        )
+        raise InputError(f"{stored.path} is {stored.status}: nothing is left of it to train{more}")
     return stored
 
 
@@ -139,6 +144,7 @@ def _resume_command(path: Path, runs: Path) -> str:
 
 def train_open(plans: Sequence[Plan], paths: Sequence[Path], title: str, again: str) -> list[Result]:
     """Train plans as one stack with a progress bar; `again` is the command that goes on where a signal stops it."""
+    from curriculum.errors import CurriculumError, DivergedError
     from curriculum.experiment import train_stack
     from curriculum.progress import Bar, training_hook
     from curriculum.resume import open_stack
@@ -152,8 +158,13 @@ def train_open(plans: Sequence[Plan], paths: Sequence[Path], title: str, again: 
                 say(f"warning: {note}")
             if any(stack.resumed):
                 say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
-            with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
-                return train_stack(stack, watch=[training_hook(bar)], signals=signals)
+            try:
+                with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
+                    return train_stack(stack, watch=[training_hook(bar)], signals=signals)
+            except CurriculumError as error:
+                if type(error) not in (CurriculumError, DivergedError):
+                    raise
+                raise type(error)(f"{error}; what was trained until then is stored in {where}") from error
     except KeyboardInterrupt as error:
         error.args = (f"{error if error.args else 'stopped'}, and stored in {where}; to go on: {again}",)
         raise

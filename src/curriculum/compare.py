@@ -257,9 +257,16 @@ def _check(runs: Sequence[Run]) -> None:
         if run.manifest["task"] != first.manifest["task"]:
             raise InputError(f"runs of different tasks cannot be compared: {first.name!r} is {_task(first)}, {run.name!r} is {_task(run)}")
         if run.manifest["parameters"] != first.manifest["parameters"]:
-            raise InputError(f"{first.name!r} and {run.name!r} cannot be paired: their models start from different weights")
+            raise InputError(
+                f"{first.name!r} and {run.name!r} cannot be compared: their models have different parameters "
+                f"({_size(first)} and {_size(run)} numbers), so their configs differ in more than numbers"
+            )
         if run.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
             raise InputError(f"{first.name!r} and {run.name!r} cannot be compared: their probes differ")
+
+
+def _size(run: Run) -> str:
+    return f"{sum(math.prod(shape) for shape in run.manifest['parameters'].values()):,}"
 
 
 def _task(run: Run) -> str:

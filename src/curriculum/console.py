@@ -36,7 +36,7 @@ def put_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str =
 
     `right` are the columns that are aligned to the right.
     """
-    if not sys.stdout.isatty():
+    if not sys.stdout or not sys.stdout.isatty():
         _plain_table(header, rows, title, right)
         return
     from rich import box

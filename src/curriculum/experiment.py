@@ -124,7 +124,12 @@ def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[
 def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
     """Find the columns and actions of a sheet that the task and the hooks do not know."""
     known = [RATE, *task.terms, *task.controls]
-    problems = [sheet.problem(unknown("property", name, known), None, name) for name in sheet.properties if name not in known]
+    strange = [name for name in sheet.properties if name not in known]
+    problems = [sheet.problem(unknown("property", name, known), None, name) for name in strange]
+    for other in plugins.names("tasks"):
+        its = plugins.find("tasks", other).TASK
+        if len(strange) > 1 and {*strange} <= {*its.terms, *its.controls}:
+            problems.append(sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config"))
     if RATE not in sheet.properties:
         problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
     elif not problems and not any(term in sheet.properties for term in task.terms):

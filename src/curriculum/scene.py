@@ -31,6 +31,7 @@ MOVING = 10  # the z-order of what moves: above curves, spines and ticks
 FONT = 12.5 / 900  # of the picture's height
 MOST_COLUMNS = 4
 TRAIL = 60  # frames for which a path stays
+TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,10 @@ def _limit(latents: Sequence[NDArray[np.float32]]) -> float:
 class _Trails:
     """Where some points of every seed have been in the last frames: faint lines that end at a dot."""
 
-    def __init__(self, axes: Axes, others: NDArray[np.float32], colors: NDArray[np.float32], unit: float):
+    def __init__(self, axes: Axes, others: NDArray[np.float32], colors: NDArray[np.float32], unit: float, alpha: float):
         self.others = others
         seeds = len(others)
-        shades = np.concatenate([np.tile(colors, (seeds, 1)), np.full((seeds * len(colors), 1), 0.3)], 1)
+        shades = np.concatenate([np.tile(colors, (seeds, 1)), np.full((seeds * len(colors), 1), alpha)], 1)
         self.lines = LineCollection([], colors=shades, linewidths=0.7 * unit, zorder=MOVING)
         nowhere = np.full(len(shades), np.nan)
         self.heads = axes.scatter(nowhere, nowhere, c=shades, s=(2.2 * unit) ** 2, linewidths=0, zorder=MOVING)
@@ -233,7 +234,9 @@ class Scene:
         latent.text(0.015, 0.985, f"z{y}", transform=latent.transAxes, ha="left", va="top", color=theme.muted)
         moving: list[Artist] = []
         if column.others is not None:
-            self._trails.append(_Trails(latent, column.others, self.marks.colors[list(self.marks.traced)], unit))
+            self._trails.append(
+                _Trails(latent, column.others, self.marks.colors[list(self.marks.traced)], unit, TRAIL_ALPHA[self.look.theme])
+            )
             moving += self._trails[-1].artists
         if self.marks.edges is not None:
             self._edges.append(LineCollection([], colors=theme.muted, linewidths=0.7 * unit, zorder=MOVING))

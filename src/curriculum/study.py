@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from curriculum import config as configs
 from curriculum.checkpoint import steps_in
@@ -24,7 +24,14 @@ class StudySettings(Settings):
 
     config: str = Field(description="the config that all arms share: a path, or a name in configs/")
     seeds: Seeds = Field(description="the seeds of every arm: 0:32 or [0, 3, 5]")
-    arms: dict[str, str] = Field(min_length=1, description="the sheet of each arm, by the arm's name")
+    arms: dict[str, str] = Field(description="the sheet of each arm, two or more, by the arm's name")
+
+    @field_validator("arms")
+    @classmethod
+    def _two_or_more(cls, arms: dict[str, str]) -> dict[str, str]:
+        if len(arms) < 2:
+            raise ValueError("an experiment compares two arms or more")
+        return arms
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ def _traces(run: Run) -> str:
 
 
 def _events(run: Run) -> str:
+    if run.shown_status in ("running", "killed") and run.record is None:
+        return "no checkpoint yet: where it goes on, it begins anew"
     steps = [int(event.get("step", -1)) for event in run.events]
     if not all(0 <= step <= run.trained_steps for step in steps) or any(a > b for a, b in pairwise(steps)):
         raise _wrong(run, "the steps of the events are not in order, or not those of this run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from curriculum.plots.losses import mark_boundaries
 from curriculum.runfolder import Run
 
 PIXELS = 900
+LABEL = 28  # characters that fit beside a panel
 
 
 def draw(
@@ -44,8 +46,15 @@ def draw(
                 _band(speed, curves.motion_steps, curves.speed, color, curves.name)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
             profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=curves.name)
-        error.set_ylabel(measured)
-        speed.set_ylabel("drift of the latents (per step)")
+        error.set_ylabel(fill(measured, LABEL))
+        speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
+        unmoved = [curves.name for curves in found if not curves.speed.size]
+        if unmoved:
+            text = f"too few steps to average over: {', '.join(unmoved)}"
+            speed.text(0.5, 0.5, text, transform=speed.transAxes, ha="center", va="center", color=theme.muted)
+            if len(unmoved) == len(found):
+                speed.set_yticks([], [])
+                speed.minorticks_off()
         speed.set_xlabel("step; shaded: a property moved by 5% of its range within 200 steps. The drift is averaged over 200 steps")
         error.set_xlim(0, max(last, 1))
         error.tick_params(labelbottom=False)

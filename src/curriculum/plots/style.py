@@ -181,7 +181,7 @@ def curve(axes: Axes, x: NDArray[Any], y: NDArray[Any], pixels: int, color: str,
     """Draw a curve of many points: its envelope as a band, and a line through the middle of it."""
     positive = np.where(y > 0, y, np.nan) if axes.get_yscale() == "log" else y
     at, low, high = envelope(x, positive, pixels)
-    middle = np.sqrt(low * high) if axes.get_yscale() == "log" else (low + high) / 2
+    middle = np.sqrt(low) * np.sqrt(high) if axes.get_yscale() == "log" else (low + high) / 2
     axes.plot(at, middle, color=color, lw=lw, **more)
     if len(x) > pixels:
         axes.fill_between(at, low, high, color=color, alpha=0.45, lw=0.6, zorder=more.get("zorder", 2))

@@ -125,7 +125,12 @@ class ColorTask(Task):
         return ColorAutoencoder(self.settings.hidden, self.settings.latent_dim, self.settings.normalize_bottleneck)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        problems = []
+        problems = [
+            sheet.problem(f"{name}: a share of the colors cannot be {row.values[name]:g} (allowed: 0 to 1)", row.line, name)
+            for row in sheet.rows
+            for name in self.controls
+            if not 0 <= row.values.get(name, 0.0) <= 1
+        ]
         known = self.settings.phases
         for phase in {phase.name: phase for phase in reversed(sheet.phases)}.values():
             if phase.name not in known:
