@@ -271,7 +271,7 @@ class Torture:
     def faults(self, what: str, act: Callable[[str, str], None], share: float) -> None:
         """Break at a share of all changes of files, one in each training, also of those of a training that goes on."""
         tried = lost = 0
-        for args in (TRAIN, ARMS):
+        for args in (TRAIN, ARMS) if share else ():
             for again in (False, True):
                 for number, event in enumerate(self.changes(args, again), 1):
                     # A half needs something that is written, and to remove a file takes no room.

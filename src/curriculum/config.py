@@ -76,7 +76,7 @@ class Recording(Settings):
         description="steps from one snapshot of the parameters to the next; by default every step of one seed, "
         "and of more seeds the steps that the video shows",
     )
-    checkpoint_every: int = Field(2500, ge=1, description="steps from one checkpoint to the next, from which a run can go on, or")
+    checkpoint_every: int = Field(20_000, ge=1, description="steps from one checkpoint to the next, from which a run can go on, or")
     checkpoint_seconds: float = Field(30.0, gt=0, description="seconds from one to the next, whatever comes first")
 
 
