@@ -31,7 +31,12 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
         title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
-        figure.text(0.34, 0.12 / height, f"to the left of the line: better in {found.names[0]}", color=theme.muted)
+        figure.text(
+            0.34,
+            0.12 / height,
+            f"to the left of the line: better in {found.names[0]}; dots are spread a little, so that none hides another",
+            color=theme.muted,
+        )
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
     return figure
 
@@ -77,7 +82,9 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
             axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
         else:
             axes.xaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1]) if edge == 1.2 else MaxNLocator(9, integer=edge > 2))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}"))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: "0" if not value else f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}")
+        )
         axes.xaxis.set_minor_formatter(NullFormatter())
     if verdict.better == "higher":
         axes.invert_xaxis()
