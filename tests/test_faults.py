@@ -662,8 +662,15 @@ def test_a_run_made_by_a_newer_version_is_refused(here, bench):
 
 
 def interrupted(args, cwd, number, marker):
-    """Start a command, wait until it says `marker`, send it a signal; return its exit code, stdout and stderr."""
-    with subprocess.Popen([COMMAND, *args], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    """Start a command, wait until it says `marker`, send it a signal; return its exit code, stdout and stderr.
+
+    Where the tests run in the background, Ctrl-C is ignored there; the command must not inherit that.
+    """
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen([COMMAND, *args], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as running:
         said = ""
         for line in running.stderr:
             said += line
