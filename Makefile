@@ -32,7 +32,7 @@ smoke: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
 
-# Breaks a thousand trainings and more, a quarter of an hour: make torture SEED=1 breaks others.
+# Breaks a thousand trainings and more, in about twenty minutes; make torture SEED=1 breaks others.
 SEED := 0
 torture: $(READY)
 	$(BIN)/python benchmarks/torture.py --seed $(SEED)
