@@ -31,10 +31,11 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     import torch
     from torch.utils.data import DataLoader, Dataset, Sampler
 
-    from curriculum.experiment import load_config, load_sheet
-    from curriculum.schedule import compile_sheet
-    from curriculum.task import make_task
-    from curriculum.tasks.color import ColorTask, _scaled, sampling_weights  # the data are the task's
+    from curriculum.runner.inputs import load_config, load_sheet
+    from curriculum.sheet.schedule import compile_sheet
+    from curriculum.tasks.color.colors import sampling_weights, scaled
+    from curriculum.tasks.color.task import ColorTask
+    from curriculum.train.task import make_task
 
     task = make_task(load_config("ex-1.6"))
     assert isinstance(task, ColorTask)
@@ -87,7 +88,7 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
             with torch.no_grad():
                 references = task.capture("anchor", model)
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
-        focus = _scaled(task.vibrancy, values["data-vibrancies"]) * _scaled(task.primary_focus, values["data-hues"])
+        focus = scaled(task.vibrancy, values["data-vibrancies"]) * scaled(task.primary_focus, values["data-hues"])
         for group in optimizer.param_groups:
             group["lr"] = values["lr"]
         active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
@@ -102,7 +103,8 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
 
 def our_loop(steps: int, folder: Path, seeds: str = "0") -> float:
     """Train with everything stored, as `curriculum train` does but for the figures; return the seconds."""
-    from curriculum.experiment import execute, new_path, plan
+    from curriculum.runner.execute import execute, new_path
+    from curriculum.runner.plan import plan
 
     checked = plan("ex-1.6", SHEET, seeds=seeds, steps=steps)
     began = time.perf_counter()
@@ -125,8 +127,9 @@ def bench_training(steps: int, folder: Path) -> dict[str, float]:
 
 def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     """Train 64 seeds of both sheets as one stack with everything stored, then compare them."""
-    from curriculum.compare import compare
-    from curriculum.experiment import execute_all, plan
+    from curriculum.measure.comparison import compare
+    from curriculum.runner.execute import execute_all
+    from curriculum.runner.plan import plan
 
     plans = [plan("ex-1.6", sheet, seeds="0:64", steps=steps) for sheet in ("smooth.csv", "stepped.csv")]
     began = time.perf_counter()
@@ -147,7 +150,7 @@ def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
 
 def bench_stack(steps: int) -> dict[str, float]:
     """Train one and eight seeds of the images' task by turns; the best of six each, since any pause makes a time longer."""
-    from curriculum.experiment import run
+    from curriculum.runner.execute import run
 
     best: dict[str, float] = {}
     for _ in range(6):
@@ -176,7 +179,8 @@ def bench_memory(steps: int, folder: Path) -> dict[str, float]:
 
 
 def _memory_of_training(steps: int, folder: Path) -> tuple[float, float]:
-    from curriculum.experiment import execute_all, plan
+    from curriculum.runner.execute import execute_all
+    from curriculum.runner.plan import plan
 
     plans = [plan("ex-1.6", sheet, seeds="0:64", steps=steps) for sheet in ("smooth.csv", "stepped.csv")]
     loaded = _peak_memory()
@@ -185,8 +189,8 @@ def _memory_of_training(steps: int, folder: Path) -> tuple[float, float]:
 
 
 def _memory_of_comparing(folder: Path) -> float:
-    from curriculum.compare import compare
-    from curriculum.runfolder import Run
+    from curriculum.measure.comparison import compare
+    from curriculum.store.reader import Run
 
     compare([Run(folder / arm) for arm in "ab"])
     return _peak_memory()
@@ -202,10 +206,10 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     import matplotlib as mpl
     from matplotlib.animation import FFMpegWriter, FuncAnimation
 
-    from curriculum.animate import animate, make_scene, render
-    from curriculum.encoder import CODECS, ffmpeg
-    from curriculum.experiment import run
-    from curriculum.scene import Look
+    from curriculum.draw.ffmpeg import CODECS, ffmpeg
+    from curriculum.draw.scene import Look
+    from curriculum.draw.video import animate, make_scene, render
+    from curriculum.runner.execute import run
 
     runs = [run("ex-1.6", sheet, folder=folder).run for sheet in ("smooth.csv", "stepped.csv")]
     scene = make_scene(runs, Look())
@@ -244,9 +248,9 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
 
 
 def bench_startup() -> dict[str, float]:
-    from curriculum.dopesheet import parse
-    from curriculum.library import SHEETS, find_file
-    from curriculum.schedule import compile_sheet
+    from curriculum.find_file import SHEETS, find_file
+    from curriculum.sheet.parse import parse
+    from curriculum.sheet.schedule import compile_sheet
 
     sheet = parse(find_file(SHEET, SHEETS).read_text())
     compiled = _best(lambda: compile_sheet(sheet), 20) * 1e3

@@ -61,12 +61,13 @@ def start(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
         sys.argv = ["curriculum", *args]
         if fault is not None:
             inject(folder / "runs", fault)
-        from curriculum import cli, experiment
+        from curriculum.cli import app, experiment
+        from curriculum.runner import execute
 
         # Figures and comparisons come after all that is tried here, and would take most of the time.
-        experiment.draw_run = lambda run: None
-        cli._compare = lambda *args: None
-        cli.main()
+        execute.draw_run = lambda run: None
+        experiment.compare_and_print = lambda *args: None
+        app.main()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     finally:
@@ -383,15 +384,16 @@ def main() -> None:
     options = parser.parse_args()
     began = time.perf_counter()
     # Imported once, here: a child that is forked need not do it again. Nothing is computed, so that there are no threads yet.
-    import curriculum.animate
-    import curriculum.cli_train
-    import curriculum.compare
-    import curriculum.experiment
-    import curriculum.study
-    import curriculum.verify  # noqa: F401
+    import curriculum.cli.app
+    import curriculum.draw.video
+    import curriculum.measure.comparison
+    import curriculum.runner.again
+    import curriculum.runner.arms
+    import curriculum.runner.execute
+    import curriculum.store.verify  # noqa: F401
     from curriculum import plugins
 
-    for kind in ("plots", "metrics", "tasks"):
+    for kind in plugins.PLACES:
         for name in plugins.names(kind):
             plugins.find(kind, name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from curriculum import SmoothProp
-from curriculum.plots import style
+from curriculum.draw import style
 
 STARTS = [(0.0, 0.0), (2.0, 0.0), (0.0, 3.0), (2.0, -2.0), (1.0, 5.0)]  # value, velocity in units per duration
 TARGETS = {0: 0.5, 40: 0.75, 60: 0.0, 120: 1.0}

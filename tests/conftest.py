@@ -38,7 +38,7 @@ def call(*args: str | Path, cwd: Path | None = None, env: dict[str, str] | None 
 
 
 def call_here(*args: str | Path) -> Outcome:
-    from curriculum.cli import app
+    from curriculum.cli.app import app
 
     handler = signal.getsignal(signal.SIGTERM)
     try:

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from curriculum.compare import compare
-from curriculum.dopesheet import parse
-from curriculum.ensemble import Ensemble, initial_parameters, join_batches
+from curriculum.draw.motion import task_of
 from curriculum.errors import ConfigError, InputError, OutputExistsError
-from curriculum.experiment import execute, execute_all, plan, run
-from curriculum.replay import task_of
-from curriculum.runfolder import Run
-from curriculum.study import plan_study, run_study
+from curriculum.measure.comparison import compare
+from curriculum.runner.arms import plan_study, run_study
+from curriculum.runner.execute import execute, execute_all, run
+from curriculum.runner.plan import plan
+from curriculum.sheet.parse import parse
+from curriculum.store.reader import Run
+from curriculum.train.stack import Ensemble, initial_parameters, join_batches
 
 # Repulsion only where no two colors of a batch are nearly equal: there it is chaotic, and no two runs agree for long.
 EARLY = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data-hues,data-vibrancies
@@ -190,7 +191,7 @@ def test_mistakes_in_an_experiment_have_their_place(tmp_path, text, error, messa
 def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
     from typer.testing import CliRunner
 
-    from curriculum.cli import app
+    from curriculum.cli.app import app
 
     folder = str(arms[0].path.parent)
     options = ["--runs", folder, "--baseline", "late", "--smallest-ratio", "0.98", "--smallest-count", "1000", "--json"]
@@ -202,7 +203,7 @@ def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
 
 
 def test_effects_of_unpaired_runs_are_drawn(arms, tmp_path):
-    from curriculum.plots import draw_comparison
+    from curriculum.draw.figures import draw_comparison
 
     other = execute(plans("100:109")[1], tmp_path / "other").run
     draw_comparison([arms[0], other], compare([arms[0], other]), tmp_path)

@@ -16,10 +16,10 @@ import pytest
 import typer
 from matplotlib.image import imread
 
-from curriculum.cli import app
-from curriculum.dopesheet import parse
-from curriculum.runfolder import Run
-from curriculum.schedule import compile_sheet
+from curriculum.cli.app import app
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.reader import Run
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
 STEPS = 40
@@ -56,7 +56,7 @@ def test_help_imports_nothing_heavy(args, tmp_path):
         [sys.executable, "-X", "importtime", COMMAND, *args], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "curriculum.cli" in imported
+    assert "curriculum.cli.app" in imported
     assert not imported & {"torch", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}
 
 
@@ -449,4 +449,4 @@ def test_names_from_files_cannot_steer_the_terminal(here, empty):
 def test_debug_shows_where_an_error_comes_from(process, empty):
     shown = process("--debug", "dopesheet", "show", "nosuch.csv", cwd=empty)
     assert shown.code == 2
-    assert "library.py" in shown.err
+    assert "find_file.py" in shown.err

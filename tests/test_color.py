@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from curriculum.dopesheet import parse
-from curriculum.ensemble import Ensemble, initial_parameters
-from curriculum.schedule import compile_sheet
-from curriculum.tasks.color import ColorSettings, ColorTask, sampling_weights
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.tasks.color.colors import sampling_weights
+from curriculum.tasks.color.model import ColorSettings
+from curriculum.tasks.color.task import ColorTask
+from curriculum.train.stack import Ensemble, initial_parameters
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,1,0,0

@@ -8,17 +8,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curriculum import plugins
-from curriculum.config import load as load_config
-from curriculum.config import schema_of, write
+from curriculum.config.settings import schema_of
+from curriculum.config.yaml import load as load_config
+from curriculum.config.yaml import write
 from curriculum.errors import ConfigError
-from curriculum.experiment import settings_of
+from curriculum.train.task import settings_of
 
 FUZZ = settings(deadline=None, max_examples=100)
 TASK = "task:\n  name: color\n"
 
 
 def load(text, *overrides):
-    return load_config(text, "c.yaml", settings_of, plugins.names("tasks"), overrides)
+    return load_config(text, "c.yaml", settings_of, plugins.names("task"), overrides)
 
 
 def problems(text, *overrides):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from curriculum.cli import app
-from curriculum.dopesheet import parse
-from curriculum.experiment import plan
+from curriculum.cli.app import app
+from curriculum.runner.plan import plan
+from curriculum.sheet.parse import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

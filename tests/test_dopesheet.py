@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curriculum.dopesheet import Column, Dopesheet, Phase, Row, decode, parse, write
 from curriculum.errors import SheetError
-from curriculum.timing import EASINGS
+from curriculum.sheet.document import Column, Dopesheet, Phase, Row, write
+from curriculum.sheet.easings import EASINGS
+from curriculum.sheet.lines import decode
+from curriculum.sheet.parse import parse
 
 SHEETS = Path(__file__).parents[1] / "dopesheets"
 FUZZ = settings(deadline=None, max_examples=150)

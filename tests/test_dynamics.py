@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from curriculum.dynamics import Local, kl_to_encoding, kl_to_standard, log_square, rollout, transform
+from curriculum.tasks.e2c.dynamics import Local, kl_to_encoding, kl_to_standard, log_square, rollout, transform
 
 SIZES = [1, 2, 3, 8]
 

@@ -8,14 +8,16 @@ import torch
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 from curriculum import plugins
-from curriculum.compare import compare
-from curriculum.dopesheet import parse
-from curriculum.ensemble import Ensemble, initial_parameters, join_batches
-from curriculum.experiment import execute_all, load_config, plan, run
-from curriculum.runfolder import Run
-from curriculum.schedule import compile_sheet
-from curriculum.task import make_task
-from curriculum.traces import common_strides, trace
+from curriculum.measure.comparison import compare
+from curriculum.measure.trace import common_strides, trace
+from curriculum.runner.execute import execute_all, run
+from curriculum.runner.inputs import load_config
+from curriculum.runner.plan import plan
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.reader import Run
+from curriculum.train.stack import Ensemble, initial_parameters, join_batches
+from curriculum.train.task import make_task
 
 SIZE_E = ["task.plane.agent_half=3", "threads=1"]
 TINY = [
@@ -51,7 +53,7 @@ def drawn(task, made, steps=range(3), seeds=(1, 2)):
 def measured(stored: Run, name: str) -> np.ndarray:
     """Compute a measure of a stored run for each of its seeds."""
     everything = np.ones(len(stored.schedule), dtype=bool)
-    metric = plugins.find("metrics", name).METRIC
+    metric = plugins.find("measure", name).METRIC
     return np.array([metric.compute(trace(stored, index, common_strides([stored])), everything) for index in range(len(stored.seeds))])
 
 
@@ -189,7 +191,7 @@ def test_the_step_varies_less_when_it_is_reparameterized_also_from_the_middle_of
     assert (own["fresh"] > 20 * own["changed"]).all()
     stored, before = size_e["changed"], np.zeros(401, dtype=bool)
     before[:310] = True
-    metric = plugins.find("metrics", "step_variance").METRIC
+    metric = plugins.find("measure", "step_variance").METRIC
     earlier = np.array([metric.compute(trace(stored, index, common_strides([stored])), before) for index in range(4)])
     assert (earlier > 20 * own["changed"]).all()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curriculum.runfolder import Run
+from curriculum.store.reader import Run
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
 SMALL = ("--size", "320x180")

@@ -20,16 +20,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curriculum import config as configs
 from curriculum import plugins
-from curriculum.dopesheet import decode, parse
+from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError
-from curriculum.runfolder import Run
-from curriculum.schedule import compile_sheet
-from curriculum.storage import digest, sealed, to_safetensors
-from curriculum.store import latest_comparison
-from curriculum.task import settings_of
-from curriculum.verify import verify_run
+from curriculum.sheet.lines import decode
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.files import digest, sealed, to_safetensors
+from curriculum.store.reader import Run
+from curriculum.store.shelf import latest_comparison
+from curriculum.store.verify import verify_run
+from curriculum.train.task import settings_of
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 often = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -98,7 +99,7 @@ yamls = known.map(json.dumps) | st.lists(st.sampled_from(PIECES) | st.text(max_s
 @example("seeds: " + "9" * 5000 + "\ntask: {name: color}\n", [])
 def test_any_config_is_read_or_refused(text, overrides):
     with suppress(CurriculumError):
-        configs.load(text, "config.yaml", settings_of, plugins.names("tasks"), overrides)
+        configs.load(text, "config.yaml", settings_of, plugins.names("task"), overrides)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def test_a_header_that_claims_a_huge_shape_takes_no_memory(stranger, tmp_path, n
 
 
 def test_more_rows_than_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
-    from curriculum.storage import read_parquet
+    from curriculum.store.files import read_parquet
 
     (tmp_path / "metrics.parquet").write_bytes(many_rows())
     assert (tmp_path / "metrics.parquet").stat().st_size < 2**20
@@ -275,7 +276,7 @@ def test_texts_of_a_stranger_do_not_steer_the_terminal(here, bench):
 def test_pickles_are_no_arrays(tmp_path):
     import pickle
 
-    from curriculum.storage import read_safetensors
+    from curriculum.store.files import read_safetensors
 
     class Evil:
         def __reduce__(self):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curriculum.experiment import run
-from curriculum.runfolder import Run
+from curriculum.runner.execute import run
+from curriculum.store.reader import Run
 
 DATA = Path(__file__).parent / "data"
 
@@ -51,9 +51,9 @@ def test_a_second_implementation_trains_the_stepped_sheet_the_same(tmp_path):
     """Train with ordinary PyTorch, one step at a time, and compare with what the run stored."""
     import torch
 
-    from curriculum.experiment import load_config, load_sheet
-    from curriculum.schedule import compile_sheet
-    from curriculum.task import make_task
+    from curriculum.runner.inputs import load_config, load_sheet
+    from curriculum.sheet.schedule import compile_sheet
+    from curriculum.train.task import make_task
 
     stored = run("ex-1.6", "stepped.csv", seeds=0, steps=1500, folder=tmp_path).run
     _, losses = stored.losses()

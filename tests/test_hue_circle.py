@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curriculum import plugins
-from curriculum.hue_circle import (
+from curriculum.measure.trace import Trace
+from curriculum.tasks.color.hue_circle import (
     ANCHORS,
     HUES,
     PRIMARIES,
@@ -19,7 +20,6 @@ from curriculum.hue_circle import (
     unit_norm_deviation,
     winding_number,
 )
-from curriculum.traces import Trace
 
 GATES = ("unit_norm", "planarity", "hue_coherence", "winding", "hue_order", "anchoring")
 H = 2 * np.pi * np.arange(36) / 36
@@ -43,7 +43,7 @@ def passed(hues: np.ndarray, primaries=None, anchors=None) -> list[str]:
     trace = Trace(1, steps, np.zeros(2), steps, np.zeros((2, 1, 4)), {}, exhibits=exhibits)
     found = []
     for name in GATES:
-        gate = plugins.find("metrics", name).METRIC
+        gate = plugins.find("measure", name).METRIC
         value = gate.compute(trace, window)
         if value >= gate.limit if gate.better == "higher" else value <= gate.limit:
             found.append(name)
@@ -122,5 +122,5 @@ def test_latents_that_are_missing_or_not_finite_pass_no_gate():
     assert passed(np.full((36, 4), np.nan)) == []
     steps, window = np.arange(2), np.ones(2, dtype=bool)
     for name in GATES:
-        compute = plugins.find("metrics", name).METRIC.compute
+        compute = plugins.find("measure", name).METRIC.compute
         assert math.isnan(compute(Trace(1, steps, np.zeros(2), steps, np.zeros((2, 1, 4)), {}), window))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from curriculum import plugins
-from curriculum.maps import trustworthiness
-from curriculum.tasks.e2c import E2cTask
-from curriculum.traces import Trace
-from curriculum.worlds.plane import Plane, PlaneSettings
+from curriculum.measure.trace import Trace
+from curriculum.tasks.e2c.maps import trustworthiness
+from curriculum.tasks.e2c.task import E2cTask
+from curriculum.tasks.e2c.worlds.plane import Plane, PlaneSettings
 
 STEPS = 4001
 ALL = np.ones(STEPS, dtype=bool)
@@ -34,7 +34,7 @@ def mapped(latents=None, step=3000, **more) -> Trace:
 
 
 def measure(name: str, trace: Trace, window=ALL) -> float:
-    return plugins.find("metrics", name).METRIC.compute(trace, window)
+    return plugins.find("measure", name).METRIC.compute(trace, window)
 
 
 def test_an_affine_copy_of_the_world_is_a_perfect_map():

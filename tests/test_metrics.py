@@ -10,24 +10,24 @@ from scipy.optimize import brentq
 from scipy.spatial import procrustes
 
 from curriculum import plugins
-from curriculum.metrics import Metric
-from curriculum.metrics.detrended import detrended_deviation
-from curriculum.metrics.draw_up import draw_up, largest_rise
-from curriculum.metrics.drift_jerk import drift_jerk
-from curriculum.metrics.fluctuation import fluctuation
-from curriculum.metrics.jitter import jitter
-from curriculum.metrics.mean_draw_up import mean_draw_up
-from curriculum.metrics.path_length import path_length
-from curriculum.metrics.peak_speed import peak_speed
-from curriculum.metrics.procrustes import disparities, procrustes_step
-from curriculum.metrics.rise_time import rise_time
-from curriculum.metrics.sparc import HIGHEST, arc_length, sparc
-from curriculum.metrics.spike_score import spike_score
-from curriculum.metrics.spikes import count_spikes
-from curriculum.metrics.unrecovered import count_unrecovered
-from curriculum.metrics.von_neumann import von_neumann
-from curriculum.tasks.e2c import E2cTask
-from curriculum.traces import Trace
+from curriculum.measure.metric import Metric
+from curriculum.measure.metrics.detrended import detrended_deviation
+from curriculum.measure.metrics.draw_up import draw_up, largest_rise
+from curriculum.measure.metrics.drift_jerk import drift_jerk
+from curriculum.measure.metrics.fluctuation import fluctuation
+from curriculum.measure.metrics.jitter import jitter
+from curriculum.measure.metrics.mean_draw_up import mean_draw_up
+from curriculum.measure.metrics.path_length import path_length
+from curriculum.measure.metrics.peak_speed import peak_speed
+from curriculum.measure.metrics.procrustes import disparities, procrustes_step
+from curriculum.measure.metrics.rise_time import rise_time
+from curriculum.measure.metrics.sparc import HIGHEST, arc_length, sparc
+from curriculum.measure.metrics.spike_score import spike_score
+from curriculum.measure.metrics.spikes import count_spikes
+from curriculum.measure.metrics.unrecovered import count_unrecovered
+from curriculum.measure.metrics.von_neumann import von_neumann
+from curriculum.measure.trace import Trace
+from curriculum.tasks.e2c.task import E2cTask
 
 STEPS = 4001
 ALL = np.ones(STEPS, dtype=bool)
@@ -284,12 +284,12 @@ def circle() -> dict[str, np.ndarray]:
 
 
 def metrics() -> list[Metric]:
-    return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics")]
+    return [plugins.find("measure", name).METRIC for name in plugins.names("measure")]
 
 
 def metrics_of_curves() -> list[Metric]:
     """Those of the latent maps have a test of their own."""
-    return [plugins.find("metrics", name).METRIC for name in plugins.names("metrics") if name not in E2cTask.measures]
+    return [plugins.find("measure", name).METRIC for name in plugins.names("measure") if name not in E2cTask.measures]
 
 
 @pytest.mark.parametrize("metric", metrics_of_curves(), ids=lambda metric: metric.id)

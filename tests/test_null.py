@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from curriculum import plugins, stats, verdicts
-from curriculum.dopesheet import parse
-from curriculum.experiment import execute, plan
-from curriculum.traces import common_strides, trace
-from curriculum.verdicts import SmallestEffect
-from curriculum.windows import windows
+from curriculum import plugins
+from curriculum.measure import stats, verdicts
+from curriculum.measure.trace import common_strides, trace
+from curriculum.measure.verdicts import SmallestEffect
+from curriculum.measure.windows import windows
+from curriculum.runner.execute import execute
+from curriculum.runner.plan import plan
+from curriculum.sheet.parse import parse
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data-hues,data-vibrancies
 0,Primary & secondary,,0.02,1,0.1,0.1,0,0,0
@@ -16,7 +18,7 @@ SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data
 400,,,,,,,,1,1
 """
 PRIMARY = ("draw_up", "spikes", "fluctuation", "drift_jerk", "jitter")
-MEASURES = [plugins.find("metrics", name).METRIC for name in PRIMARY]
+MEASURES = [plugins.find("measure", name).METRIC for name in PRIMARY]
 SPLITS = 500
 CHANCE = 0.05
 MARGIN = 3.5 * (CHANCE * (1 - CHANCE) / SPLITS) ** 0.5  # 3.5 standard errors of a share of all splits

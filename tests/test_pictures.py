@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 
-from curriculum.animate import animate, frame_steps, make_scene, render
-from curriculum.dopesheet import parse
-from curriculum.encoder import encode
+from curriculum.draw import style
+from curriculum.draw.ffmpeg import encode
+from curriculum.draw.frames import frame_steps
+from curriculum.draw.motion import Motion
+from curriculum.draw.plots import timeline
+from curriculum.draw.scene import Look
+from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
-from curriculum.experiment import run
-from curriculum.orientation import orientation
-from curriculum.plots import style, timeline
-from curriculum.replay import Motion
-from curriculum.scene import Look
-from curriculum.schedule import compile_sheet
+from curriculum.measure.geometry import orientation
+from curriculum.runner.execute import run
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
 
 SMALL = Look(width=480, height=270)
 

@@ -17,16 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curriculum import Action, Retarget, on
-from curriculum.dopesheet import parse
 from curriculum.errors import InputError, InUseError, OutputExistsError, RunError
-from curriculum.events import Chunk, PreStep
-from curriculum.experiment import execute, execute_all, plan, train_stack
-from curriculum.hooks import Hook
-from curriculum.lock import Lock
-from curriculum.resume import open_stack
-from curriculum.runfolder import Run
-from curriculum.signals import Signals
-from curriculum.study import plan_study, run_study
+from curriculum.runner.arms import plan_study, run_study
+from curriculum.runner.execute import execute, execute_all, train_stack
+from curriculum.runner.opening import open_stack
+from curriculum.runner.plan import plan
+from curriculum.runner.signals import Signals
+from curriculum.sheet.parse import parse
+from curriculum.store.lock import Lock
+from curriculum.store.reader import Run
+from curriculum.train.events import Chunk, PreStep
+from curriculum.train.hooks import Hook
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,0.1,0,0,0
@@ -125,7 +126,7 @@ def test_checkpoints_change_no_number(whole, tmp_path):
 
 
 def test_training_that_was_stopped_before_it_was_closed_is_only_closed(whole, tmp_path, monkeypatch):
-    from curriculum.session import Session
+    from curriculum.runner.session import Session
 
     def interrupt(*args):
         raise KeyboardInterrupt
@@ -233,7 +234,7 @@ def test_a_run_goes_on_only_as_it_was_made(stopped, tree, change, message):
 
 
 def test_another_version_of_the_task_is_refused(stopped, monkeypatch):
-    from curriculum.tasks.color import ColorTask
+    from curriculum.tasks.color.task import ColorTask
 
     monkeypatch.setattr(ColorTask, "version", 99)
     with pytest.raises(InputError, match="task color version 99, was color version"):
@@ -289,7 +290,7 @@ def test_half_written_files_of_a_killed_process_are_dropped(whole, stopped):
 
 
 def test_a_failed_write_is_never_taken_for_stored(whole, tmp_path, monkeypatch):
-    from curriculum.runwriter import RunFolder
+    from curriculum.store.writer import RunFolder
 
     append = RunFolder.append_traces
 
@@ -324,7 +325,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(stopped):
 
 
 def test_a_lock_ends_with_its_holder(tmp_path):
-    code = "import sys, time; from pathlib import Path; from curriculum.lock import Lock\n"
+    code = "import sys, time; from pathlib import Path; from curriculum.store.lock import Lock\n"
     code += "lock = Lock(Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
@@ -466,7 +467,7 @@ def test_a_change_to_any_stored_file_is_found(here, whole, tmp_path):
 
 def test_numbers_that_training_does_not_give_are_found(here, whole, tmp_path):
     """They are stored with the right hashes, as a wrong machine would store them."""
-    from curriculum.storage import digest_file, read_safetensors, sealed, to_safetensors
+    from curriculum.store.files import digest_file, read_safetensors, sealed, to_safetensors
 
     shutil.copytree(whole / "0-3", tmp_path / "0-3")
     path = tmp_path / "0-3"
@@ -499,7 +500,7 @@ def test_a_stopped_run_is_verified_too(here, stopped):
 
 
 def test_checkpoints_are_thinned_and_the_newest_are_kept(tmp_path):
-    from curriculum.checkpoint import MOST_KEPT, steps_in, store
+    from curriculum.store.checkpoint import MOST_KEPT, steps_in, store
 
     record = {"chunk": None, "trained": 0, "seconds": 0.0, "events": {"size": 0, "hash": ""}, "parts": {}, "diverged": {}}
     for step in range(10, 1010, 10):

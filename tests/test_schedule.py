@@ -10,10 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curriculum.dopesheet import Phase, parse
 from curriculum.errors import InputError
-from curriculum.schedule import SmoothProp, compile_sheet
-from curriculum.timing import EASINGS
+from curriculum.sheet.document import Phase
+from curriculum.sheet.easings import EASINGS
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.sheet.smooth_prop import SmoothProp
 
 HERE = Path(__file__).parent
 SHEETS = HERE.parent / "dopesheets"

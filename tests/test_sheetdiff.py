@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from curriculum.dopesheet import parse
-from curriculum.sheetdiff import KeyChange, diff_sheets
+from curriculum.sheet.diff import KeyChange, diff_sheets
+from curriculum.sheet.parse import parse
 
 SHEETS = Path(__file__).parents[1] / "dopesheets"
 

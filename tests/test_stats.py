@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, trim_mean, wilcoxon
 
-from curriculum import stats, verdicts
-from curriculum.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUPPORTED, SmallestEffect
+from curriculum.measure import stats, verdicts
+from curriculum.measure.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUPPORTED, SmallestEffect
 
 
 def test_the_interquartile_mean_ignores_the_outer_halves():

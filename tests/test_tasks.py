@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from curriculum import optimizer, plugins
-from curriculum.config import schema_of
-from curriculum.dopesheet import parse
-from curriculum.ensemble import Ensemble, initial_parameters
-from curriculum.experiment import load_config
-from curriculum.schedule import RATE, compile_sheet
-from curriculum.task import Stacked, make_task, settings_of
+from curriculum import plugins
+from curriculum.config.settings import schema_of
+from curriculum.runner.inputs import load_config
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import RATE, compile_sheet
+from curriculum.train import optimizers as optimizer
+from curriculum.train.stack import Ensemble, initial_parameters
+from curriculum.train.task import Stacked, make_task, settings_of
 
 SEEDS = [3, 8]
 VALUES = {"max-step": 2.5, "horizon": 2}  # of columns in which 0.5 makes no sense
 
 
-@pytest.fixture(params=plugins.names("tasks"))
+@pytest.fixture(params=plugins.names("task"))
 def task(request):
     config = schema_of(settings_of(request.param)).model_validate({"task": {"name": request.param}})
     return make_task(config)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from curriculum.timing import ALIASES, DEFAULT_SPACE, DEFAULT_TIMING, EASINGS, SPACES, cubic_bezier, minimum_jerk_quintic
+from curriculum.sheet.easings import ALIASES, DEFAULT_SPACE, DEFAULT_TIMING, EASINGS, SPACES, cubic_bezier, minimum_jerk_quintic
 
 NAMES = ["minjerk", "linear", "step-end", "step-start", "cosine", "ease", "ease-in", "ease-out", "ease-in-out"]
 CSS = {  # CSS Easing Functions Level 1, section 2.2

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from curriculum import Action, Chunk, Diverged, PhaseEnd, PhaseStart, PreStep, Retarget, RunEnd, StepMetrics, on, run
-from curriculum.config import Adam
-from curriculum.dopesheet import parse
-from curriculum.ensemble import Ensemble
+from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
-from curriculum.experiment import execute, plan
-from curriculum.hooks import Hook
-from curriculum.optimizer import initial_state, update
-from curriculum.trainer import CHUNK
+from curriculum.runner.execute import execute
+from curriculum.runner.plan import plan
+from curriculum.sheet.parse import parse
+from curriculum.train.hooks import Hook
+from curriculum.train.loop import CHUNK
+from curriculum.train.optimizers import initial_state, update
+from curriculum.train.stack import Ensemble
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,0.1,0,0,0
@@ -258,7 +259,7 @@ def test_a_failed_run_leaves_its_good_part_behind(tmp_path):
     checked = plan("ex-1.6", parse(BLOWN))
     with pytest.raises(DivergedError):
         execute(checked, tmp_path / "blown")
-    from curriculum.runfolder import Run
+    from curriculum.store.reader import Run
 
     stored = Run(tmp_path / "blown")
     assert stored.status == "diverged"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curriculum.dopesheet import parse
-from curriculum.schedule import compile_sheet
-from curriculum.windows import first_step, intervals, per_thousand, windows
+from curriculum.measure.windows import first_step, intervals, per_thousand, windows
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
 
 SHEETS = Path(__file__).parents[1] / "dopesheets"
 

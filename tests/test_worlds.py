@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curriculum.streams import DATA, SECOND_NOISE, generator
-from curriculum.worlds.pendulum import FASTEST, STEP, Pendulum, PendulumSettings, move
-from curriculum.worlds.plane import Plane, PlaneSettings
+from curriculum.tasks.e2c.streams import DATA, SECOND_NOISE
+from curriculum.tasks.e2c.worlds.pendulum import FASTEST, STEP, Pendulum, PendulumSettings, move
+from curriculum.tasks.e2c.worlds.plane import Plane, PlaneSettings
+from curriculum.train.streams import generator
 
 
 def plane(**given) -> Plane:

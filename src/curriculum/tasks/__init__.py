@@ -1,1 +1,1 @@
-"""The tasks, one file each. A module here names its class as `TASK`."""
+"""The tasks, a room each, with their own measures and pictures. A room names its task as `TASK` in `task.py`."""

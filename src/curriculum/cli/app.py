@@ -1,0 +1,65 @@
+"""The command line: parse, call one function, print, exit code."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from curriculum.cli import animate, compare, config, dopesheet, experiment, runs, train, verify
+from curriculum.cli.guard import DEBUG
+from curriculum.cli.options import HELP
+from curriculum.console import put, report
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, rich_markup_mode=None)
+
+app.command("train")(train.train)
+app.command("experiment")(experiment.run_experiment)
+app.command("compare")(compare.compare)
+app.command("animate")(animate.animate)
+app.command("runs")(runs.list_runs)
+app.command("show")(runs.show_run)
+app.command("verify")(verify.verify)
+app.add_typer(dopesheet.dopesheet, name="dopesheet")
+app.add_typer(config.config, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except OSError as error:
+        # The help itself may go to a full disk.
+        raise SystemExit(report(error)) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        put(f"curriculum {version('curriculum')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Find out whether a training schedule helps, and show it.
+
+    A dopesheet (CSV) says how every hyperparameter moves over training, a config (YAML) says what is trained.
+
+    Examples:
+
+      curriculum train --dopesheet smooth.csv --name runA
+
+      curriculum train --dopesheet stepped.csv --name runB
+
+      curriculum compare runA runB
+
+      curriculum animate
+    """
+    if debug:
+        os.environ[DEBUG] = "1"

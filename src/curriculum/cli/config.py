@@ -1,0 +1,79 @@
+"""`curriculum config`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curriculum.cli.guard import AsJson, guarded
+from curriculum.cli.options import HELP, Overrides
+from curriculum.console import put, put_json, put_table, say
+from curriculum.find_file import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    pass
+
+CONFIG_HELP = """Show a config as it is read, or what can be set.
+
+Examples:
+
+  curriculum config show ex-1.6
+
+  curriculum config schema
+"""
+
+config = typer.Typer(no_args_is_help=True, help=CONFIG_HELP, context_settings=HELP, rich_markup_mode=None)
+ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A path, or the name of a config in configs/ or among those shipped.")]
+
+
+@config.command("show")
+@guarded
+def show_config(config: ConfigName = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Show a config as it is read, with every default filled in.
+
+    Examples:
+
+      curriculum config show
+
+      curriculum config show ex-1.6 --set task.hidden=32
+    """
+    from curriculum.config.yaml import write
+    from curriculum.runner.inputs import load_config
+
+    loaded = load_config(config, overrides or ())
+    if as_json:
+        put_json(loaded.dump())
+    else:
+        put(write(loaded).rstrip())
+
+
+@config.command()
+@guarded
+def schema(
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="The task whose settings to list; by default that of the default config.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON schema, as editors read it.")] = False,
+) -> None:
+    """List everything that can be set, with its default.
+
+    Examples:
+
+      curriculum config schema
+
+      curriculum config schema --json > config.schema.json
+    """
+    from curriculum.config.describe import describe
+    from curriculum.config.settings import schema_of
+    from curriculum.runner.inputs import load_config
+    from curriculum.train.task import settings_of
+
+    full = schema_of(settings_of(task if task is not None else load_config(DEFAULT_CONFIG).task.name))
+    if as_json:
+        put_json(full.model_json_schema())
+        return
+    rows = [[name, kind, "" if default is None else json.dumps(default), text] for name, kind, default, text in describe(full)]
+    put_table(["setting", "type", "default", "what it is"], rows)
+    say("Change one with --set, as in: curriculum train --set optimizer.eps=1e-7")

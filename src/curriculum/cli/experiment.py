@@ -1,0 +1,49 @@
+"""`curriculum experiment`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curriculum.cli.compare import compare_and_print
+from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.train import train_open
+from curriculum.console import say
+
+if TYPE_CHECKING:
+    from curriculum.runner.plan import Plan
+
+
+@guarded
+def run_experiment(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
+    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="Other seeds than the file's, as 0:8.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    device: DeviceOption = None,
+    overrides: Overrides = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Train every arm of an experiment as one stack, and compare them; what is trained already is not trained again.
+
+    Examples:
+
+      curriculum experiment smooth-vs-stepped
+
+      curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
+    """
+    from curriculum.runner.arms import plan_study, run_study
+
+    study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    for path, done in zip(study.paths, study.done, strict=True):
+        if done:
+            say(f"{path} is done already")
+
+    def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
+        train_open(plans, paths, f"training {', '.join(path.name for path in paths)}", "the same command again")
+
+    compare_and_print(run_study(study, train_arms), runs, as_json)

@@ -1,0 +1,69 @@
+"""What every command shares: errors become sentences and exit codes, signals end in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from curriculum.console import report, say
+from curriculum.runner.signals import Terminated
+
+Params = ParamSpec("Params")
+Returned = TypeVar("Returned")
+RunsFolder = Annotated[Path, typer.Option("--runs", envvar="CURRICULUM_RUNS", metavar="DIR", help="The folder of all runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+RUNS = Path("runs")
+DEBUG = "CURRICULUM_DEBUG"
+
+
+def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
+    """Wrap a command: print its errors as sentences, and exit with their codes.
+
+    0 done, 1 failed, 2 invalid input, 3 for what `verify` finds to differ, 130 on Ctrl-C, 143 on SIGTERM.
+    """
+
+    @wraps(command)
+    def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Returned:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            say(str(error) or "stopped")
+            raise typer.Exit(143 if isinstance(error, Terminated) else 130) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; what is left to flush goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                traceback.print_exc()
+            raise typer.Exit(report(error)) from None
+
+    return wrapper
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise Terminated
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise an error where an output exists already and may not be replaced."""
+    from curriculum.errors import InputError, OutputExistsError
+
+    if path.is_dir():
+        raise OutputExistsError(f"{path} is a folder: name a file to write")
+    if os.path.lexists(path) and not force:
+        raise OutputExistsError(f"{path} exists already: choose another name, or replace it with --force")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")

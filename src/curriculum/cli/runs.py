@@ -1,0 +1,85 @@
+"""`curriculum runs` and `curriculum show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.console import put_json, put_table, say
+
+if TYPE_CHECKING:
+    pass
+
+
+@guarded
+def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """List all runs, the oldest first.
+
+    Examples:
+
+      curriculum runs
+    """
+    from curriculum.store.shelf import runs_in
+
+    good, damaged = runs_in(runs)
+    for error in damaged:
+        say(f"warning: {error}")
+    keys = ("created", "sheet", "steps", "seeds")
+    found: list[dict[str, Any]] = [
+        {
+            "name": run.path.relative_to(runs).as_posix(),
+            "status": run.shown_status,
+            "task": run.task_name,
+            "trained": run.trained_steps,
+            **{key: run.manifest.get(key) for key in keys},
+        }
+        for run in good
+    ]
+    if as_json:
+        put_json(found)
+    elif not found:
+        say(f"{runs} has no runs yet; make one with: curriculum train --dopesheet smooth.csv")
+    else:
+        rows = [[r["name"], r["status"], r["task"], r["sheet"], _progress(r), str(len(r["seeds"])), r["created"][:19]] for r in found]
+        put_table(["run", "status", "task", "sheet", "steps", "seeds", "created (UTC)"], rows, right=[4, 5])
+
+
+@guarded
+def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")], runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """Show what is known of a run: how it was made, how it ended, what happened in it.
+
+    Examples:
+
+      curriculum show runA
+    """
+    from curriculum.store.shelf import find_run
+
+    run = find_run(name, runs)
+    if as_json:
+        put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
+        return
+    happened = run.events
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "segments", "sha256")
+    known = {**run.manifest, "status": run.shown_status}
+    rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
+    put_table(["", run.name], rows)
+    segments = run.manifest.get("segments", [])
+    if len(segments) > 1:
+        keys = ("from", "to", "status", "started", "ended")
+        put_table(["from step", "to", "ended as", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
+    events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
+    put_table(["step", "event", ""], events, right=[0])
+
+
+def _progress(run: dict[str, Any]) -> str:
+    return f"{run['steps']:,}" if run["trained"] == run["steps"] else f"{run['trained']:,} of {run['steps']:,}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return str(value)

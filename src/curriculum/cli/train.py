@@ -1,0 +1,195 @@
+"""`curriculum train`, and how any command trains."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.console import losses_text, put, put_json, say
+from curriculum.find_file import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from curriculum.runner.plan import Plan
+    from curriculum.runner.session import Result
+    from curriculum.store.reader import Run
+
+
+@guarded
+def train(
+    dopesheet: Annotated[
+        str | None, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or a name in dopesheets/.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/ (default).")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
+    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    device: DeviceOption = None,
+    overrides: Overrides = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this unfinished run.")] = None,
+    fork: Annotated[str | None, typer.Option("--fork", metavar="RUN", help="Begin with the steps of this run before --at.")] = None,
+    at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step from which a fork's sheet may differ.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Train one schedule and store the run.
+
+    A run that was stopped goes on from its last checkpoint, by --resume or by the same command with the same --name. It ends with
+    the same numbers, to the last bit, as one that was never stopped. A fork takes over what another run has trained until
+    --at; its own sheet must be the same until there.
+
+    Examples:
+
+      curriculum train --dopesheet smooth.csv --name runA
+
+      curriculum train --dopesheet smooth.csv --config ex-1.6 --seed 3
+
+      curriculum train --dopesheet my.csv --set task.hidden=32 --steps 50
+
+      curriculum train --dopesheet my.csv --dry-run
+
+      curriculum train --resume runA
+
+      curriculum train --fork runA --at 5000 --dopesheet edited.csv --name runA-edited
+    """
+    _check_options(dopesheet, name, resume, fork, at)
+    from curriculum.runner.opening import is_unfinished
+    from curriculum.store.names import check_name, check_new
+    from curriculum.store.shelf import find_run
+
+    if name is not None:
+        check_name(name)
+        if not is_unfinished(runs / name):
+            check_new(runs / name)
+    from curriculum.runner.execute import new_path
+    from curriculum.runner.plan import plan, plan_of
+
+    changes = with_device(overrides, device)
+    given: dict[str, Any] = {"config": config, "dopesheet": dopesheet, "overrides": changes, "seeds": seed, "steps": steps}
+    if resume is not None:
+        stored = _unfinished(find_run(resume, runs))
+        checked, path = plan_of(stored, **given), stored.path
+    elif fork is not None:
+        from curriculum.runner.fork import check_fork, make_fork
+
+        stored = find_run(fork, runs)
+        checked = plan_of(stored, **given)
+        path = new_path(runs, name, checked)
+        check_fork(stored, at or 0, checked)
+        if not dry_run and not is_unfinished(path):
+            say(make_fork(stored, at or 0, checked, path, sys.argv))
+    else:
+        assert dopesheet is not None
+        checked = plan(config or DEFAULT_CONFIG, dopesheet, overrides=changes, seeds=seed, steps=steps)
+        path = new_path(runs, name, checked)
+    for warning in checked.warnings:
+        say(f"warning: {warning}")
+    if dry_run:
+        _print_plan(checked, path, as_json)
+        return
+    (result,) = train_open([checked], [path], path.name, _resume_command(path, runs))
+    losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
+    if as_json:
+        document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
+        put_json({**document, "seeds": list(checked.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
+        return
+    for own_seed, why in result.diverged.items():
+        say(f"warning: seed {own_seed} diverged: {why}")
+    median = " (median over seeds)" if len(checked.seeds) > 1 else ""
+    put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s")
+    put(f"last losses{median}: {losses_text(losses)}")
+    put(f"figures: {path / 'figures'}")
+
+
+def _check_options(dopesheet: str | None, name: str | None, resume: str | None, fork: str | None, at: int | None) -> None:
+    from curriculum.errors import InputError
+
+    if resume is not None and (fork is not None or name is not None):
+        raise InputError(f"--resume goes on with a run under its own name: leave out {'--fork' if fork is not None else '--name'}")
+    if (fork is None) != (at is None):
+        raise InputError("a fork needs both: --fork RUN and --at STEP")
+    if dopesheet is None and resume is None:
+        raise InputError("which sheet? Name it by --dopesheet, as in: curriculum train --dopesheet smooth.csv")
+
+
+def _unfinished(stored: Run) -> Run:
+    from curriculum.errors import InputError
+    from curriculum.runner.opening import is_unfinished
+
+    if not is_unfinished(stored.path):
+        more = (
+            " (it was made with --steps: --fork goes on from it as another run)"
+            if stored.manifest.get("sheet_steps", 0) > stored.manifest["steps"]
+            else ""
+        )
+        raise InputError(f"{stored.path} is {stored.status}: nothing is left of it to train{more}")
+    return stored
+
+
+def _resume_command(path: Path, runs: Path) -> str:
+    where = "" if runs == RUNS or os.environ.get("CURRICULUM_RUNS") == str(runs) else f" --runs {shlex.quote(str(runs))}"
+    name = path.relative_to(runs).as_posix() if path.is_relative_to(runs) else str(path)
+    return f"curriculum train --resume {shlex.quote(name)}{where}"
+
+
+def train_open(plans: Sequence[Plan], paths: Sequence[Path], title: str, again: str) -> list[Result]:
+    """Train plans as one stack with a progress bar; `again` is the command that goes on where a signal stops it."""
+    from curriculum.cli.progress import Bar, training_hook
+    from curriculum.errors import CurriculumError, DivergedError
+    from curriculum.runner.execute import train_stack
+    from curriculum.runner.opening import open_stack
+    from curriculum.runner.signals import Signals
+
+    where = ", ".join(map(str, paths))
+    try:
+        with Signals() as signals:
+            stack = open_stack(plans, paths, sys.argv)
+            for note in stack.notes:
+                say(f"warning: {note}")
+            if any(stack.resumed):
+                say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
+            try:
+                with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
+                    return train_stack(stack, watch=[training_hook(bar)], signals=signals)
+            except CurriculumError as error:
+                if type(error) not in (CurriculumError, DivergedError):
+                    raise
+                raise type(error)(f"{error}; what was trained until then is stored in {where}") from error
+    except KeyboardInterrupt as error:
+        error.args = (f"{error if error.args else 'stopped'}, and stored in {where}; to go on: {again}",)
+        raise
+
+
+def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
+    document = {
+        "run": path.name,
+        "path": str(path),
+        "task": checked.config.task.name,
+        "sheet": checked.sheet.source,
+        "steps": len(checked.schedule),
+        "seeds": list(checked.seeds),
+        "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in checked.schedule.phases],
+        "actions": [{"step": step, "name": action} for step, action in checked.schedule.actions],
+        "warnings": list(checked.warnings),
+    }
+    if as_json:
+        put_json(document)
+        return
+    phases = ", ".join(f"{p.name!r} {p.start}-{p.end}" for p in checked.schedule.phases)
+    actions = ", ".join(f"{action} at {step}" for step, action in checked.schedule.actions) or "none"
+    from curriculum.runner.opening import is_unfinished
+
+    if is_unfinished(path):
+        put(f"would go on with {path}, which is unfinished")
+    put(f"would train {document['task']} by {checked.sheet.source} into {path}")
+    put(f"{len(checked.schedule):,} steps, {len(checked.seeds)} seed(s); phases: {phases}; actions: {actions}")

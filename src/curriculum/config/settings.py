@@ -1,0 +1,103 @@
+"""What a config holds, as frozen, strictly typed settings.
+
+What a task can be told is the task's own business: its settings are a pydantic model of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+SEEDS_ALLOWED = 4096
+
+
+class Settings(BaseModel):
+    """The base of every group of settings: frozen, typed strictly, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _read_seeds(value: object) -> object:
+    """Read `3`, `0:32` or a list of seeds."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,10}):([0-9]{1,10})", value.strip())
+        listed = [part.strip() for part in value.strip().strip("[]").split(",")]
+        if match is None and all(re.fullmatch(r"[0-9]{1,18}", part) for part in listed):
+            return _read_seeds([int(part) for part in listed])
+        if match is None or int(match[2]) <= int(match[1]):
+            raise ValueError("write one seed as 3, a range as 0:32 (0 to 31), or a list as [0, 3, 5]")
+        if int(match[2]) - int(match[1]) > SEEDS_ALLOWED:
+            raise ValueError(f"at most {SEEDS_ALLOWED} seeds train together")
+        return tuple(range(int(match[1]), int(match[2])))
+    if isinstance(value, list):
+        if len(set(map(repr, value))) < len(value):
+            raise ValueError("each seed can be named once")
+        return tuple(value)
+    return value
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**63)], ...],
+    BeforeValidator(_read_seeds),
+    Field(min_length=1, max_length=SEEDS_ALLOWED),
+]
+
+
+class Adam(Settings):
+    """The optimizer. Its learning rate is the sheet's column `lr`."""
+
+    name: Literal["adam"] = Field("adam", description="the optimizer's name")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), description="decay of the running means of the gradient and of its square"
+    )
+    eps: float = Field(1e-8, gt=0, description="added to the root of the mean square")
+
+
+class Recording(Settings):
+    """What a run stores."""
+
+    snapshot_every: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="steps from one snapshot of the parameters to the next; by default every step of one seed, "
+        "and of more seeds the steps that the video shows",
+    )
+    checkpoint_every: int = Field(20_000, ge=1, description="steps from one checkpoint to the next, from which a run can go on, or")
+    checkpoint_seconds: float = Field(30.0, gt=0, description="seconds from one to the next, whatever comes first")
+
+
+class HookSetting(Settings):
+    """A hook of the user's own, called while the run goes on."""
+
+    on: str = Field(description="the event: phase-start, action:NAME, pre-step, step-metrics, phase-end or run-end")
+    call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="what is called, as package.module:function")
+
+
+TaskSettings = TypeVar("TaskSettings", bound=Settings)
+
+
+class Config(Settings, Generic[TaskSettings]):
+    """What is trained, and how; the dopesheet says the rest."""
+
+    task: TaskSettings = Field(description="the task, by name, and its settings")
+    seeds: Seeds = Field((0,), description="seeds to train together: 0, 0:32 or [0, 3, 5]")
+    optimizer: Adam = Field(default_factory=Adam, description="how the parameters are updated")
+    record: Recording = Field(default_factory=Recording, description="what the run stores")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where the models are trained; nothing needs a GPU")
+    threads: int = Field(1, ge=1, le=256, description="threads of the training; small models are fastest with 1")
+    hooks: tuple[HookSetting, ...] = Field((), description="hooks of your own")
+
+    def dump(self) -> dict[str, Any]:
+        """Turn the config into plain values, as YAML and JSON hold them."""
+        plain: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
+        return plain
+
+
+def schema_of(settings: type[Settings]) -> type[Config[Any]]:
+    """Give the config's schema for a task that takes these settings."""
+    schema: type[Config[Any]] = Config.__class_getitem__(settings)  # type: ignore[assignment]
+    return schema

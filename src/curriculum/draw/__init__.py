@@ -1,0 +1,1 @@
+"""Ink: figures and the video. What is drawn was computed elsewhere."""

@@ -1,0 +1,54 @@
+"""Figures, one file each. A plot draws what was computed elsewhere; it computes no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curriculum.store.reader import Run
+
+if TYPE_CHECKING:
+    from curriculum.measure.comparison import Comparison
+
+
+def draw_run(run: Run) -> None:
+    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends, and the task's own.
+
+    Those of one seed show the one whose final error is the median.
+    """
+    from curriculum import plugins
+    from curriculum.draw import style
+    from curriculum.draw.plots import latents, losses, timeline
+    from curriculum.measure.trace import median_seeds
+
+    sheet = run.manifest.get("sheet", "dopesheet.csv")
+    style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
+    (middle,) = median_seeds([run])
+    style.save(losses.draw([run], [middle]), run.figure("losses.png"))
+    style.save(latents.draw(run, middle), run.figure("latents.png"))
+    for name in run.look.plots:
+        style.save(plugins.find("figure", name).draw(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
+
+
+def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
+    """Draw the figures of a comparison: losses, schedules, error bands, final latents, and effects where there are any."""
+    from curriculum.draw import style
+    from curriculum.draw.plots import bands, effects, finals, losses, schedules
+    from curriculum.measure.bands import curves
+    from curriculum.measure.trace import median_seeds
+
+    style.save(losses.draw(runs, median_seeds(runs)), folder / "losses.png")
+    style.save(schedules.draw(runs), folder / "schedules.png")
+    style.save(
+        bands.draw(
+            runs, curves(runs), found.windows["transitions"], f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})"
+        ),
+        folder / "bands.png",
+    )
+    final = found.final[0].values
+    ended = [run for run in runs if run.phase_ends]
+    if ended:
+        style.save(finals.draw(ended, [final[run.name] for run in ended]), folder / "latents.png")
+    if found.verdicts:
+        style.save(effects.draw(found), folder / "effects.png")

@@ -1,0 +1,62 @@
+"""Bring back the task of a stored run, so that its weights can be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from curriculum import plugins
+from curriculum.config import yaml as configs
+from curriculum.errors import InputError, RunError
+from curriculum.store.names import STEPS
+from curriculum.store.reader import Run
+from curriculum.train.stack import Ensemble
+from curriculum.train.task import Task, make_task, settings_of
+
+
+def task_of(run: Run) -> Task:
+    """Make the task that a stored run was trained on. The hooks that its config names are not imported.
+
+    Raises `RunError` where the run's own config cannot be read.
+    """
+    try:
+        config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+    except InputError as error:
+        raise RunError(f"the run {run.path} is damaged: {error}") from error
+    return make_task(config)
+
+
+class Motion:
+    """How the points of a task's picture moved through a run's latent space, at the `steps` that are stored.
+
+    They are read where the run recorded them, else computed from its snapshots.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.task = task_of(run)
+        self.picture = self.task.picture()
+        self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
+        if self._recorded not in run.traces:
+            self._recorded = ""
+        self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else run.snapshots.steps
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.latents([int(self.steps[0])], 0, [0]).shape[-1])
+
+    def latents(self, steps: Sequence[int], seed_index: int, points: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Give the latents `[F, N, L]` of one seed at some of the `steps`, of all points or some."""
+        distinct, rows = np.unique(np.asarray(steps), return_inverse=True)
+        if self._recorded:
+            found = self.run.traces[self._recorded][np.searchsorted(self.steps, distinct), seed_index]
+            found = found if points is None else found[:, list(points)]
+        else:
+            stored = self.run.snapshots.select(distinct.tolist(), seed_index)
+            parameters = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in stored.items()}
+            inputs = self.picture.inputs if points is None else self.picture.inputs[list(points)]
+            found = Ensemble(self.task).observe(parameters, inputs).latents.numpy()
+        return np.asarray(found[rows], dtype=np.float32)

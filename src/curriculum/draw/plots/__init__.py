@@ -1,0 +1,1 @@
+"""Figures that suit any task, one file each."""

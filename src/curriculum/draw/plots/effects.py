@@ -1,0 +1,96 @@
+"""The primary measures pair by pair: a dot for each seed, the estimate with its interval, and what means nothing."""
+
+from __future__ import annotations
+
+import math
+from textwrap import fill
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+
+from curriculum.draw import style
+from curriculum.measure.comparison import Comparison
+from curriculum.measure.verdicts import CONTRADICTED, SCALED, SUPPORTED, SmallestEffect, Verdict
+
+LINE = 38  # characters that fit beside a row
+WIDEST = 1e4  # a ratio beyond it, or its inverse, is drawn at the edge
+
+
+def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a row for each measure and guard of each pair of runs."""
+    rows = [*found.verdicts, *found.guards]
+    height = 0.62 * len(rows) + 1.3
+    with style.themed(theme):
+        figure = style.figure(10, height)
+        grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axes, verdict in zip(grid, rows, strict=True):
+            _row(axes, verdict, found.smallest, theme)
+        paired = all(verdict.estimate.paired for verdict in rows)
+        what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
+        title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
+        figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
+        figure.text(
+            0.34,
+            0.12 / height,
+            f"to the left of the line: better in {found.names[0]}; dots are spread a little, so that none hides another",
+            color=theme.muted,
+        )
+        figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
+    return figure
+
+
+def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Theme) -> None:
+    ratio = verdict.effect in SCALED
+    effects = np.asarray(verdict.effects)
+    values = 10**effects if ratio else effects
+    color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
+    low, high = smallest.bounds(verdict.effect)
+    if ratio:
+        axes.set_xscale("log")
+        values, low, high = np.clip(values, 1 / WIDEST, WIDEST), 10**low, 10**high
+    axes.axvspan(low, high, color=theme.band, lw=0, zorder=0)
+    axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
+    rng = np.random.default_rng(0)
+    jitter = rng.uniform(-0.32, 0.32, len(values))
+    if not ratio and (values == np.round(values)).all():
+        values = values + rng.uniform(-0.08, 0.08, len(values)) * (1 if verdict.effect == "share" else 2)  # whole numbers lie on each other
+    axes.plot(values, jitter, "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
+    axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
+    axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
+    axes.set_ylim(-0.5, 0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    if ratio:
+        edge = max(max(v, 1 / v) for v in (*values, verdict.low, verdict.high, 1.3) if 0 < v < math.inf) * 1.1
+        axes.set_xlim(1 / edge, edge)
+        between = (0.5, 0.8, 1.25, 2) if edge < 3 else (0.25, 0.5, 2, 4) if edge < 30 else ()
+        ticks = [t for t in (*(10.0**power for power in range(-4, 5)), *between) if 1 / edge <= t <= edge]
+        axes.set_xticks(ticks)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        # Counts of most pairs are near 0 and of a few may be far from it.
+        least = 2.0 if verdict.effect == "difference" and verdict.better == "lower" else 0.0
+        reach = (*values[np.isfinite(values)], verdict.low, verdict.high)
+        edge = 1.2 if verdict.effect == "share" else max(least, *(abs(value) for value in reach)) * 1.15 or 1.0
+        axes.set_xlim(-edge, edge)
+        if edge > 12:
+            axes.set_xscale("symlog", linthresh=2, linscale=0.6)
+            sides = [t for t in (2, 10, 100, 1000) if t <= edge]
+            axes.set_xticks([*(-t for t in reversed(sides)), 0, *sides])
+        else:
+            axes.xaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1]) if edge == 1.2 else MaxNLocator(9, integer=edge > 2))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: "0" if not value else f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}")
+        )
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if verdict.better == "higher":
+        axes.invert_xaxis()
+    name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
+    other = f" (vs {verdict.other})" if verdict.many else ""
+    axes.text(-0.04, 0.5, fill(name + other, LINE), transform=axes.transAxes, ha="right", va="center")
+    axes.text(
+        1.03, 0.5, f"{verdict.amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
+    )

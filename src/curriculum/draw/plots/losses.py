@@ -1,0 +1,59 @@
+"""The losses of runs over the steps, on a log scale: the total and every component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from curriculum.draw import style
+from curriculum.store.reader import Run
+
+PIXELS = 900  # columns of the envelope: about the panel's width in pixels
+
+
+def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw one panel for the total and one for each term, all runs in each.
+
+    Of a run with many seeds the first is shown, or that of `seed_indices`.
+    """
+    chosen = list(seed_indices or [0] * len(runs))
+    data = [run.losses(index) for run, index in zip(runs, chosen, strict=True)]
+    names = ["total", *dict.fromkeys(name for _, values in data for name in values if name != "total")]
+    last = max(run.schedule.last_step for run in runs)
+    with style.themed(theme):
+        figure = style.figure(10, 0.9 + 1.35 * len(names))
+        rows = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, name in zip(rows, names, strict=True):
+            axes.set_yscale("log")
+            curves = [values[name] for _, values in data if name in values]
+            axes.set_ylim(*style.log_limits(curves, trim=0.5))
+            for index, (run, (steps, values)) in enumerate(zip(runs, data, strict=True)):
+                if name in values and np.isfinite(values[name]).any():
+                    color = theme.runs[index % len(theme.runs)]
+                    style.curve(axes, steps, values[name], PIXELS, color, label=run.name)
+            axes.set_ylabel(name)
+            axes.set_xlim(0, max(last, 1))
+            mark_boundaries(axes, runs, theme)
+        if len(runs) == 1:
+            style.bands(rows[0], runs[0].schedule.phases, theme, labels=True, width=150)
+        if len(runs) > 1:
+            rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
+        rows[-1].set_xlabel("step")
+        named = [f"{run.name} (seed {run.seeds[index]})" for run, index in zip(runs, chosen, strict=True)]
+        title = f"losses of {' and '.join(named)}; shaded: the range within a pixel"
+        figure.suptitle(title, x=0.09, y=1 - 0.12 / figure.get_figheight(), ha="left", fontsize="medium", fontweight="bold")
+        height = figure.get_figheight()
+        figure.subplots_adjust(left=0.09, right=0.98, top=1 - 0.62 / height, bottom=0.5 / height, hspace=0.14)
+        figure.align_ylabels(rows)
+    return figure
+
+
+def mark_boundaries(axes: Axes, runs: Sequence[Run], theme: style.Theme) -> None:
+    """Mark where phases start: in gray for a single run, else in each run's color."""
+    for index, run in enumerate(runs):
+        color = theme.faint if len(runs) == 1 else theme.runs[index % len(theme.runs)]
+        for phase in run.schedule.phases[1:]:
+            axes.axvline(phase.start, color=color, lw=0.8, ls="-" if len(runs) == 1 else (0, (4, 3)), alpha=0.7, zorder=1)

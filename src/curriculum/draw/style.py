@@ -1,0 +1,205 @@
+"""How figures look: themes, colors by name, phase bands, and curves that hide no spike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from curriculum.sheet.document import Phase
+from curriculum.store.files import write_file
+
+DPI = 150
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colors of a figure. `palette` is for curves, in order; `runs` for whole runs."""
+
+    back: str
+    ink: str
+    muted: str
+    faint: str
+    outline: str
+    band: str
+    cursor: str
+    palette: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+# Both palettes keep neighbours apart for color-blind readers too (after Okabe & Ito 2008).
+LIGHT = Theme(
+    back="#ffffff",
+    ink="#22262b",
+    muted="#656d78",
+    faint="#b9bec6",
+    outline="#8d949e",
+    band="#f1f3f6",
+    cursor="#d1242f",
+    palette=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00"),
+    runs=("#0072b2", "#d55e00", "#009e73", "#7a5195"),
+)
+DARK = Theme(
+    back="#14171b",
+    ink="#e3e6ea",
+    muted="#9aa3ae",
+    faint="#5a626c",
+    outline="#4d555e",
+    band="#1d2127",
+    cursor="#ff6b6b",
+    palette=("#4ea8de", "#ff8c42", "#3ddc97", "#e58bc0", "#ffd166", "#9ad7ff", "#b79cff", "#c9c94f"),
+    runs=("#4ea8de", "#ff8c42", "#3ddc97", "#b79cff"),
+)
+THEMES = {"dark": DARK, "light": LIGHT}
+
+
+def color_of(name: str, names: Sequence[str], theme: Theme) -> str:
+    """Give a property or term its color: by its place among all, so that it is the same in every panel."""
+    if name == "total":
+        return theme.ink
+    return theme.palette[list(names).index(name) % len(theme.palette)]
+
+
+@contextmanager
+def themed(theme: Theme, size: float = 9) -> Iterator[None]:
+    """Set the theme for everything that is drawn inside."""
+    settings: dict[str, Any] = {
+        "figure.facecolor": theme.back,
+        "axes.facecolor": theme.back,
+        "savefig.facecolor": theme.back,
+        "text.color": theme.ink,
+        "axes.edgecolor": theme.faint,
+        "axes.labelcolor": theme.ink,
+        "xtick.color": theme.ink,
+        "ytick.color": theme.ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "font.family": "DejaVu Sans",
+        "font.size": size,
+        "axes.titlesize": size + 1,
+        "axes.labelsize": size,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "legend.fontsize": size - 1,
+        "legend.frameon": False,
+        "lines.linewidth": 1.3,
+        "path.simplify": False,
+    }
+    with mpl.rc_context(cast(Any, settings)):
+        yield
+
+
+def figure(width: float, height: float, dpi: float = DPI) -> Figure:
+    """Make an empty figure of a size in inches, without touching any display."""
+    made = Figure(figsize=(width, height), dpi=dpi)
+    FigureCanvasAgg(made)
+    return made
+
+
+def save(made: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, png(made))
+
+
+def png(made: Figure) -> bytes:
+    """Render a figure to the bytes of a PNG."""
+    out = io.BytesIO()
+    made.savefig(out, format="png", dpi=made.dpi)
+    return out.getvalue()
+
+
+def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = False, width: float = 100.0) -> None:
+    """Shade every other phase; with `labels` name each above the panel where its name fits.
+
+    `width` is how many characters fit across the panel.
+    """
+    total = phases[-1].end + 1
+    for index, phase in enumerate(phases):
+        if index % 2 == 0:
+            axes.axvspan(phase.start, phase.end + 1, color=theme.band, lw=0, zorder=0)
+        if index:
+            axes.axvline(phase.start, color=theme.faint, lw=0.7, zorder=1)
+    if not labels:
+        return
+    # Neighbours of one name are labelled once, over all of them.
+    groups: list[Phase] = []
+    for phase in phases:
+        if groups and groups[-1].name == phase.name:
+            groups[-1] = Phase(phase.name, groups[-1].start, phase.end)
+        else:
+            groups.append(phase)
+    rows_end = [-np.inf, -np.inf]
+    for phase in groups:
+        text = len(phase.name) * total / width
+        left = phase.start
+        row = 0 if left >= rows_end[0] else 1 if left >= rows_end[1] else None
+        if row is None or not phase.name:
+            continue
+        left_end = min(left, total - text)
+        rows_end[row] = left_end + text + total / width
+        axes.annotate(
+            phase.name,
+            (max(left_end, 0), 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(1, 3 + 10 * row),
+            textcoords="offset points",
+            fontsize="small",
+            ha="left",
+            va="bottom",
+            annotation_clip=False,
+        )
+
+
+def envelope(x: NDArray[Any], y: NDArray[Any], pixels: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Reduce a curve to the least and the largest value in each of `pixels` columns.
+
+    Returns x, lowest and highest `[M]`, with M = len(x) where there are fewer points than columns.
+    Values that are missing are left out; a column with none is NaN.
+    """
+    if len(x) <= pixels:
+        return x, y, y
+    edges = np.linspace(x[0], x[-1], pixels + 1)
+    starts = np.unique(np.searchsorted(x, edges[:-1], side="left"))
+    low = np.fmin.reduceat(y, starts)
+    high = np.fmax.reduceat(y, starts)
+    ends = np.append(starts[1:], len(x)) - 1
+    return (x[starts] + x[ends]) / 2, low, high
+
+
+def curve(axes: Axes, x: NDArray[Any], y: NDArray[Any], pixels: int, color: str, lw: float = 1.1, **more: Any) -> None:
+    """Draw a curve of many points: its envelope as a band, and a line through the middle of it."""
+    positive = np.where(y > 0, y, np.nan) if axes.get_yscale() == "log" else y
+    at, low, high = envelope(x, positive, pixels)
+    middle = np.sqrt(low) * np.sqrt(high) if axes.get_yscale() == "log" else (low + high) / 2
+    axes.plot(at, middle, color=color, lw=lw, **more)
+    if len(x) > pixels:
+        axes.fill_between(at, low, high, color=color, alpha=0.45, lw=0.6, zorder=more.get("zorder", 2))
+
+
+def log_limits(curves: Sequence[NDArray[Any]], trim: float = 0.0) -> tuple[float, float]:
+    """Find limits for a log axis that hold every positive value of some curves.
+
+    With `trim` the lowest values of each curve, so many percent, may fall below: where curves share a panel,
+    a term that was captured at 0 a moment ago must not squeeze the rest. The highest are always held.
+    """
+    values = [y[(y > 0) & np.isfinite(y)] for y in curves]
+    values = [y for y in values if len(y)]
+    if not values:
+        return 1e-3, 1.0
+    low, high = min(float(y.min()) for y in values), max(float(y.max()) for y in values)
+    if trim:
+        low = max(low, min(float(np.percentile(y, trim)) for y in values) / 3)
+    if high / low < 10:
+        low, high = low / 2, high * 2
+    return low / 1.5, high * 1.5

@@ -1,0 +1,150 @@
+"""Render runs side by side as a video, or one moment of them as a poster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from curriculum.draw import style
+from curriculum.draw.ffmpeg import CODECS, encode
+from curriculum.draw.frames import frame_steps
+from curriculum.draw.motion import Motion
+from curriculum.draw.scene import MOST_COLUMNS, Column, Look, Marks, Scene
+from curriculum.errors import InputError
+from curriculum.measure.geometry import orientation
+from curriculum.measure.trace import median_seeds
+from curriculum.store.reader import Run
+
+POSTER = ".png"
+SUFFIXES = (*CODECS, POSTER)
+
+
+def make_scene(
+    runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None, all_seeds: bool = False
+) -> Scene:
+    """Read everything that is shown of some runs, and draw it.
+
+    `seed` chooses among the seeds of the runs (by default the one whose final error is the median), `at` a single step;
+    with `all_seeds` the paths of some points are shown of every seed. Raises `InputError`
+    for too many runs, different tasks, or a seed, step or latent dimension that they do not have.
+    """
+    if not 1 <= len(runs) <= MOST_COLUMNS:
+        raise InputError(f"a video shows 1 to {MOST_COLUMNS} runs side by side, not {len(runs)}")
+    for run in runs[1:]:
+        if run.task_name != runs[0].task_name:
+            raise InputError(f"{runs[0].name!r} and {run.name!r} are of different tasks: {runs[0].task_name!r} and {run.task_name!r}")
+    if look.width % 2 or look.height % 2 or not (320 <= look.width <= 7680 and 180 <= look.height <= 4320):
+        raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
+    if look.dims[0] == look.dims[1]:
+        raise InputError(f"the two latent dimensions are both {look.dims[0]}: choose two different ones")
+    motions = [Motion(run) for run in runs]
+    picture = motions[0].picture
+    for dim in look.dims:
+        if not 0 <= dim < motions[0].dimensions:
+            raise InputError(f"the latent space has no dimension {dim}: it has 0 to {motions[0].dimensions - 1}")
+    if all_seeds and not picture.traced:
+        raise InputError(f"the task {runs[0].task_name!r} names no points whose paths could be shown of all seeds")
+    indices = median_seeds(runs) if seed is None else [_seed_index(run, seed) for run in runs]
+    length = max(len(run.schedule) for run in runs)
+    if at is not None and not 0 <= at < length:
+        raise InputError(f"there is no step {at}: the steps are 0 to {length - 1}")
+    wanted = frame_steps(length, stride)
+    if at is not None:
+        # Where paths are shown, so are the frames from which they come.
+        wanted = [*([step for step in wanted if step < at] if all_seeds else []), at]
+    frames = _available(motions, wanted)
+    columns = [_column(motion, index, frames, look, all_seeds) for motion, index in zip(motions, indices, strict=True)]
+    edges = None if picture.edges is None else picture.edges.numpy()
+    marks = Marks(motions[0].task.point_colors(picture.inputs), picture.circles, edges, picture.traced)
+    return Scene(columns, frames, marks, look)
+
+
+def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> Iterator[memoryview]:
+    """Draw the frames of a scene one after another, as RGBA pixels.
+
+    What never moves is drawn once; each frame puts the rest on top of it. The memory of a frame is reused for
+    the next.
+    """
+    canvas = scene.figure.canvas
+    for artist in scene.moving:
+        artist.set_animated(True)
+    background = None
+    for index in range(len(scene.frames)):
+        if scene.show(index) or background is None:
+            canvas.draw()
+            background = canvas.copy_from_bbox(scene.figure.bbox)  # type: ignore[attr-defined]
+        canvas.restore_region(background)  # type: ignore[attr-defined]
+        for artist in scene.moving:
+            scene.figure.draw_artist(artist)
+        yield memoryview(canvas.buffer_rgba()).cast("B")  # type: ignore[attr-defined]
+        watch(index + 1)
+
+
+def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], None] = lambda done: None) -> None:
+    """Write a scene: a video as .mp4, .webm or .gif, or its last frame as .png.
+
+    Raises `RunError` where it cannot be written; nothing is left under `path` then.
+    """
+    if path.suffix.lower() == POSTER:
+        scene.show(len(scene.frames) - 1)
+        style.save(scene.figure, path)
+        watch(1)
+        return
+    encode(render(scene, watch), path, scene.look.width, scene.look.height, fps)
+
+
+def check_output(path: Path) -> None:
+    """Raise `InputError` for an output that is no video and no poster."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"cannot write {path}: the name ends in one of {', '.join(SUFFIXES)}")
+
+
+def _seed_index(run: Run, seed: int) -> int:
+    if seed not in run.seeds:
+        raise InputError(f"the run {run.name!r} has no seed {seed} (it has {', '.join(map(str, run.seeds[:20]))})")
+    return run.seeds.index(seed)
+
+
+def _available(motions: Sequence[Motion], wanted: Sequence[int]) -> list[int]:
+    """Take, for each wanted step, the last one up to it that is stored of every run that still goes."""
+    chosen: list[int] = []
+    for step in wanted:
+        common = step
+        moved = True
+        while moved and common >= 0:
+            moved = False
+            for motion in motions:
+                if common <= motion.run.schedule.last_step:
+                    found = int(motion.steps[max(0, int(np.searchsorted(motion.steps, common, side="right")) - 1)])
+                    moved |= found < common
+                    common = min(common, found)
+        if common >= 0 and (not chosen or common > chosen[-1]):
+            chosen.append(common)
+    return chosen
+
+
+def _column(motion: Motion, index: int, frames: Sequence[int], look: Look, all_seeds: bool) -> Column:
+    run, dims, targets = motion.run, list(look.dims), motion.picture.targets
+    # A run that is over while another goes on stays as it was at the last step that is stored.
+    own = [min(step, int(motion.steps[-1])) for step in frames]
+    latents = motion.latents(own, index)
+    if targets is not None and latents.shape[-1] == 2:
+        latents = latents @ orientation(latents[-1], targets.numpy()).astype(np.float32)
+    others = None
+    if all_seeds:
+        # Seeds differ in how their latents are turned: each is turned to end as the one that is shown.
+        traced = list(motion.picture.traced)
+        paths = [motion.latents(own, other, traced)[..., dims] for other in range(len(run.seeds))]
+        shown = latents[-1][traced][:, dims]
+        others = np.stack([path @ orientation(path[-1], shown).astype(np.float32) for path in paths])
+    steps, losses = run.losses(index)
+    subtitle = f"{_subtitle(run, index)}; faint: all {len(run.seeds)} seeds, turned alike" if all_seeds else _subtitle(run, index)
+    return Column(run.name, subtitle, run.schedule, steps, losses, latents, others)
+
+
+def _subtitle(run: Run, index: int) -> str:
+    seed = f"seed {run.seeds[index]}"
+    status = "" if run.status == "finished" else f", {run.status}"
+    return f"{run.manifest.get('sheet', '')}, {seed}{status}"

@@ -1,0 +1,67 @@
+"""Find sheets and configs: by path, then in the working folder's collection, then in the package's."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from curriculum.errors import ConfigError, InputError, Problem, nearest
+
+SHEETS, CONFIGS = "dopesheets", "configs"
+DEFAULT_CONFIG = "default"
+MOST_BYTES = 16 * 2**20
+SUFFIX = {SHEETS: ".csv", CONFIGS: ".yaml"}
+
+
+def shipped(kind: str) -> Path:
+    """Give the folder of the sheets or configs that come with the program."""
+    package = Path(__file__).parent
+    inside = package / kind
+    return inside if inside.is_dir() else package.parents[1] / kind  # a checkout keeps them at its top
+
+
+def find_file(reference: str | Path, kind: str) -> Path:
+    """Find a sheet or config; the suffix may be left out.
+
+    Raises `InputError` with the nearest name where there is none.
+    """
+    folders = [Path(), Path(kind), shipped(kind)]
+    suffix = SUFFIX[kind]
+    original, reference = reference, Path(reference)
+    for folder in folders[:1] if reference.is_absolute() else folders:
+        for name in (reference, reference.with_name(reference.name + suffix) if reference.name else reference):
+            if (folder / name).is_file():
+                return folder / name
+    thing = kind.removesuffix("s")
+    if not str(original):
+        raise InputError(f"an empty name is no {thing}")
+    if reference.is_dir():
+        raise InputError(f"{str(reference)!r} is a folder, not a {thing}")
+    names = sorted({path.name for folder in folders for path in folder.glob(f"*{suffix}")})
+    guess = nearest(reference.name, [*names, *(name.removesuffix(suffix) for name in names)])
+    hint = f", did you mean {guess!r}?" if guess else ""
+    raise InputError(
+        f"there is no {thing} {str(reference)!r}{hint} (looked in the working folder, in {kind}/ and among: {', '.join(names[:12])})"
+    )
+
+
+def read_text(path: Path) -> str:
+    """Read a config's text, UTF-8 with or without a byte-order mark. Raises `ConfigError` for anything else."""
+    data = read_bytes(path)
+    try:
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(path), line, 0, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text")]) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file. Raises `InputError` where it cannot be read, or is larger than any sheet or config."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes: that is no sheet or config")
+        return data
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error

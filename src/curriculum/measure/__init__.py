@@ -1,0 +1,1 @@
+"""Stored runs in, numbers and verdicts out. No torch, no ink."""

@@ -1,0 +1,71 @@
+"""What figures of many seeds show: bands of the error, draw-up profiles, and the speed of the latents' drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.drift import positions
+from curriculum.measure.metrics.draw_up import draw_up
+from curriculum.measure.trace import common_strides, error_curves, trace
+from curriculum.measure.windows import inside, windows
+from curriculum.store.reader import Run
+
+Array = NDArray[np.float64]
+BAND = (10, 50, 90)  # percentiles over seeds
+PROFILE = (25, 50, 100, 150, 200, 300, 400, 500)  # steps to look back
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one run, over the seeds that did not diverge.
+
+    `error` `[3, F]` is the error (10%, median and 90% over seeds) at `steps` `[F]`; `rise` `[3, W]` the largest rise
+    within `lags` `[W]` steps, in dex; `speed` `[3, G]` that of the drift per step at `motion_steps` `[G]`.
+    """
+
+    name: str
+    steps: NDArray[np.int64]
+    error: Array
+    lags: NDArray[np.int64]
+    rise: Array
+    motion_steps: NDArray[np.int64]
+    speed: Array
+
+
+def curves(runs: Sequence[Run]) -> list[Curves]:
+    """Compute the curves of runs that are compared with each other."""
+    whole = windows([run.schedule for run in runs])["whole"]
+    strides = common_strides(runs)
+    return [_curves_of(run, whole, strides) for run in runs]
+
+
+def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> Curves:
+    kept = [index for index, seed in enumerate(run.seeds) if seed not in run.diverged] or list(range(len(run.seeds)))
+    steps, dex = error_curves(run)
+    rises, speeds, at = [], [], np.arange(0)
+    everything = np.ones(len(run.schedule), dtype=bool)
+    for index in kept:
+        own = trace(run, index, strides)
+        counted = inside(own.steps, whole)
+        rises.append([draw_up(own.y, max(1, lag // own.stride))[counted].max() if counted.any() else np.nan for lag in PROFILE])
+        found = positions(own, everything)
+        if found is not None:
+            drift = found[0]
+            moved = np.sqrt((np.diff(drift, axis=0) ** 2).sum(axis=(1, 2)) / drift.shape[1]) / own.motion_stride
+            skipped = (len(own.motion_steps) - len(drift)) // 2
+            at = own.motion_steps[skipped : skipped + len(moved)]
+            speeds.append(moved)
+    speed = np.percentile(speeds, BAND, axis=0) if speeds else np.empty((len(BAND), 0))
+    return Curves(
+        name=run.name,
+        steps=steps,
+        error=10 ** np.percentile(dex[:, kept], BAND, axis=1),
+        lags=np.asarray(PROFILE),
+        rise=np.percentile(rises, BAND, axis=0),
+        motion_steps=at,
+        speed=speed,
+    )

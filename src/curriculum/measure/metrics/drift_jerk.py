@@ -1,0 +1,23 @@
+"""H3a, how jerkily the latents drift: whether they move gradually."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.drift import FILTER, positions
+from curriculum.measure.metric import Metric
+from curriculum.measure.trace import Trace
+
+
+def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> float:
+    """Compute the root mean square over time of the third difference of the drift, per input and step^3."""
+    found = positions(trace, window, span)
+    if found is None:
+        return float("nan")
+    slow, _ = found
+    third = np.diff(slow, n=3, axis=0) / float(trace.motion_stride) ** 3
+    return float(np.sqrt((third**2).sum(axis=(1, 2)).mean() / slow.shape[1]))
+
+
+METRIC = Metric(4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False, variants=({"span": 100}, {"span": 400}))

@@ -1,0 +1,21 @@
+"""How high the error stands above its recent lowest value, on average."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.metric import Metric
+from curriculum.measure.metrics.draw_up import WINDOW, draw_up
+from curriculum.measure.trace import Trace
+from curriculum.measure.windows import inside
+
+
+def mean_draw_up(trace: Trace, window: NDArray[np.bool_]) -> float:
+    """Compute the mean rise above the lowest error of the last 100 steps, in dex."""
+    marked = inside(trace.steps, window)
+    rises = draw_up(trace.y, max(1, WINDOW // trace.stride))
+    return float(rises[marked].mean()) if marked.any() else float("nan")
+
+
+METRIC = Metric(6, "E1", f"mean rise ({WINDOW} steps)", "dex", mean_draw_up, windowed=False, exploratory=True)

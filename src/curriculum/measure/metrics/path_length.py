@@ -1,0 +1,22 @@
+"""How far the latents drift in all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.drift import positions
+from curriculum.measure.metric import Metric
+from curriculum.measure.trace import Trace
+
+
+def path_length(trace: Trace, window: NDArray[np.bool_]) -> float:
+    """Compute the length of the drift's path, per input."""
+    found = positions(trace, window)
+    if found is None:
+        return float("nan")
+    slow, _ = found
+    return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).sum())
+
+
+METRIC = Metric(9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True)

@@ -1,0 +1,22 @@
+"""How fast the latents drift at most."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.drift import positions
+from curriculum.measure.metric import Metric
+from curriculum.measure.trace import Trace
+
+
+def peak_speed(trace: Trace, window: NDArray[np.bool_]) -> float:
+    """Compute the largest speed of the drift, per input and step."""
+    found = positions(trace, window)
+    if found is None:
+        return float("nan")
+    slow, _ = found
+    return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).max() / trace.motion_stride)
+
+
+METRIC = Metric(10, "E5", "peak speed of the drift", "per step", peak_speed, windowed=False, exploratory=True)

@@ -1,0 +1,197 @@
+"""Statistics of paired and unpaired samples: estimates with intervals, tests, and their correction.
+
+The unit is a seed, or a pair of seeds; the steps of a run are never replicates. Sources: Agarwal et al. 2021
+(interquartile mean, bootstrap over runs), Wilcoxon 1945 with Pratt's zeros, McNemar 1947, Newcombe 1998, Holm 1979,
+Benjamini & Hochberg 1995.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+RESAMPLES = 9_999
+LEVEL = 0.95
+ROUNDING = 12  # decimals; differences that are equal but for rounding must tie in a rank test
+BOOTSTRAP_SEED = 20_210_830
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An effect with its 95% interval, the p of no effect, and how it was found.
+
+    `better` is the share of pairs in which the first is lower, ties counted half; `rank_biserial` is the matched-pairs
+    rank-biserial correlation, or for unpaired samples Cliff's delta, both -1 where the first is always lower.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    better: float
+    rank_biserial: float
+    n: int
+    paired: bool
+
+
+def interquartile_mean(values: Array) -> Array:
+    """Compute the mean of the middle half along the last axis, whole values only: `[..., N]` to `[...]`."""
+    ordered = np.sort(values, axis=-1)
+    cut = ordered.shape[-1] // 4
+    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1))
+
+
+def paired_estimate(differences: Array) -> Estimate:
+    """Estimate the effect from the differences of pairs `[N]`, first minus second.
+
+    The interquartile mean with a percentile bootstrap over pairs, and a two-sided Wilcoxon signed-rank test. Infinite
+    differences, of a run that diverged, count as one beyond all others.
+    """
+    d = _finite(np.round(differences, ROUNDING))
+    if not d.any():
+        return Estimate(0.0, 0.0, 0.0, 1.0, 0.5, 0.0, len(d), paired=True)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn = interquartile_mean(d[rng.integers(0, len(d), (RESAMPLES, len(d)))])
+    low, high = _interval(drawn, len(d))
+    better = float(np.mean(np.where(d < 0, 1.0, np.where(d == 0, 0.5, 0.0))))
+    return Estimate(float(interquartile_mean(d)), low, high, _wilcoxon(d), better, _rank_biserial(d), len(d), paired=True)
+
+
+def unpaired_estimate(first: Array, second: Array) -> Estimate:
+    """Estimate the effect from two independent samples `[N]` and `[M]`.
+
+    The difference of interquartile means with a bootstrap stratified by sample, and a two-sided Mann-Whitney test.
+    """
+    from scipy.stats import mannwhitneyu
+
+    both = _finite(np.round(np.concatenate([first, second]), ROUNDING))
+    a, b = both[: len(first)], both[len(first) :]
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn_a = interquartile_mean(a[rng.integers(0, len(a), (RESAMPLES, len(a)))])
+    drawn_b = interquartile_mean(b[rng.integers(0, len(b), (RESAMPLES, len(b)))])
+    low, high = _interval(drawn_a - drawn_b, min(len(a), len(b)))
+    sign = np.sign(_ranks(a, b)[: len(a), None] - _ranks(a, b)[None, len(a) :])
+    better = float(np.mean((1 - sign) / 2))
+    p = 1.0 if not sign.any() else float(mannwhitneyu(_ranks(a, b)[: len(a)], _ranks(a, b)[len(a) :]).pvalue)
+    value = float(interquartile_mean(a) - interquartile_mean(b))
+    return Estimate(value, low, high, p, better, float(sign.mean()), min(len(a), len(b)), paired=False)
+
+
+def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
+    """Estimate the difference of the shares of two samples of zeros and ones, first minus second.
+
+    Of pairs an exact McNemar test, else Fisher's exact test. The interval is made of Wilson's for each share, for pairs
+    with their correlation (Newcombe 1998, methods 10 and, unpaired, 10 of the companion paper): it exists too where all
+    seeds agree.
+    """
+    from scipy.stats import binomtest, fisher_exact
+
+    n, m = len(first), len(second)
+    p1, p2 = float(first.mean()), float(second.mean())
+    low1, high1 = _wilson(p1, n)
+    low2, high2 = _wilson(p2, m)
+    correlation = 0.0
+    if paired:
+        both, neither = int((first * second).sum()), int(((1 - first) * (1 - second)).sum())
+        only_first, only_second = int(first.sum()) - both, int(second.sum()) - both
+        decided = only_first + only_second
+        p = float(binomtest(only_first, decided).pvalue) if decided else 1.0
+        margins = n**4 * p1 * (1 - p1) * p2 * (1 - p2)
+        agreement = both * neither - only_first * only_second
+        if margins > 0:
+            correlation = (max(agreement - n / 2, 0) if agreement > 0 else agreement) / math.sqrt(margins)
+        sign = np.sign(first - second)
+    else:
+        table = [[int(first.sum()), n - int(first.sum())], [int(second.sum()), m - int(second.sum())]]
+        p = float(fisher_exact(table).pvalue)
+        sign = np.sign(first[:, None] - second[None])
+    down, up = (p1 - low1, high2 - p2), (high1 - p1, p2 - low2)
+    below, above = (math.sqrt(max(0.0, a**2 - 2 * correlation * a * b + b**2)) for a, b in (down, up))
+    decided_sign = sign[sign != 0]
+    rank = float(decided_sign.mean()) if decided_sign.size else 0.0
+    return Estimate(p1 - p2, p1 - p2 - below, p1 - p2 + above, p, float(np.mean((1 - sign) / 2)), rank, min(n, m), paired)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Correct p values for being one family (Holm 1979): the chance of any false one stays below alpha."""
+    order = np.argsort(p)
+    adjusted = np.empty(len(p))
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = highest
+    return [float(value) for value in adjusted]
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Turn p values into q values: the share of false ones among those at or below each."""
+    order = np.argsort(p)[::-1]
+    adjusted = np.empty(len(p))
+    lowest = 1.0
+    for place, index in enumerate(order):
+        lowest = min(lowest, p[index] * len(p) / (len(p) - place))
+        adjusted[index] = lowest
+    return [float(value) for value in adjusted]
+
+
+def tail(values: Array) -> tuple[float, float]:
+    """Give the worst value, the largest, and the mean of the worst tenth (at least one): what an average hides."""
+    ordered = np.sort(values)[::-1]
+    return float(ordered[0]), float(ordered[: max(1, round(len(ordered) / 10))].mean())
+
+
+def _interval(drawn: Array, n: int) -> tuple[float, float]:
+    """Take the percentiles of resampled estimates that hold the truth at LEVEL, also where pairs are few.
+
+    A resample varies less than a sample does; the percentiles are moved out as Student's t is wider than a normal
+    (the expanded percentile interval, Hesterberg 2015).
+    """
+    from scipy.stats import norm, t
+
+    share = float(norm.cdf(t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1))))
+    low, high = np.quantile(drawn, [share, 1 - share])
+    return float(low), float(high)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Compute the score interval of a share of `n` (Wilson 1927), at LEVEL."""
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _finite(values: Array) -> Array:
+    """Put infinite values, of runs that diverged, beyond all others: they still rank worst, and means of them exist."""
+    finite = np.abs(values[np.isfinite(values)])
+    beyond = 2 * finite.max(initial=0.0) + 1
+    return np.clip(values, -beyond, beyond)
+
+
+def _ranks(a: Array, b: Array) -> Array:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(np.concatenate([a, b])))
+
+
+def _wilcoxon(d: Array) -> float:
+    from scipy.stats import rankdata, wilcoxon
+
+    # Ranks carry the signs: the test sees the same order, and an infinite difference is only the largest.
+    ranks = rankdata(np.abs(d)) * np.sign(d)
+    return float(wilcoxon(ranks, zero_method="pratt").pvalue)
+
+
+def _rank_biserial(d: Array) -> float:
+    from scipy.stats import rankdata
+
+    kept = d[d != 0]
+    ranks = rankdata(np.abs(kept))
+    return float((ranks[kept > 0].sum() - ranks[kept < 0].sum()) / ranks.sum())

@@ -1,0 +1,144 @@
+"""Read the curves that a run recorded on the task's probes: what every measure is computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.errors import RunError
+from curriculum.store.manifest import ProbeManifest
+from curriculum.store.names import STEPS
+from curriculum.store.reader import Run
+
+Array = NDArray[np.float64]
+FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
+LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The curves of one seed of one run.
+
+    `y` `[F]` is log10 of the unweighted error on the main probe at `steps` `[F]`, which are `stride` apart
+    (dex; 0.3 is a factor of 2). `latents` `[G, N, L]` are those of the motion probe at `motion_steps` `[G]`.
+    `final` is the mean over the run's last 5% of steps of the same logarithm, on each final probe.
+
+    What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
+    actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
+    the sheet says, `[T]` by name.
+    """
+
+    stride: int
+    steps: NDArray[np.int64]
+    y: Array
+    motion_steps: NDArray[np.int64]
+    latents: Array
+    final: dict[str, float]
+    last_step: int = 0
+    curves: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
+    exhibits: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    properties: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def motion_stride(self) -> int:
+        return int(self.motion_steps[1] - self.motion_steps[0]) if len(self.motion_steps) > 1 else self.stride
+
+
+def common_strides(runs: Sequence[Run]) -> tuple[int, int]:
+    """Find the coarsest grids of steps that all runs have: of the error, and of the latents."""
+    found = []
+    for use, kind in (("loss", "loss"), ("motion", "latents")):
+        found.append(math.lcm(*(_stride(_curve(run, kind, _probe(run, use).name)[0]) for run in runs)))
+    return found[0], found[1]
+
+
+def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
+    """Read the curves of one seed of a run, at every `strides[0]`-th step, and its latents at every `strides[1]`-th.
+
+    Raises `RunError` where the run has none.
+    """
+    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    kept = steps % strides[0] == 0
+    motion_steps, latents = _curve(run, "latents", _probe(run, "motion").name)
+    moving = motion_steps % strides[1] == 0
+    return Trace(
+        stride=strides[0],
+        steps=steps[kept],
+        y=_dex(errors[kept, seed_index]),
+        motion_steps=motion_steps[moving],
+        latents=latents[moving, seed_index].astype(np.float64),
+        final={probe.name: final_error(run, probe.name, seed_index) for probe in run.probes if "final" in probe.uses},
+        last_step=run.schedule.last_step,
+        curves={name: (run.traces[f"{name}.{STEPS}"], run.traces[name][:, seed_index]) for name in _names(run)},
+        exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
+        fixed=run.fixed,
+        properties={name: run.schedule.column(name) for name in run.schedule.properties},
+    )
+
+
+def final_error(run: Run, probe: str, seed_index: int) -> float:
+    """Compute the mean of the log10 error on a probe over the run's last 5% of steps, in dex.
+
+    NaN where the run was stopped before its last steps, from which on some probes are recorded.
+    """
+    if f"loss.{probe}" not in run.traces:
+        return math.nan
+    steps, errors = _curve(run, "loss", probe)
+    last = steps >= math.floor((1 - FINAL_SHARE) * (steps[-1] + 1))
+    return float(_dex(errors[last, seed_index]).mean())
+
+
+def median_seeds(runs: Sequence[Run]) -> list[int]:
+    """Choose the seed that stands for each run, by its place: the same seed for all where they share it.
+
+    It is the seed whose final error on the main probe is the median in the first run.
+    """
+    first = _median_seed(runs[0])
+    seed = runs[0].seeds[first]
+    return [run.seeds.index(seed) if seed in run.seeds else _median_seed(run) for run in runs]
+
+
+def _median_seed(run: Run) -> int:
+    if len(run.seeds) == 1:
+        return 0
+    name = _probe(run, "loss").name
+    order = sorted(range(len(run.seeds)), key=lambda index: (run.seeds[index] in run.diverged, final_error(run, name, index)))
+    return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
+
+
+def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
+    """Read the log10 error on the main probe of all seeds: steps `[F]`, and dex `[F, S]`."""
+    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    return steps, _dex(errors)
+
+
+def _names(run: Run) -> list[str]:
+    return [name for name in run.traces if not name.endswith(f".{STEPS}")]
+
+
+def _probe(run: Run, use: str) -> ProbeManifest:
+    for probe in run.probes:
+        if use in probe.uses:
+            return probe
+    raise RunError(f"the run {run.path} is damaged: none of its probes is for {use}")
+
+
+def _curve(run: Run, kind: str, probe: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    name = f"{kind}.{probe}"
+    if name not in run.traces:
+        raise RunError(f"the run {run.path} has no curve {name}: it ended before one was recorded")
+    return run.traces[f"{name}.{STEPS}"], run.traces[name]
+
+
+def _stride(steps: NDArray[np.int64]) -> int:
+    return int(steps[1] - steps[0]) if len(steps) > 1 else 1
+
+
+def _dex(errors: NDArray[Any]) -> Array:
+    return np.log10(np.maximum(errors.astype(np.float64), LOWEST))

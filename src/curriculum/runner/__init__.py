@@ -1,0 +1,1 @@
+"""Joins plan, training and folder."""

@@ -1,0 +1,106 @@
+"""Run several arms of one question: the ones that are not done yet, as one stack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from curriculum.config import yaml as configs
+from curriculum.config.settings import Seeds, Settings
+from curriculum.errors import OutputExistsError
+from curriculum.find_file import CONFIGS, find_file, read_text
+from curriculum.runner.opening import is_unfinished
+from curriculum.runner.plan import Plan, plan
+from curriculum.runner.same import differences
+from curriculum.store.checkpoint import steps_in
+from curriculum.store.names import check_name, is_run
+from curriculum.store.reader import Run
+
+
+class StudySettings(Settings):
+    """What an experiment's file says."""
+
+    config: str = Field(description="the config that all arms share: a path, or a name in configs/")
+    seeds: Seeds = Field(description="the seeds of every arm: 0:32 or [0, 3, 5]")
+    arms: dict[str, str] = Field(description="the sheet of each arm, two or more, by the arm's name")
+
+    @field_validator("arms")
+    @classmethod
+    def _two_or_more(cls, arms: dict[str, str]) -> dict[str, str]:
+        if len(arms) < 2:
+            raise ValueError("an experiment compares two arms or more")
+        return arms
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment, checked in full: a plan and a run's path for each arm, and which of them are done."""
+
+    names: tuple[str, ...]
+    plans: tuple[Plan, ...]
+    paths: tuple[Path, ...]
+    done: tuple[bool, ...]
+
+
+def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
+    """Read an experiment and check every arm of it.
+
+    The arms' runs are kept in a folder of the experiment's name. One that is made from the same sheet, config and seeds is
+    gone on with where it is unfinished, else it is done. Raises `InputError` for what is wrong in the files,
+    `OutputExistsError` for a run of that name that is another one.
+    """
+    path = find_file(reference, CONFIGS)
+    # What the experiment's own file does not have is a setting of the config that its arms share.
+    own = [one for one in overrides if one.partition("=")[0].partition(".")[0] in StudySettings.model_fields]
+    shared = [one for one in overrides if one not in own]
+    settings = configs.load_as(StudySettings, read_text(path), str(path), own)
+    plans, paths, done = [], [], []
+    for arm, sheet in settings.arms.items():
+        run_path = folder / path.stem / arm
+        check_name(arm)
+        check_name(path.stem)
+        if is_run(folder / path.stem):
+            raise OutputExistsError(f"{folder / path.stem} is a run: rename it, or the experiment")
+        checked = plan(settings.config, sheet, overrides=shared, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
+        plans.append(checked)
+        paths.append(run_path)
+        done.append(_is_done(checked, run_path))
+    return Study(tuple(settings.arms), tuple(plans), tuple(paths), tuple(done))
+
+
+def _is_done(checked: Plan, path: Path) -> bool:
+    """Tell whether an arm has nothing left to train. Raises an error where something else is stored in its place."""
+    if not os.path.lexists(path):
+        return False
+    run = Run(path)
+    found = differences(checked, run)
+    if found:
+        raise OutputExistsError(f"{path} exists already, but was made otherwise: {'; '.join(found)}. Remove it or rename it first")
+    return not is_unfinished(path)
+
+
+def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
+    """Train the arms that are not done, those of equal length as one stack; open the runs of all.
+
+    `train` is called with the plans and paths of each stack, as `execute_all` is.
+    """
+    waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
+    stacks: dict[tuple[object, ...], list[tuple[Plan, Path]]] = {}
+    for checked, path in waiting:
+        stacks.setdefault((len(checked.schedule), *_begun(path)), []).append((checked, path))
+    for stack in stacks.values():
+        plans, paths = zip(*stack, strict=True)
+        train(plans, paths)
+    return [Run(path) for path in study.paths]
+
+
+def _begun(path: Path) -> list[str]:
+    """Name the arms that have begun to train as one stack with this one; none where nothing of it is to be gone on with."""
+    if not is_unfinished(path):
+        return []
+    names = [name for name in (Run(path).manifest.get("stack") or [path.name]) if os.sep not in name]
+    return names if any(steps_in(path.parent / name) for name in names) else []

@@ -1,0 +1,124 @@
+"""Execute plans: train them as one stack, and store what comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from curriculum.config.settings import Config
+from curriculum.draw.figures import draw_run
+from curriculum.errors import DivergedError
+from curriculum.runner.background import Background
+from curriculum.runner.keeper import Keeper
+from curriculum.runner.opening import Stack, open_stack
+from curriculum.runner.plan import Plan, plan
+from curriculum.runner.session import Result, Session, threads
+from curriculum.runner.signals import Signals
+from curriculum.sheet.document import Dopesheet
+from curriculum.store.names import free_name
+from curriculum.train.hooks import Hook
+from curriculum.train.loop import train
+
+
+def execute(
+    checked: Plan,
+    path: Path | None,
+    *,
+    argv: Sequence[str] = (),
+    watch: Iterable[Hook] = (),
+    figures: bool = True,
+) -> Result:
+    """Train a plan; store it in a run folder at `path`, or nowhere where that is None.
+
+    An unfinished run of the same plan that is stored there is gone on with. `watch` are hooks that only look on. Raises
+    `DivergedError` when no seed is left, after storing what there is.
+    """
+    return execute_all([checked], [path], argv=argv, watch=watch, figures=figures)[0]
+
+
+def execute_all(
+    plans: Sequence[Plan], paths: Sequence[Path | None], *, argv: Sequence[str] = (), watch: Iterable[Hook] = (), figures: bool = True
+) -> list[Result]:
+    """Train several plans as one stack; each is stored as `execute` stores one.
+
+    The plans have the same task, optimizer, threads and number of steps. `watch` are told of the first plan's
+    events.
+    """
+    return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
+
+
+def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None) -> list[Result]:
+    """Train an opened stack to its end and close it; `watch` are told of the first plan's events.
+
+    Where `signals`, which the caller has entered, ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
+    """
+    began = time.perf_counter()
+    first, state = stack.plans[0], stack.state
+    background = Background()
+    sessions = [
+        Session(checked, folder, checkpoint, state, arm, watch if index == 0 else (), background)
+        for index, (checked, folder, checkpoint, arm) in enumerate(
+            zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True)
+        )
+    ]
+    record = first.config.record
+    keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
+    try:
+        with threads(first.config.threads):
+            emitters = [session.emit for session in sessions]
+            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
+        for session, arm in zip(sessions, state.arms, strict=True):
+            session.keep(state, arm)
+        background.wait()
+        seconds = time.perf_counter() - began
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            results = list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
+    except BaseException as error:
+        # Training changes the state's tensors in place, so they hold the last good weights.
+        for session in sessions:
+            session.abandon(_status_after(error), state, error)
+        raise
+    finally:
+        background.close()
+        stack.release()
+    for result in results:
+        if result.run and figures:
+            draw_run(result.run)
+    return results
+
+
+def _status_after(error: BaseException) -> str:
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def run(
+    config: str | Path | Config[Any],
+    dopesheet: str | Path | Dopesheet,
+    *,
+    hooks: Iterable[Hook] = (),
+    overrides: Iterable[str] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    steps: int | None = None,
+    name: str | None = None,
+    folder: str | Path | None = None,
+) -> Result:
+    """Train one schedule.
+
+    `config` and `dopesheet` are paths, names of shipped files, or objects. With `folder` the run is stored
+    there, under `name` or one made from the sheet's; without it nothing is written. `steps` stops
+    early.
+
+    Raises `InputError` with everything that is wrong before step 0, `DivergedError` when no seed is left.
+    """
+    checked = plan(config, dopesheet, overrides=overrides, hooks=hooks, seeds=seeds, steps=steps)
+    return execute(checked, None if folder is None else new_path(Path(folder), name, checked))
+
+
+def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
+    """Give the path of a new run: by its name, or by the sheet's and a number."""
+    return folder / (name if name is not None else free_name(folder, Path(checked.sheet.source).stem))

@@ -1,0 +1,73 @@
+"""Read the inputs of a run, config and sheet, and check that they fit the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from curriculum import plugins
+from curriculum.config import yaml as configs
+from curriculum.config.settings import Config
+from curriculum.errors import InputError, Problem, unknown
+from curriculum.find_file import CONFIGS, SHEETS, find_file, read_bytes, read_text
+from curriculum.sheet.document import Dopesheet, write
+from curriculum.sheet.lines import decode
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import RATE
+from curriculum.train.hooks import Hook
+from curriculum.train.task import Task, settings_of
+
+
+def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = ()) -> Config[Any]:
+    """Read a config by its path or name, with overrides `a.b=value`."""
+    if isinstance(reference, Config):
+        if list(overrides):
+            raise InputError("overrides go with a config's file; change a Config by its model_copy")
+        return reference
+    path = find_file(reference, CONFIGS)
+    return configs.load(read_text(path), str(path), settings_of, plugins.names("task"), overrides)
+
+
+def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
+    """Read a sheet by its path or name; also give its bytes."""
+    if isinstance(reference, Dopesheet):
+        return reference, write(reference).encode()
+    path = find_file(reference, SHEETS)
+    data = read_bytes(path)
+    return parse(decode(data, str(path)), str(path)), data
+
+
+def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[Any]:
+    """Replace the seeds of a config: 3, "0:32" or a list."""
+    value = list(seeds) if not isinstance(seeds, str | int) else seeds
+    try:
+        parsed = type(config).model_validate({**config.model_dump(by_alias=True), "seeds": value}, strict=False).seeds
+    except ValueError as error:
+        reason = str(error.errors()[0]["msg"]) if hasattr(error, "errors") else str(error)
+        raise InputError(f"cannot read the seeds {value!r}: {reason.removeprefix('Value error, ')}") from None
+    return config.model_copy(update={"seeds": parsed})
+
+
+def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
+    """Find the columns and actions of a sheet that the task and the hooks do not know."""
+    known = [RATE, *task.terms, *task.controls]
+    strange = [name for name in sheet.properties if name not in known]
+    problems = [sheet.problem(unknown("property", name, known), None, name) for name in strange]
+    for other in plugins.names("task"):
+        its = plugins.find("task", other).TASK
+        if len(strange) > 1 and {*strange} <= {*its.terms, *its.controls}:
+            problems.append(sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config"))
+    if RATE not in sheet.properties:
+        problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
+    elif not problems and not any(term in sheet.properties for term in task.terms):
+        problems.append(sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}"))
+    for row in sheet.rows:
+        if row.values.get(RATE, 0.0) < 0:
+            problems.append(sheet.problem(f"{RATE}: a learning rate cannot be {row.values[RATE]:g}, below 0", row.line, RATE))
+        for name in row.actions:
+            answered = [*task.actions, *(hook.name for hook in hooks if hook.name)]
+            if name not in answered:
+                message = f"no hook answers an action of this sheet: {unknown('action', name, answered)}"
+                problems.append(sheet.problem(message, row.line, "ACTION"))
+    return problems

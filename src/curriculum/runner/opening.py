@@ -1,0 +1,195 @@
+"""Open the folders of a stack: new ones, or those of unfinished runs with the state to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from curriculum.config import yaml as configs
+from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
+from curriculum.runner.plan import Plan
+from curriculum.runner.provenance import close_segments, manifest_of, new_segment
+from curriculum.runner.same import check_same, other_versions
+from curriculum.runner.session import REFERENCE
+from curriculum.sheet.schedule import Schedule
+from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
+from curriculum.store.integrity import check_parts, events_until
+from curriculum.store.lock import Lock
+from curriculum.store.names import check_new, is_run
+from curriculum.store.reader import Run
+from curriculum.store.writer import RunFolder
+from curriculum.train.optimizers import AdamState
+from curriculum.train.state import State, initial_state
+
+OVER = ("finished", "diverged")  # nothing is left to train of such a run
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
+
+    Those that are `resumed` were stored before; `notes` are what a person should know who goes on with them.
+    """
+
+    plans: tuple[Plan, ...]
+    folders: tuple[RunFolder | None, ...]
+    checkpoints: tuple[Checkpoint | None, ...]
+    state: State
+    resumed: tuple[bool, ...]
+    notes: tuple[str, ...] = ()
+
+    def release(self) -> None:
+        """Let go of the folders."""
+        for folder in self.folders:
+            if folder is not None:
+                folder.release()
+
+
+def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = ()) -> Stack:
+    """Make the folders of new runs, and open those of unfinished ones of the same plans to go on from where all of them are.
+
+    Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
+    `InputError` where it was made from something else, `RunError` where it is damaged.
+    """
+    state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
+    resumed = [path is not None and is_unfinished(path) for path in paths]
+    for path, again in zip(paths, resumed, strict=True):
+        if path is not None and not again:
+            check_new(path)
+    if any(resumed) and not all(resumed) and any(steps_in(path) for path in paths if path is not None):
+        raise InputError("new runs cannot train as one stack with unfinished ones, of which some steps are trained already")
+    locks: dict[Path, Lock] = {}
+    folders: list[RunFolder | None] = []
+    try:
+        for path, again in zip(paths, resumed, strict=True):
+            if path is not None and again:
+                locks[path] = _lock(path)
+        # Only now: another process may have trained them until this moment.
+        runs = {path: Run(path) for path in locks}
+        notes = [note for checked, path in zip(plans, paths, strict=True) if path in runs for note in _check(checked, runs[path])]
+        checkpoints, damaged = common_checkpoints(list(runs)) if all(resumed) else (dict.fromkeys(runs), [])
+        notes += [f"{error}; going on from an earlier one" for error in damaged]
+        if all(resumed):
+            state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
+        stack = _stack_of(paths)
+        for checked, path in zip(plans, paths, strict=True):
+            if path is None:
+                folders.append(None)
+            elif path in runs:
+                found = checkpoints[path]
+                segments = [*close_segments(runs[path].manifest.get("segments", []), state.step, "killed"), new_segment(state.step)]
+                record = found.record if found else None
+                folders.append(RunFolder.reopen(runs[path], locks[path], record, segments=segments, **stack))
+            else:
+                text = configs.write(checked.config)
+                folders.append(RunFolder.create(path, {**manifest_of(checked, argv, state, text), **stack}, text, checked.sheet_bytes))
+    except BaseException:
+        for lock in locks.values():
+            lock.release()
+        for folder in folders:
+            if folder is not None:
+                folder.release()
+        raise
+    found_of = [checkpoints.get(path) if path is not None else None for path in paths]
+    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), tuple(dict.fromkeys(notes)))
+
+
+def _stack_of(paths: Sequence[Path | None]) -> dict[str, list[str]]:
+    """Name the runs that train as one stack, where they are side by side: only together they have the same last bits again."""
+    names = [path.name for path in paths if path is not None and path.parent == paths[0].parent] if paths[0] is not None else []
+    return {"stack": names} if len(names) > 1 else {}
+
+
+def is_unfinished(path: Path) -> bool:
+    """Tell whether a run is stored at a path of which there is something left to train."""
+    return is_run(path) and Run(path).status not in OVER
+
+
+def _check(checked: Plan, run: Run) -> list[str]:
+    if run.status in OVER:
+        raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
+    _ = run.config_text, run.sheet_bytes  # as they were stored, or an error
+    check_same(checked, run)
+    return other_versions(run)
+
+
+def _lock(path: Path) -> Lock:
+    try:
+        return Lock(path)
+    except InUseError:
+        holder = ""
+        with suppress(CurriculumError, LookupError, TypeError):
+            run = Run(path)
+            holder = f" (process {run.manifest['segments'][-1]['pid']} on {run.manifest['host']})"
+        raise InUseError(f"{path} is being trained by another process{holder}: wait for it, or choose another --name") from None
+
+
+def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | None], list[CurriculumError]]:
+    """Find the newest step of which all runs have a good checkpoint, None where that is step 0; also what is wrong with others.
+
+    Raises `RunError` where a run has checkpoints, but none is good.
+    """
+    found = {path: usable(path, partial(_check_stored, path)) for path in paths}
+    for good, damaged in found.values():
+        if damaged and not good:
+            raise RunError(f"{damaged[0]}; no other checkpoint is left to go on from: remove the run to train it from step 0")
+    steps = set.intersection(*({checkpoint.step for checkpoint in good} for good, _ in found.values()))
+    problems = [error for _, damaged in found.values() for error in damaged]
+    newest = max(steps, default=None)
+    return {path: next((one for one in good if one.step == newest), None) for path, (good, _) in found.items()}, problems
+
+
+def _check_stored(path: Path, record: CheckpointRecord) -> None:
+    check_parts(path, record)
+    events_until(path, record)
+
+
+def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoints: Sequence[Checkpoint | None]) -> State:
+    """Put the arms' checkpoints, which are of one step, in the place of an initial state.
+
+    Raises `RunError` where their arrays are not those of this model.
+    """
+    present = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    if not present:
+        return state
+    first = present[0].record
+    joined = {name: torch.cat([_rows(run, one, name) for run, one in zip(runs, present, strict=True)]) for name in _ROWS}
+    for name, expected in (("flat", state.flat), ("mean", state.flat), ("square", state.flat), ("alive", state.alive)):
+        if joined[name].shape != expected.shape or joined[name].dtype != expected.dtype:
+            raise RunError(f"the checkpoint of step {first.step} of {runs[0].path} does not fit its model: {name} has another shape")
+    joined = {name: value.to(state.flat.device) for name, value in joined.items()}
+    arms = []
+    for arm, checked, run, one in zip(state.arms, plans, runs, present, strict=True):
+        captured = {name.removeprefix(REFERENCE): value for name, value in one.arrays.items() if name.startswith(REFERENCE)}
+        references = {name: torch.tensor(value, device=state.flat.device) for name, value in captured.items()}
+        schedule = _retargeted(checked.schedule, events_until(run.path, one.record), run)
+        arms.append(replace(arm, schedule=schedule, references=references))
+    chunk = range(*first.chunk) if first.chunk else None
+    adam = AdamState(joined["mean"], joined["square"])
+    return replace(state, step=first.step, arms=tuple(arms), flat=joined["flat"], adam=adam, alive=joined["alive"], chunk=chunk)
+
+
+_ROWS = ("flat", "mean", "square", "alive")
+
+
+def _rows(run: Run, checkpoint: Checkpoint, name: str) -> Tensor:
+    if name not in checkpoint.arrays:
+        raise RunError(f"the checkpoint of step {checkpoint.step} of {run.path} is damaged: it has no {name}")
+    return torch.tensor(checkpoint.arrays[name])
+
+
+def _retargeted(schedule: Schedule, events: Sequence[Mapping[str, Any]], run: Run) -> Schedule:
+    for event in events:
+        if event.get("event") == "retarget":
+            try:
+                schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
+            except (KeyError, TypeError, InputError) as error:
+                raise RunError(f"the run {run.path} is damaged: a retarget in its events cannot be read ({error})") from None
+    return schedule

@@ -1,0 +1,134 @@
+"""Plan a run: everything that can be known before step 0, checked before step 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from curriculum.config import yaml as configs
+from curriculum.config.settings import Config
+from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
+from curriculum.find_file import CONFIGS, find_file, read_text
+from curriculum.runner.inputs import check_sheet, load_config, load_sheet, with_seeds
+from curriculum.runner.user_hooks import load_hook
+from curriculum.sheet.document import Dopesheet
+from curriculum.sheet.schedule import Schedule, compile_sheet
+from curriculum.store.names import CONFIG, SHEET
+from curriculum.store.reader import Run
+from curriculum.train.events import Action
+from curriculum.train.hooks import Hook
+from curriculum.train.task import Task, make_task
+
+Result_ = TypeVar("Result_")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, checked in full: nothing in it can be refused once training has begun."""
+
+    config: Config[Any]
+    task: Task
+    sheet: Dopesheet
+    sheet_bytes: bytes
+    schedule: Schedule
+    hooks: tuple[Hook, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.config.seeds
+
+
+def plan(
+    config: str | Path | Config[Any],
+    dopesheet: str | Path | Dopesheet,
+    *,
+    overrides: Iterable[str] = (),
+    hooks: Iterable[Hook] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    steps: int | None = None,
+) -> Plan:
+    """Check everything that can be known before step 0.
+
+    Raises `InputError` (`ConfigError`, `SheetError`) with all that was found.
+    """
+    loaded = load_config(config, overrides)
+    if seeds is not None:
+        loaded = with_seeds(loaded, seeds)
+    sheet, data = load_sheet(dopesheet)
+    own_hooks = tuple(_at_place(config, overrides, index, load_hook, setting) for index, setting in enumerate(loaded.hooks))
+    all_hooks = (*hooks, *own_hooks)
+    for hook in all_hooks:
+        if not isinstance(hook, Hook):
+            raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
+    if loaded.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device cannot be cuda: PyTorch {torch.__version__} finds no such device here; leave it at cpu")
+    task = make_task(loaded)
+    problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
+    if problems:
+        raise SheetError(problems)
+    schedule = compile_sheet(sheet)
+    for hook in hooks:
+        _check_hook(hook, schedule)
+    for index, hook in enumerate(own_hooks):
+        _at_place(config, overrides, index, _check_hook, hook, schedule)
+    warnings = []
+    if steps is not None:
+        if steps > len(schedule):
+            warnings.append(f"the sheet has only {len(schedule):,} steps, not {steps:,}: all of them are trained")
+        schedule = schedule.truncate(steps)
+    return Plan(loaded, task, sheet, data, schedule, all_hooks, (*warnings, *_warnings(schedule, task)))
+
+
+def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any) -> Result_:
+    """Call a check of the config's hook number `index`; place what it finds at that hook in the config's file."""
+    try:
+        return check(*args)
+    except InputError as error:
+        if isinstance(config, Config):
+            raise
+        path = find_file(config, CONFIGS)
+        raise ConfigError([configs.locate(read_text(path), str(path), overrides, ("hooks", index), str(error))]) from error
+
+
+def _check_hook(hook: Hook, schedule: Schedule) -> None:
+    names = tuple(dict.fromkeys(name for _, name in schedule.actions))
+    if hook.on is Action and hook.name not in names:
+        raise InputError(f"a hook waits for an action that the sheet never fires: {unknown('action', str(hook.name), names)}")
+
+
+def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
+    fired = {name for _, name in schedule.actions}
+    for term, action in task.needs.items():
+        if term in schedule.properties and schedule.column(term).any() and action not in fired:
+            yield f"{term} has weight, but the action {action!r} never fires: the term stays out of the loss"
+
+
+def plan_of(
+    stored: Run,
+    *,
+    config: str | Path | None = None,
+    dopesheet: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    seeds: str | None = None,
+    steps: int | None = None,
+) -> Plan:
+    """Plan a stored run again, from the config and the sheet that it keeps; the hooks that its config names are imported.
+
+    What is given is taken instead of what is stored. Raises `RunError` where that is damaged, `InputError` for what is
+    wrong in what is given.
+    """
+    _ = stored.config_text, stored.sheet_bytes  # checked by their hashes
+    folder = stored.path.resolve()
+    changed = config is not None or dopesheet is not None or bool(list(overrides)) or seeds is not None
+    whole = steps or (stored.manifest["steps"] if dopesheet is None else None)
+    try:
+        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole)
+    except InputError as error:
+        if changed:
+            raise
+        raise RunError(f"the run {stored.path} cannot be trained now: {error}") from error

@@ -1,0 +1,105 @@
+"""What a run is made from and when: what `run.json` says of it, beside what was stored."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from curriculum.runner.plan import Plan
+from curriculum.store.files import digest
+from curriculum.train.state import State
+
+
+def made_from(checked: Plan) -> dict[str, Any]:
+    """Say what a run is made from: runs with the same are the same run."""
+    return {
+        "sheet": digest(checked.sheet_bytes),
+        "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
+        "recipe": digest(checked.config.model_dump_json(exclude={"seeds"}).encode()),
+        "task": {"name": checked.config.task.name, "version": checked.task.version},
+        "seeds": list(checked.seeds),
+        "steps": len(checked.schedule),
+    }
+
+
+def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
+    """Say in `run.json` what a new run is and how it is made."""
+    task = checked.task
+    probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
+    return {
+        "created": now(),
+        "segments": [new_segment(0)],
+        "argv": list(argv),
+        "task": {"name": checked.config.task.name, "version": task.version},
+        "sheet": Path(checked.sheet.source).name,
+        "seeds": list(checked.seeds),
+        "steps": len(checked.schedule),
+        "sheet_steps": checked.sheet.last_step + 1,
+        "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
+        "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
+        "look": {
+            "measures": list(task.measures),
+            "hypotheses": dict(task.hypotheses),
+            "plots": list(task.plots),
+            "error_unit": task.error_unit,
+            "circles": list(task.picture().circles),
+        },
+        "hashes": {
+            "sheet": made_from(checked)["sheet"],
+            "config": digest(config_text.encode()),
+            "training": made_from(checked)["training"],
+            "recipe": made_from(checked)["recipe"],
+            "probes": probes,
+        },
+        "versions": versions(),
+        "git": _git_commit(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "device": checked.config.device,
+        "threads": checked.config.threads,
+    }
+
+
+def versions() -> dict[str, str]:
+    """List the versions of what the numbers of a run depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}}
+
+
+def now() -> str:
+    """Give the time, as files have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _git_commit() -> str | None:
+    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
+    with suppress(OSError, subprocess.SubprocessError):
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+        return found.stdout.strip() or None
+    return None
+
+
+def new_segment(first: int) -> dict[str, Any]:
+    """Say that a stretch of training begins: what `run.json` keeps of each, from one stop to the next."""
+    return {"from": first, "started": now(), "pid": os.getpid()}
+
+
+def close_segments(segments: Sequence[Mapping[str, Any]], trained: int, status: str, **more: Any) -> list[dict[str, Any]]:
+    """Say how far the last stretch came and how it ended, unless that is said already."""
+    closed = [dict(segment) for segment in segments]
+    if closed and "to" not in closed[-1]:
+        closed[-1] |= {"to": trained, "status": status, **more}
+    return closed

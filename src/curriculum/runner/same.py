@@ -1,0 +1,71 @@
+"""Tell whether a plan is what a stored run was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from curriculum import plugins
+from curriculum.config import yaml as configs
+from curriculum.errors import InputError
+from curriculum.runner.plan import Plan
+from curriculum.runner.provenance import made_from, versions
+from curriculum.store.reader import Run
+from curriculum.train.task import settings_of
+
+
+def check_same(checked: Plan, run: Run) -> None:
+    """Raise `InputError` where a plan is not the one that a run was made from; it names what differs."""
+    found = differences(checked, run)
+    if found:
+        raise InputError(f"cannot go on with {run.path}, it was made otherwise: {'; '.join(found)}. Choose another --name to start anew")
+
+
+def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config")) -> list[str]:
+    """Name what differs between a plan and what a run was made from, each as a clause."""
+    made, stored = made_from(checked), run.manifest
+    found = []
+    for key in ("task", "seeds", "steps"):
+        if key in only and stored.get(key) != made[key]:
+            found.append(f"{key} {_short(made[key])}, was {_short(stored.get(key))}")
+    if "sheet" in only and stored["hashes"]["sheet"] != made["sheet"]:
+        found.append(_sheet_difference(checked, run))
+    if "config" in only and stored["hashes"].get("recipe") != made["recipe"]:
+        found += _config_differences(checked, run)
+    return found
+
+
+def _short(value: object) -> str:
+    text = f"{value['name']} version {value['version']}" if isinstance(value, Mapping) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _sheet_difference(checked: Plan, run: Run) -> str:
+    before = run.sheet_bytes.splitlines()
+    after = checked.sheet_bytes.splitlines()
+    line = next((n for n, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), min(len(before), len(after)))
+    return f"the sheet {checked.sheet.source} differs from line {line + 1} on"
+
+
+def _config_differences(checked: Plan, run: Run) -> list[str]:
+    try:
+        stored = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+    except InputError as error:
+        return [f"the config was another, which cannot be read now ({error})"]
+    before, after = _flat(stored.dump()), _flat(checked.config.dump())
+    keys = [key for key in dict.fromkeys([*after, *before]) if before.get(key) != after.get(key) and not key.startswith("seeds")]
+    return [f"{key} {_short(after.get(key, 'absent'))}, was {_short(before.get(key, 'absent'))}" for key in keys] or ["the config"]
+
+
+def _flat(tree: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(tree, Mapping) or not tree:
+        return {prefix: tree}
+    inner = [_flat(value, f"{prefix}.{key}".removeprefix(".")) for key, value in tree.items()]
+    return {name: value for part in inner for name, value in part.items()}
+
+
+def other_versions(run: Run) -> list[str]:
+    """Say which of the versions that the numbers of a run depend on are others now."""
+    fresh = versions()
+    stored = run.manifest.get("versions", {})
+    changed = [f"{name} {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]]
+    return [f"{run.path} is now trained with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []

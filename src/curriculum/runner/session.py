@@ -1,0 +1,225 @@
+"""One arm while it trains: its hooks, and what goes to its folder and when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from curriculum.draw.frames import frame_steps
+from curriculum.errors import RunError
+from curriculum.runner.background import Background
+from curriculum.runner.plan import Plan
+from curriculum.runner.prober import Prober
+from curriculum.runner.provenance import close_segments, now
+from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
+from curriculum.sheet.schedule import Schedule
+from curriculum.store.checkpoint import Checkpoint
+from curriculum.store.names import FIXED
+from curriculum.store.reader import Run
+from curriculum.store.writer import RunFolder
+from curriculum.train.events import Chunk, Diverged
+from curriculum.train.hooks import Hook, Hooks
+from curriculum.train.stack import Ensemble
+from curriculum.train.state import Arm, State
+
+SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
+WHY = {"interrupted": "stopped from outside"}
+
+REFERENCE, LAST = "reference.", "last."  # before the names of a checkpoint's arrays
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ended with: its `status`, the final `parameters` by name `[S, ...]`, and where it is stored.
+
+    `losses` are the last step's total and terms, `[S]` each; `run` is None where nothing was stored.
+    """
+
+    status: str
+    seconds: float
+    parameters: Mapping[str, Tensor]
+    schedule: Schedule
+    losses: Mapping[str, Tensor]
+    run: Run | None
+    diverged: Mapping[int, str] = field(default_factory=dict)
+
+
+class Session:
+    """One arm while it trains: its hooks, what is kept for its result, and everything that goes to its folder.
+
+    `seconds` are those of training, of the earlier segments too.
+    """
+
+    def __init__(
+        self,
+        checked: Plan,
+        folder: RunFolder | None,
+        checkpoint: Checkpoint | None,
+        state: State,
+        arm: Arm,
+        watch: Iterable[Hook],
+        background: Background,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.task = checked.task
+        self.rows = arm.rows
+        self.arm = arm
+        self.background = background
+        self.layout = state.layout
+        self.clock = clock
+        self.last: dict[str, Tensor] = {}
+        self.diverged: dict[int, str] = {}
+        self.trained = 0
+        self.finished = False
+        self.folder = folder
+        self.tapes: list[Tape] = []
+        self._began = clock()
+        if checkpoint is not None:
+            self.trained = checkpoint.record.trained
+            self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
+            self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
+            self._began -= checkpoint.record.seconds
+        hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
+        if folder is not None:
+            log = EventLog(folder, checked.task, background)
+            if checkpoint is None:
+                for message in checked.warnings:
+                    log.warn(message)
+            steps = snapshot_steps(checked, state.layout.size)
+            self.tapes = [
+                Recorder(possible_terms(checked), folder.append_metrics, background),
+                Snapshooter(state.layout, len(arm.seeds), steps, folder.append_snapshots, background),
+                Prober(
+                    checked.task,
+                    state.layout,
+                    len(arm.seeds),
+                    len(checked.schedule),
+                    folder.append_traces,
+                    background,
+                    checked.config.device,
+                ),
+            ]
+            hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
+        self.emit = Hooks(hooks)
+
+    @property
+    def seconds(self) -> float:
+        return self.clock() - self._began
+
+    def keep(self, state: State, arm: Arm) -> None:
+        """Hand on everything that waits to be stored, and a checkpoint."""
+        self.arm = arm
+        if self.folder is None:
+            return
+        self.flush()
+        record = {
+            "step": state.step,
+            "chunk": [state.chunk.start, state.chunk.stop] if state.chunk else None,
+            "trained": self.trained,
+            "seconds": round(self.seconds, 3),
+            "events": self.folder.events_until_now(),
+            "diverged": {str(seed): why for seed, why in self.diverged.items()},
+        }
+        rows = {"flat": state.flat, "mean": state.adam.mean, "square": state.adam.square, "alive": state.alive}
+        arrays = {name: value[self.rows].clone() for name, value in rows.items()}  # training goes on in place
+        arrays |= {f"{REFERENCE}{name}": value for name, value in arm.references.items()}
+        arrays |= {f"{LAST}{name}": value for name, value in self.last.items()}
+        self.background.submit(self.folder.store_checkpoint, record, {name: value.cpu().numpy() for name, value in arrays.items()})
+
+    def close(self, state: State, arm: Arm, seconds: float) -> Result:
+        """Say how the run ended, and make its result."""
+        status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
+        self.arm = arm
+        parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
+        self._finish(status, state)
+        run = Run(self.folder.path) if self.folder else None
+        return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
+
+    def abandon(self, status: str, state: State, error: BaseException) -> None:
+        """Store what there is of a run that did not finish; where not even that fits, only why."""
+        if self.finished:
+            return
+        why = str(error) or WHY.get(status, type(error).__name__)
+        # First why, as long as there is room: then what there is, which a full disk may not take.
+        if self.folder:
+            with suppress(RunError):
+                self.folder.update(status=status, error=why, trained=self.trained)
+        # Whatever goes wrong here, the first error is the one to tell of; most likely it has the same cause.
+        with suppress(Exception):
+            self.flush()
+            self.background.wait()
+            self._finish(status, state, error=why)
+
+    def flush(self) -> None:
+        """Hand on everything that waits to be stored."""
+        for tape in self.tapes:
+            tape.flush()
+
+    def _finish(self, status: str, state: State, **more: Any) -> None:
+        if self.folder is None:
+            return
+        parameters = self.layout.views(state.flat[self.rows].cpu())
+        self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
+        references = {f"reference.{name}": value for name, value in self.arm.references.items()}
+        fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
+        shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
+        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
+        timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
+        lost = {str(seed): why for seed, why in self.diverged.items()}
+        segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
+        final = status in ("finished", "diverged")  # nothing can come after it
+        more |= {"trained": self.trained, "timings": timings, "ended": now(), "diverged": lost, "segments": segments}
+        self.folder.finish(status, join=final, **more)
+        self.finished = True
+
+    def _keep_last(self, event: Chunk) -> None:
+        alive = int(event.total.isfinite().any(1).sum())
+        if not alive:
+            return
+        self.trained = event.first + alive
+        self.last.clear()
+        self.last["total"] = event.total[-1].clone()
+        self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
+
+    def _note(self, event: Diverged) -> None:
+        self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
+
+
+def snapshot_steps(checked: Plan, size: int) -> list[int]:
+    """Choose the steps that a run stores snapshots of.
+
+    As its config says; else every step of one seed, and of more seeds those that its video shows. Of a larger model, whose
+    parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
+    """
+    steps, every = len(checked.schedule), checked.config.record.snapshot_every
+    if every is not None:
+        return list(range(0, steps, every))
+    wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
+    most = max(2, SNAPSHOT_BYTES // (len(checked.seeds) * size * 4))
+    if len(wanted) <= most:
+        return wanted
+    return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
+
+
+def possible_terms(checked: Plan) -> list[str]:
+    """List the loss terms that a run's metrics have a column for."""
+    properties = checked.schedule.properties
+    return [term for term in checked.task.terms if term in properties]
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads, as a context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

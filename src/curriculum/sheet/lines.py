@@ -1,0 +1,100 @@
+"""Split the bytes of a sheet into lines of trimmed cells, whatever its delimiter."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from curriculum.errors import Problem, SheetError
+
+CELL_LIMIT = 10_000  # characters; longer than any name or number
+
+
+def decode(data: bytes, source: str) -> str:
+    """Decode the bytes of a sheet: UTF-8, with or without a byte-order mark.
+
+    Raises `SheetError` for anything else, a spreadsheet's own format among it.
+    """
+    advice = "save the sheet as CSV, UTF-8"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SheetError([Problem(source, 0, 0, f"this is UTF-16 text, not UTF-8: {advice}")])
+    if data.startswith(b"PK\x03\x04"):
+        raise SheetError([Problem(source, 0, 0, f"this is a spreadsheet's own format or an archive, not CSV: {advice}")])
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text: {advice}"
+        raise SheetError([Problem(source, line, 0, message)]) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise SheetError([Problem(source, line, 0, f"a zero byte: this is a binary file, not text: {advice}")])
+    return text
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of cells as the file has them, with the line it starts on."""
+
+    number: int
+    cells: tuple[str, ...]
+
+    def cell(self, index: int | None) -> str:
+        return self.cells[index] if index is not None and index < len(self.cells) else ""
+
+
+class NotCsvError(Exception):
+    """A line that no CSV reader can split."""
+
+    def __init__(self, line: int, reason: str):
+        super().__init__(reason)
+        self.line = line
+
+
+def records(text: str, delimiter: str) -> Iterator[Line]:
+    """Read rows of trimmed cells, passing over blank lines and comments.
+
+    A line that starts with # never reaches the CSV reader, so that a quote in a comment opens nothing.
+    """
+    first = 0
+    between = True
+
+    def physical() -> Iterator[str]:
+        nonlocal first, between
+        for number, line in enumerate(io.StringIO(text, newline=""), 1):
+            if between and line.lstrip().startswith("#"):
+                continue
+            first = number if between else first
+            between = False
+            yield line
+
+    reader = csv.reader(physical(), delimiter=delimiter, strict=True)
+    while True:
+        between = True
+        try:
+            cells = tuple(cell.strip() for cell in next(reader))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise NotCsvError(first, str(error)) from None
+        if any(cells) and not cells[0].startswith("#"):
+            yield Line(first, cells)
+
+
+def delimiter_of(text: str) -> str:
+    """Find the delimiter of the header row: the one that sets STEP apart, else the most frequent."""
+    header = ""
+    for delimiter in ",;\t":
+        try:
+            first = next(records(text, delimiter), None)
+        except NotCsvError:
+            continue
+        if first is not None:
+            if "STEP" in first.cells:
+                return delimiter
+            header = header or delimiter.join(first.cells)
+    return max(",;\t", key=header.count)

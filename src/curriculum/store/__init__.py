@@ -1,0 +1,1 @@
+"""A run's plain files: the only place that knows their names and keys."""

@@ -1,0 +1,57 @@
+"""Check that what a checkpoint says is stored of a run is there, and is what was stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curriculum.errors import RunError
+from curriculum.store.checkpoint import CheckpointRecord
+from curriculum.store.files import (
+    digest,
+    digest_file,
+    read_limited,
+)
+from curriculum.store.names import EVENTS, IN_PARTS, is_part
+
+if TYPE_CHECKING:
+    pass
+
+
+def check_parts(path: Path, record: CheckpointRecord) -> None:
+    """Check that what a checkpoint says is stored of the run at `path` is there, and is what was stored.
+
+    Raises `RunError` with the first file that is not.
+    """
+    for name, files in record.parts.items():
+        for file, expected in files.items():
+            part = path / file
+            if name not in IN_PARTS or not (is_part(file, name) or file == name):
+                raise RunError(f"the run {path} is damaged: a checkpoint of it names {file!r}, which is no part of a run")
+            if part.is_symlink() or not part.is_file():
+                raise RunError(f"the run {path} is damaged: {part}: it is missing")
+            if digest_file(part) != expected:
+                raise RunError(f"the run {path} is damaged: {part}: it is not the file that was stored (its hash differs)")
+
+
+def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], ...]:
+    """Read the events of the run at `path` that came before a checkpoint. Raises `RunError` where they are damaged."""
+    try:
+        data = read_limited(path / EVENTS)[: record.events.size]
+        if digest(data) != record.events.hash:
+            raise ValueError("it is not the file that was stored (its hash differs)")
+        return read_events(data)
+    except (OSError, ValueError) as error:
+        raise RunError(f"the run {path} is damaged: {path / EVENTS}: {error}") from None
+
+
+def read_events(data: bytes) -> tuple[dict[str, Any], ...]:
+    """Read the lines of a log of events. Raises `ValueError` for one that is none."""
+    try:
+        events = tuple(json.loads(line) for line in data.decode("utf-8").splitlines() if line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"a line in it cannot be read ({error})") from None
+    if not all(isinstance(event, dict) for event in events):
+        raise ValueError("a line in it is no event")
+    return events

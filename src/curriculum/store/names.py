@@ -1,0 +1,69 @@
+"""The names of files and folders, and which ones a run can have."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curriculum.errors import InputError, OutputExistsError
+
+if TYPE_CHECKING:
+    pass
+
+SCHEMA = 1
+
+MANIFEST, CONFIG, SHEET = "run.json", "config.yaml", "dopesheet.csv"
+
+METRICS, SNAPSHOTS, TRACES, MODEL = "metrics.parquet", "snapshots.safetensors", "traces.safetensors", "model.safetensors"
+
+EVENTS, PHASE_ENDS, EXHIBITS, FIGURES = "events.jsonl", "phase-ends.safetensors", "exhibits.safetensors", "figures"
+
+FIXED = "fixed."  # before the name of an array that no model changes
+STEPS = "steps"  # the name of the steps among a snapshot file's tensors
+IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
+
+COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
+
+
+def check_name(name: str) -> None:
+    """Raise `InputError` for a name that cannot be a folder's everywhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"{name!r} cannot be a name: use up to 100 letters, digits, '.', '_' and '-', the first no '.' or '-'")
+    if name in (COMPARISONS, VIDEOS):
+        raise InputError(f"{name!r} cannot be a run's name: the {name} are kept in a folder of that name")
+
+
+def free_name(folder: Path, stem: str, suffix: str = "") -> str:
+    """Find a name that nothing in `folder` has yet: the stem, or the stem and a number."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")[:80] or "run"
+    count = 1
+    while os.path.lexists(folder / (stem if count == 1 else f"{stem}-{count}")) or (
+        suffix and os.path.lexists(folder / f"{stem if count == 1 else f'{stem}-{count}'}{suffix}")
+    ):
+        count += 1
+    return stem if count == 1 else f"{stem}-{count}"
+
+
+def check_new(path: Path) -> None:
+    """Raise an error where no new run can be at `path`."""
+    check_name(path.name)
+    if os.path.lexists(path):
+        raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a folder is a run, damaged or not."""
+    return (path / MANIFEST).is_file() or (path / SHEET).is_file()
+
+
+def is_part(file: str, name: str) -> bool:
+    """Tell whether a file is a part of what `name` holds."""
+    stem, suffix = name.split(".")
+    return re.fullmatch(rf"{re.escape(stem)}-[0-9]{{6,9}}\.{suffix}", file) is not None
+
+
+def parts_of(folder: Path, name: str) -> list[Path]:
+    """List the parts that a folder has of what `name` holds, in order."""
+    return sorted(path for path in folder.iterdir() if is_part(path.name, name))

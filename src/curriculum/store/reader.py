@@ -1,0 +1,338 @@
+"""Read a stored run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from curriculum.errors import CurriculumError, InputError, RunError
+from curriculum.sheet.document import Dopesheet
+from curriculum.sheet.lines import decode
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import Schedule, compile_sheet
+from curriculum.store.checkpoint import CheckpointRecord, newest_record
+from curriculum.store.files import (
+    SEAL,
+    digest,
+    digest_file,
+    join_arrays,
+    read_document,
+    read_limited,
+    read_parquet,
+    read_safetensors,
+    seal_holds,
+)
+from curriculum.store.integrity import events_until, read_events
+from curriculum.store.lock import is_held
+from curriculum.store.manifest import LookManifest, Manifest, ProbeManifest
+from curriculum.store.names import (
+    CONFIG,
+    EVENTS,
+    EXHIBITS,
+    FIGURES,
+    FIXED,
+    IN_PARTS,
+    MANIFEST,
+    METRICS,
+    MODEL,
+    PHASE_ENDS,
+    SCHEMA,
+    SHEET,
+    SNAPSHOTS,
+    STEPS,
+    TRACES,
+    is_part,
+    parts_of,
+)
+from curriculum.store.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """A stored run, read-only. Each part is read and checked when it is first asked for."""
+
+    def __init__(self, path: Path):
+        """Open a run folder.
+
+        Raises `InputError` where it is none, `RunError` where its manifest is damaged.
+        """
+        self.path = path
+        if not (path / MANIFEST).is_file():
+            if (path / SHEET).is_file() or (path / CONFIG).is_file():
+                raise self._damaged(MANIFEST, "it is missing")
+            raise InputError(f"{path} is not a run: it has no {MANIFEST}")
+        plain = self._read(MANIFEST, read_document)
+        if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
+            raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
+        if isinstance(plain, dict) and SEAL in plain and not seal_holds(plain):
+            raise self._damaged(MANIFEST, "it is not what was stored (its hash differs)")
+        try:
+            self._checked = Manifest.model_validate(plain)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            raise self._damaged(MANIFEST, f"{place}: {first['msg']}") from None
+        self.manifest: dict[str, Any] = plain
+        self._verified: set[str] = set()
+        self.alias = ""  # another name for it, where it is shown beside a run of the same name
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.alias or self.path.name
+
+    @property
+    def status(self) -> str:
+        return str(self.manifest["status"])
+
+    @property
+    def shown_status(self) -> str:
+        """The status, with `killed` for a run that was never ended in order and that no process trains now."""
+        return "killed" if self.status == "running" and not is_held(self.path) else self.status
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.manifest["seeds"])
+
+    @property
+    def created(self) -> str:
+        return str(self.manifest.get("created", ""))
+
+    @property
+    def task_name(self) -> str:
+        return self._checked.task.name
+
+    @property
+    def trained_steps(self) -> int:
+        """How many steps were trained: fewer than planned where the run was stopped; so far, where it still goes on."""
+        if not self._checked.files:
+            return self.record.trained if self.record else 0
+        return self._checked.steps if self._checked.trained is None else self._checked.trained
+
+    @cached_property
+    def record(self) -> CheckpointRecord | None:
+        """Of a run that has not ended in order, its newest checkpoint: what is stored after that may be in pieces."""
+        return None if self._checked.files else newest_record(self.path)
+
+    @property
+    def diverged(self) -> dict[int, str]:
+        """The seeds that diverged, each with where."""
+        return {int(seed): why for seed, why in self._checked.diverged.items()}
+
+    @property
+    def probes(self) -> tuple[ProbeManifest, ...]:
+        """The probes that the run recorded."""
+        return tuple(self._checked.probes)
+
+    @property
+    def look(self) -> LookManifest:
+        """How the run is looked at: its measures, hypotheses and plots."""
+        return self._checked.look
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / CONFIG
+
+    @cached_property
+    def config_text(self) -> str:
+        text = self._read(CONFIG, read_limited)
+        self._check_hash(CONFIG, "config", text)
+        return str(text, "utf-8")
+
+    @cached_property
+    def sheet_bytes(self) -> bytes:
+        data: bytes = self._read(SHEET, read_limited)
+        self._check_hash(SHEET, "sheet", data)
+        return data
+
+    @cached_property
+    def sheet(self) -> Dopesheet:
+        return parse(decode(self.sheet_bytes, SHEET), str(self.path / SHEET))
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The schedule as it was trained: cut where training stopped, and with every retarget of a hook."""
+        schedule = compile_sheet(self.sheet).truncate(self._checked.steps)
+        for event in self.events:
+            if event.get("event") == "retarget":
+                try:
+                    schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
+                except (KeyError, TypeError, InputError) as error:
+                    raise self._damaged(EVENTS, f"a retarget in it cannot be read ({error})") from None
+        return schedule.truncate(max(1, self.trained_steps))
+
+    @cached_property
+    def events(self) -> tuple[dict[str, Any], ...]:
+        """The log of events: phase starts and ends, actions, retargets, warnings."""
+        return tuple(self._read(EVENTS, self._read_events))
+
+    def _read_events(self, path: Path) -> tuple[dict[str, Any], ...]:
+        if self.record:
+            return events_until(self.path, self.record)
+        data = read_limited(path)
+        # Of a run that has not ended in order the last line may be half written.
+        return read_events(data if self._checked.files else data[: data.rfind(b"\n") + 1])
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
+        import pyarrow as pa
+
+        tables = [self._read(name, read_parquet) for name in self._files(METRICS)]
+        table = pa.concat_tables(tables, promote_options="default")
+        if not {"step", "seed", "total"} <= set(table.column_names):
+            raise self._damaged(METRICS, "it lacks the columns step, seed and total")
+        if self.status == "finished" and table.num_rows != self.manifest["steps"] * len(self.seeds):
+            raise self._damaged(METRICS, f"it has {table.num_rows} rows for {self.manifest['steps']} steps of {len(self.seeds)} seeds")
+        return table.to_pandas()
+
+    @property
+    def terms(self) -> list[str]:
+        """The loss terms that were computed at some step, in the task's order."""
+        return [str(name) for name in self.metrics.columns if name not in ("step", "seed", "total")]
+
+    def losses(self, seed_index: int = 0) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]:
+        """Read the steps `[T]` of one seed, and `total` and every term at them `[T]`."""
+        rows = self.metrics[self.metrics["seed"] == self.seeds[seed_index]].sort_values("step")
+        values = {name: rows[name].to_numpy(dtype=np.float32) for name in ("total", *self.terms)}
+        return rows["step"].to_numpy(dtype=np.int64), values
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        joined = self._arrays(SNAPSHOTS)
+        if STEPS not in joined:
+            raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
+        steps = joined.pop(STEPS)
+        shapes = self.manifest.get("parameters", {})
+        expected = {name: (len(steps), len(self.seeds), *shape) for name, shape in shapes.items()}
+        if {name: value.shape for name, value in joined.items()} != expected:
+            raise self._damaged(SNAPSHOTS, "its shapes are not those of this run's model")
+        return Snapshots(steps, {name: joined[name] for name in shapes})
+
+    @cached_property
+    def traces(self) -> dict[str, NDArray[Any]]:
+        """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
+        arrays = self._arrays(TRACES)
+        for name, array in arrays.items():
+            steps = arrays.get(f"{name}.{STEPS}")
+            if not name.endswith(f".{STEPS}") and (steps is None or array.shape[:2] != (len(steps), len(self.seeds))):
+                raise self._damaged(TRACES, f"{name} does not fit this run's seeds and steps")
+        return arrays
+
+    @cached_property
+    def model(self) -> dict[str, NDArray[np.float32]]:
+        """The weights after the last update: parameters by name `[S, ...]`, in the model's order."""
+        arrays = self._at_the_end(MODEL)
+        names = self.manifest.get("parameters", {})
+        if set(names) != set(arrays):
+            raise self._damaged(MODEL, "its parameters are not those of this run's model")
+        return {name: arrays[name] for name in names}
+
+    @cached_property
+    def phase_ends(self) -> dict[str, NDArray[np.float32]]:
+        """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`.
+
+        Empty for a run that ended before its first phase did.
+        """
+        if self.status != "finished" and not self._listed(PHASE_ENDS):
+            return {}
+        return self._arrays(PHASE_ENDS)
+
+    @cached_property
+    def exhibits(self) -> dict[str, NDArray[Any]]:
+        """What the task shows of the final models, `[S, ...]` by name.
+
+        Beside it what actions captured as `reference.NAME` `[S, ...]`.
+        """
+        return {name: array for name, array in self._exhibits.items() if not name.startswith(FIXED)}
+
+    @cached_property
+    def fixed(self) -> dict[str, NDArray[Any]]:
+        """What the task gives that no model changes, by name."""
+        return {name.removeprefix(FIXED): array for name, array in self._exhibits.items() if name.startswith(FIXED)}
+
+    @cached_property
+    def _exhibits(self) -> dict[str, NDArray[Any]]:
+        arrays = self._at_the_end(EXHIBITS)
+        for name, array in arrays.items():
+            if not name.startswith(FIXED) and array.shape[:1] != (len(self.seeds),):
+                raise self._damaged(EXHIBITS, f"{name} does not fit this run's seeds")
+        return arrays
+
+    def figure(self, name: str) -> Path:
+        """Give the path of a figure of this run."""
+        return self.path / FIGURES / name
+
+    def _files(self, name: str) -> list[str]:
+        """List the files that hold what `name` does: that file, or its parts in order."""
+        files = self._listed(name)
+        if not files:
+            raise self._damaged(name, "it is missing") if self.status == "finished" else RunError(f"{self.path} has no {name} yet")
+        return files
+
+    def _listed(self, name: str) -> list[str]:
+        if self._checked.files:
+            return [name] if name in self._checked.files else [file for file in self._checked.files if is_part(file, name)]
+        if self.record:
+            return [file for file in self.record.parts.get(name, {}) if is_part(file, name)]
+        return [path.name for path in parts_of(self.path, name)]
+
+    def check_file(self, name: str) -> None:
+        """Check that a file whose hash is known is what was stored. Raises `RunError` where it is not."""
+        self._read(name if name in (*IN_PARTS, MODEL, EXHIBITS, EVENTS) or any(is_part(name, own) for own in IN_PARTS) else MANIFEST, Path)
+
+    def _at_the_end(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the arrays of a file that is stored when the run ends."""
+        if not self._checked.files:
+            raise RunError(f"{self.path} has no {name} yet")
+        arrays: dict[str, NDArray[Any]] = self._read(name, read_safetensors)
+        return arrays
+
+    def _hash_of(self, name: str) -> str | None:
+        """Give the hash that a file was stored with, where it is known."""
+        if self.record:
+            return next((files[name] for files in self.record.parts.values() if name in files), None)
+        return self._checked.files.get(name)
+
+    def _arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the parts of a file and join them along the first axis; one that comes later may have more names."""
+        files = self._files(name)
+        return join_arrays([self._read(file, read_safetensors) for file in files])
+
+    def _read(self, name: str, read: Any) -> Any:
+        path = self.path / name
+        try:
+            if path.is_symlink() and not path.resolve().is_relative_to(self.path.resolve()):
+                raise self._damaged(name, "it is a link that leads out of the run's folder")
+            expected = self._hash_of(name) if name != MANIFEST else None
+            if expected is not None and name not in self._verified:
+                if digest_file(path) != expected:
+                    raise self._damaged(name, "it is not the file that was stored (its hash differs)")
+                self._verified.add(name)
+            return read(path)
+        except FileNotFoundError:
+            if name != MANIFEST and self.status == "running" and Run(self.path).status != "running":
+                raise RunError(f"the run {self.path} has ended while it was read: read it again") from None
+            raise self._damaged(name, "it is missing") from None
+        except CurriculumError:
+            raise
+        except Exception as error:
+            # Whatever a damaged file makes its library raise, the person hears which file it was.
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise self._damaged(name, reason) from None
+
+    def _check_hash(self, name: str, key: str, data: bytes) -> None:
+        if self.manifest["hashes"].get(key) != digest(data):
+            raise self._damaged(name, "it is not the file that the run was trained with (its hash differs)")
+
+    def _damaged(self, name: str, why: str) -> RunError:
+        return RunError(f"the run {self.path} is damaged: {self.path / name}: {why}")

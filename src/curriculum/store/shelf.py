@@ -1,0 +1,139 @@
+"""Where runs, comparisons and videos are kept, and how they are found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from curriculum.errors import CurriculumError, InputError, RunError, nearest
+from curriculum.store.files import (
+    read_document,
+    write_file,
+)
+from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, free_name, is_run
+from curriculum.store.reader import Run
+
+
+def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
+    """Open the runs in a folder, the oldest first; also give what is wrong with those that cannot be read."""
+    found: list[Run] = []
+    damaged: list[CurriculumError] = []
+    for path in _run_paths(folder):
+        try:
+            found.append(Run(path))
+        except CurriculumError as error:
+            damaged.append(error)
+    return sorted(found, key=lambda run: (run.created, run.name)), damaged
+
+
+def find_run(reference: str, folder: Path) -> Run:
+    """Open a run by its path, its name in `folder`, or a unique beginning of its name.
+
+    Raises `InputError` with the nearest name where there is none.
+    """
+    if not reference:
+        raise InputError("an empty name is no run")
+    for path in (folder / reference, Path(reference)):
+        if is_run(path):
+            return Run(path)
+    names = [path.relative_to(folder).as_posix() for path in _run_paths(folder)]
+    close = [name for name in names if name.startswith(reference)]
+    if len(close) == 1:
+        return Run(folder / close[0])
+    if close:
+        raise InputError(f"{reference!r} is the beginning of several runs: {', '.join(close)}")
+    if Path(reference).is_dir() or (folder / reference).is_dir():
+        raise InputError(f"{reference!r} is a folder, but no run: it has no {MANIFEST}")
+    guess = nearest(reference, names)
+    hint = f", did you mean {guess!r}?" if guess else ""
+    listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
+    raise InputError(f"there is no run {reference!r}{hint} {listed}")
+
+
+def _run_paths(folder: Path) -> list[Path]:
+    """List the runs in a folder, and in the folders in it that are experiments."""
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
+    found = []
+    for path in inside:
+        if is_run(path):
+            found.append(path)
+        elif path.name not in (COMPARISONS, VIDEOS):
+            found += [own for own in sorted(path.iterdir()) if is_run(own) and not own.name.startswith(".")]
+    return found
+
+
+DOCUMENT = "compare.json"
+
+
+def newest_finished(folder: Path, count: int = 2) -> list[Run]:
+    """Open the newest finished runs, the oldest of them first.
+
+    Raises `InputError` where there are fewer.
+    """
+    finished = [run for run in runs_in(folder)[0] if run.status == "finished"]
+    if len(finished) < count:
+        raise InputError(f"{folder} has {len(finished)} finished run(s), {count} are needed: train some, or name runs")
+    return finished[-count:]
+
+
+def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any], draw: Callable[[Path], None]) -> Path:
+    """Store a comparison of runs called `names` in a folder of its own, whole at once; `draw` writes its figures.
+
+    `found` are its plain values, as JSON has them. Returns the folder. Raises `RunError` where it cannot be written.
+    """
+    parent = folder / COMPARISONS
+    document = {"created": datetime.now(UTC).isoformat(timespec="milliseconds"), **found}
+    made = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        path = parent / free_name(parent, "-vs-".join(names))
+        made = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+        made.chmod(0o755)
+        draw(made)
+        write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+        os.rename(made, path)
+    except BaseException as error:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        cause = error.__cause__ if isinstance(error, RunError) else error
+        if isinstance(cause, OSError):
+            reason = cause.strerror or cause
+            raise RunError(f"cannot store the comparison in {parent}: {reason}") from error
+        raise
+    return path
+
+
+def latest_comparison(folder: Path) -> list[Run] | None:
+    """Open the runs of the latest comparison; None where there is none, or a run of it was removed.
+
+    Raises `RunError` where one of them is damaged, `InputError` where one lies outside of the folder.
+    """
+    found: list[tuple[str, Sequence[str]]] = []
+    for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            document = read_document(path)
+            found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]]))
+    paths = [Path(path.replace("\0", "")) for path in max(found)[1]] if found else []
+    if not paths or not all(path.is_dir() for path in paths):
+        return None
+    outside = [path for path in paths if not path.resolve().is_relative_to(folder.resolve())]
+    if outside:
+        raise InputError(f"the latest comparison in {folder} names a run outside of it, {outside[0]}: name the runs that you mean")
+    return [Run(path) for path in paths]
+
+
+def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:
+    """Give the path of a new video of some runs, and make the folder for it."""
+    parent = folder / VIDEOS
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {parent}: {error.strerror or error}") from error
+    return parent / (free_name(parent, "-vs-".join(run.name for run in runs), suffix) + suffix)

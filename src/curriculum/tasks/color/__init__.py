@@ -1,0 +1,1 @@
+"""The color task: an autoencoder learns RGB colors through a narrow bottleneck."""

@@ -1,0 +1,84 @@
+"""The colors of the color task: which there are, and how they are sampled."""
+
+from __future__ import annotations
+
+import colorsys
+import itertools
+import warnings
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+HUES, SATURATIONS, VALUES = 36, 10, 10
+
+BATCH = 32
+GUIDE = 2**14  # entries in the table that speeds up sampling, from
+GUIDED = 20_000  # values on
+
+
+def sampling_weights(weights: Array) -> Array:
+    """Give the weights to sample by: those above 0, or even ones where there are none `[N]`."""
+    positive = np.maximum(weights, 0)
+    if positive.any():
+        return positive
+    warnings.warn("no color has any focus at this step: all are sampled evenly", stacklevel=2)
+    return np.ones_like(positive)
+
+
+def rgb(hsv: Array) -> Tensor:
+    """Convert colors `[N, 3]` from HSV to RGB, all in 0 to 1."""
+    return torch.tensor([colorsys.hsv_to_rgb(*color) for color in hsv.tolist()], dtype=torch.float32)
+
+
+def cube(side: int) -> Tensor:
+    """List the RGB colors of an even grid over the color cube: `[side^3, 3]`."""
+    axis = np.linspace(0, 1, side)
+    return torch.tensor(list(itertools.product(axis, axis, axis)), dtype=torch.float32)
+
+
+def bias(saturation: Array, value: Array) -> Array:
+    """Weigh colors by how often HSV repeats them: black and white come once for each hue."""
+    return (1 - value) / (HUES * SATURATIONS) + (1 - saturation) * value / HUES + saturation * value
+
+
+def primary_focus(hue: Array) -> Array:
+    """Weigh hues by nearness to a primary or secondary, from 1 on it to 0 halfway between two."""
+    degrees = hue * 360
+    distance = np.abs(degrees - 60 * np.round(degrees / 60))
+    return (np.cos(np.pi * distance / 30) + 1) / 2
+
+
+def scaled(weights: Array, factor: float) -> Array:
+    """Stretch weights: 0 keeps only the very top ones, 0.5 keeps them as they are, 1 makes all 1."""
+    lowest_in = np.interp(factor, [0, 0.5], [0.99, 0])
+    lowest_out = np.interp(factor, [0.5, 1], [0, 1])
+    levels = np.clip((weights - lowest_in) / (1 - lowest_in), 0, 1)
+    return np.asarray(lowest_out + (1 - lowest_out) * levels)
+
+
+def insertions(edges: Array, values: Array) -> NDArray[np.int64]:
+    """Find where values in [0, 1) go into sorted edges that end at 1: `np.searchsorted(side="right")`, for many faster.
+
+    A table says for each 16384th where the search begins, and nearly always it ends there.
+    """
+    if values.size < GUIDED:
+        return np.searchsorted(edges, values, side="right")
+    table = np.searchsorted(edges, np.arange(GUIDE) / GUIDE, side="right")
+    found = table[(values * GUIDE).astype(np.int64)]
+    flat, wanted = found.reshape(-1), values.reshape(-1)
+    short = np.flatnonzero(edges[flat] <= wanted)
+    while short.size:
+        flat[short] += 1
+        short = short[edges[flat[short]] <= wanted[short]]
+    return found
+
+
+def uniforms_of(seed: int, batches_before: int, count: int) -> Array:
+    """Read the uniforms of some batches of a seed's stream: `[C, B]`."""
+    generator = np.random.PCG64(seed)
+    generator.advance(batches_before * BATCH)
+    return np.random.Generator(generator).random((count, BATCH))

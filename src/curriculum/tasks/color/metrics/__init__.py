@@ -1,0 +1,1 @@
+"""The gates of the color task, one file each. A module here names its measure as `METRIC`."""

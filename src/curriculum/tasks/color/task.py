@@ -1,0 +1,225 @@
+"""The color task: an autoencoder learns RGB colors through a narrow bottleneck.
+
+The sheet decides which colors it sees (`data-hues`, `data-vibrancies`) and how its latent space is
+shaped (the `reg-` terms). Colors that have only begun to appear weigh less in the loss, so that
+they do not shock the optimizer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from curriculum.config.settings import Settings
+from curriculum.errors import Problem, nearest
+from curriculum.sheet.document import Dopesheet, Phase
+from curriculum.sheet.schedule import Schedule
+from curriculum.tasks.color import by_hand
+from curriculum.tasks.color.colors import (
+    BATCH,
+    HUES,
+    SATURATIONS,
+    VALUES,
+    Array,
+    bias,
+    cube,
+    insertions,
+    primary_focus,
+    rgb,
+    sampling_weights,
+    scaled,
+    uniforms_of,
+)
+from curriculum.tasks.color.model import SEPARATE_EPS, ColorAutoencoder, ColorSettings, DataName
+from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
+
+NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
+
+
+class ColorTask(Task):
+    """An autoencoder that learns colors through a bottleneck of a few dimensions."""
+
+    settings_type = ColorSettings
+    version = 1
+    terms = ("loss-recon", "reg-separate", "reg-planar", "reg-norm", "reg-anchor")
+    controls = ("data-hues", "data-vibrancies")
+    actions = ("anchor",)
+    needs = {"reg-anchor": "anchor"}
+    measures = (
+        *("draw_up", "spikes", "fluctuation", "drift_jerk", "jitter"),
+        *("mean_draw_up", "spike_score", "von_neumann", "path_length", "peak_speed"),
+        *("rise_time", "detrended", "procrustes", "sparc", "unrecovered"),
+        *("unit_norm", "planarity", "hue_coherence", "winding", "hue_order", "anchoring"),
+    )
+    hypotheses = {
+        "H1": "more stable training (fewer, smaller loss spikes)",
+        "H2": "lower loss variance",
+        "H3": "smoother evolution of the latent space",
+    }
+
+    def __init__(self, settings: Settings):
+        assert isinstance(settings, ColorSettings)
+        self.settings = settings
+        hsv = np.array(list(itertools.product(np.arange(HUES) / HUES, np.linspace(0, 1, SATURATIONS), np.linspace(0, 1, VALUES))))
+        vivid = np.array([(k / HUES, 1.0, 1.0) for k in range(HUES)])
+        self.colors = {
+            "primary": rgb(np.array([(k / 6, 1.0, 1.0) for k in range(6)])),
+            "full": rgb(hsv),
+            "rgb": cube(8),
+            "hues": rgb(vivid),
+            "g5": cube(5),
+        }
+        self.bias = bias(hsv[:, 1], hsv[:, 2])
+        self.vibrancy = hsv[:, 1] * hsv[:, 2]
+        self.primary_focus = primary_focus(hsv[:, 0])
+
+    def build(self) -> nn.Module:
+        return ColorAutoencoder(self.settings.hidden, self.settings.latent_dim, self.settings.normalize_bottleneck)
+
+    def check(self, sheet: Dopesheet) -> list[Problem]:
+        problems = [
+            sheet.problem(f"{name}: a share of the colors cannot be {row.values[name]:g} (allowed: 0 to 1)", row.line, name)
+            for row in sheet.rows
+            for name in self.controls
+            if not 0 <= row.values.get(name, 0.0) <= 1
+        ]
+        known = self.settings.phases
+        for phase in {phase.name: phase for phase in reversed(sheet.phases)}.values():
+            if phase.name not in known:
+                line = next((row.line for row in sheet.rows if row.phase == phase.name), None)
+                guess = nearest(phase.name, known)
+                meant = f", did you mean {guess!r}?" if guess else ""
+                message = (
+                    f"the phase {phase.name!r} has no data{meant} (the sheet's phases are {_names(p.name for p in sheet.phases)}, "
+                    f"the config's task.phases are {_names(known)})"
+                )
+                if not phase.name:
+                    message = f"the sheet names no phase at step 0: add a PHASE column that begins with one of {_names(known)}"
+                problems.append(sheet.problem(message, line, "PHASE"))
+            elif known[phase.name].train == "full":
+                for name in self.controls:
+                    if name not in sheet.properties:
+                        message = f"no column {name!r}: the phase {phase.name!r} samples its colors by it"
+                        problems.append(sheet.problem(message))
+        return problems
+
+    def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
+        """Draw batches: `colors` `[C, S, B, 3]`, and each sample's `shares` `[C, S, B]` of a per-sample term.
+
+        A batch is drawn before the events of its step, so by the focus of the step before.
+        """
+        if self._data(schedule.phase_at(steps[0])) == "primary":
+            colors = self.colors["primary"].expand(len(steps), len(seeds), -1, -1)
+            return {"colors": colors, "shares": torch.full(colors.shape[:-1], 1 / colors.shape[-2])}
+        earlier = sum(
+            min(phase.end + 1, steps[0]) - phase.start
+            for phase in schedule.phases
+            if phase.start < steps[0] and self._data(phase) == "full"
+        )
+        uniforms = np.stack([uniforms_of(seed, earlier, len(steps)) for seed in seeds], axis=1)
+        before = np.maximum(np.asarray(steps) - 1, 0)
+        controls = np.stack([schedule.column(name)[before] for name in self.controls], axis=1)
+        distinct, which = np.unique(controls, axis=0, return_inverse=True)
+        chosen = np.empty(uniforms.shape, dtype=np.int64)
+        focus = np.empty(uniforms.shape)
+        for index, (hues, vibrancies) in enumerate(distinct):
+            rows = np.flatnonzero(which == index)
+            all_focus = scaled(self.vibrancy, vibrancies) * scaled(self.primary_focus, hues)
+            edges = np.cumsum(sampling_weights(all_focus * self.bias))
+            chosen[rows] = insertions(edges / edges[-1], uniforms[rows])
+            focus[rows] = all_focus[chosen[rows]]
+        return {"colors": self.colors["full"][torch.from_numpy(chosen)], "shares": self._shares(focus)}
+
+    def _data(self, phase: Phase) -> DataName:
+        return self.settings.phases[phase.name].train
+
+    def _shares(self, focus: Array) -> Tensor:
+        """Turn the focus of the chosen colors `[..., B]` into their shares of a term.
+
+        A term is the mean over the batch of weight x loss. The weights sum to 1 or average 1, so the shares
+        are a B-th of the focus's share, or that itself.
+        """
+        total = focus.sum(axis=-1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(total < NO_WEIGHT, 1 / BATCH, focus / total)
+        if self.settings.sample_weighting == "sum":
+            shares /= BATCH
+        return torch.from_numpy(shares.astype(np.float32))
+
+    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+        assert isinstance(model, ColorAutoencoder)
+        colors, shares = batch["colors"], batch["shares"]
+        z = model.encode(colors)
+        terms = {}
+        for name in active:
+            if name == "loss-recon":
+                terms[name] = (shares * (model.decoder(z) - colors).square().mean(-1)).sum()
+            elif name == "reg-norm":
+                terms[name] = (shares * (z.norm(dim=-1) - 1).square()).sum()
+            elif name == "reg-planar":
+                terms[name] = (shares * z[:, 2:].square().sum(-1)).sum()
+            elif name == "reg-separate":
+                plane = z[:, :2]
+                apart = (plane[:, None] - plane[None]).square().sum(-1)
+                real = batch.get(REAL, torch.ones(len(z), dtype=torch.bool, device=z.device))
+                others = ~torch.eye(len(z), dtype=torch.bool, device=z.device) & real & real[:, None]
+                terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / real.sum() ** 2
+            elif name == "reg-anchor":
+                terms[name] = (model.encode(self.colors["primary"]) - references["anchor"]).square().mean()
+        return terms
+
+    def stacked_gradients(
+        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        return by_hand.gradients(parameters, batch, references, active, weights, self.colors["primary"], self.settings.normalize_bottleneck)
+
+    def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
+        return by_hand.observe(parameters, inputs, self.settings.normalize_bottleneck)
+
+    def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
+        assert isinstance(model, ColorAutoencoder)
+        return {"anchor": model.encode(self.colors["primary"])}
+
+    def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
+        assert isinstance(model, ColorAutoencoder)
+        latents = model.encode(inputs)
+        return Observation(model.decoder(latents), latents)
+
+    def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
+        """Give the latents of the vivid hues and of the primaries, from which it is told whether they form a circle."""
+        assert isinstance(model, ColorAutoencoder)
+        return {"latents.hues": model.encode(self.colors["hues"]), "latents.prim": model.encode(self.colors["primary"])}
+
+    def validation(self, phase: Phase) -> Tensor:
+        return self.colors[self.settings.phases[phase.name].validate_on]
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (
+            Probe("hues", "36 vivid hues", self.colors["hues"], frozenset({"loss", "final"})),
+            Probe("grid", "8 x 8 x 8 RGB grid", self.colors["rgb"], frozenset({"final"}), every=10),
+            Probe("prim", "6 primaries and secondaries", self.colors["primary"]),
+            Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"], frozenset({"motion"}), every=10),
+        )
+
+    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+        """Compute the unweighted mean squared error of the colors: `[S]`."""
+        return (observation.outputs - inputs).square().mean((-2, -1))
+
+    def picture(self) -> Picture:
+        primaries = torch.cdist(self.colors["primary"], self.colors["rgb"]).argmin(1)
+        return Picture(self.colors["rgb"], circles=(1.0,), traced=tuple(primaries.tolist()))
+
+    def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
+        return np.asarray(inputs.numpy(), dtype=np.float32)
+
+
+TASK = ColorTask
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in dict.fromkeys(names))

@@ -1,0 +1,11 @@
+"""The same as `gradient_noise`, of the decoder alone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from curriculum.measure.metric import Metric
+from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
+
+_compute = partial(noise_ratio, modules=("decoder",))
+METRIC = Metric(38, "X14", "gradient noise of the decoder, likewise", "", _compute, windowed=False, better="higher", exploratory=True)

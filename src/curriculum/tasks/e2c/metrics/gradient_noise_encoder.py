@@ -1,0 +1,11 @@
+"""The same as `gradient_noise`, of the encoder alone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from curriculum.measure.metric import Metric
+from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
+
+_compute = partial(noise_ratio, modules=("encoder",))
+METRIC = Metric(36, "X12", "gradient noise of the encoder, likewise", "", _compute, windowed=False, better="higher", exploratory=True)

@@ -1,0 +1,11 @@
+"""The same as `gradient_noise`, of the transition alone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from curriculum.measure.metric import Metric
+from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
+
+_compute = partial(noise_ratio, modules=("transition",))
+METRIC = Metric(37, "X13", "gradient noise of the transition, likewise", "", _compute, windowed=False, better="higher", exploratory=True)

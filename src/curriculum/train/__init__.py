@@ -1,0 +1,1 @@
+"""Makes training happen: state in, events out, state back. No files."""

@@ -1,0 +1,140 @@
+"""What happens in a run, as frozen types; and what a hook may ask for in return.
+
+Tensors in events are live views: a hook that keeps one beyond its call clones it. Every tensor has
+the seeds as its first axis, also when there is one. Parameters and the losses of a single step are where training is, on
+the CPU or a GPU; all else is on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from curriculum.sheet.document import Phase
+from curriculum.sheet.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events: something that happened at a step."""
+
+    kind: ClassVar[str] = "event"
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStart(Event):
+    """A phase starts at this step; its batch has been drawn."""
+
+    kind: ClassVar[str] = "phase-start"
+    phase: Phase
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Event):
+    """An action of the sheet fires. The task's own part in it, if any, is done already."""
+
+    kind: ClassVar[str] = "action"
+    name: str
+    parameters: Mapping[str, Tensor]
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class PreStep(Event):
+    """The weights before this step's update: `parameters` by name, each `[S, ...]`.
+
+    `flat` holds the same numbers as one tensor `[S, P]`.
+    """
+
+    kind: ClassVar[str] = "pre-step"
+    parameters: Mapping[str, Tensor]
+    flat: Tensor
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics(Event):
+    """The losses of this step: `total` `[S]`, and each term that was computed `[S]`, unweighted."""
+
+    kind: ClassVar[str] = "step-metrics"
+    total: Tensor
+    terms: Mapping[str, Tensor]
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnd(Event):
+    """A phase ended with this step's update; what the model makes of its validation data.
+
+    `inputs` `[N, ...]`, `outputs` `[S, N, ...]`, `latents` `[S, N, L]`.
+    """
+
+    kind: ClassVar[str] = "phase-end"
+    phase: Phase
+    inputs: Tensor
+    outputs: Tensor
+    latents: Tensor
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Event):
+    """The losses of a few hundred steps at once, ending with this one.
+
+    `total` is `[C, S]` and each of `terms` `[C, S]`, for the steps `first` to `step`; terms that were not
+    computed are missing, and a seed that diverged has NaN.
+    """
+
+    kind: ClassVar[str] = "chunk"
+    first: int
+    seeds: tuple[int, ...]
+    total: Tensor
+    terms: Mapping[str, Tensor]
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Retargeted(Event):
+    """A hook moved a property to a new target."""
+
+    kind: ClassVar[str] = "retarget"
+    name: str
+    value: float
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged(Event):
+    """A number that is not finite came up for a seed, which is frozen as it was before this step."""
+
+    kind: ClassVar[str] = "diverged"
+    seed: int
+    term: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd(Event):
+    """The run is over; `step` is the last one. `parameters` are the final weights, each `[S, ...]`."""
+
+    kind: ClassVar[str] = "run-end"
+    parameters: Mapping[str, Tensor]
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.kind: event for event in (PhaseStart, Action, PreStep, StepMetrics, PhaseEnd, Chunk, Retargeted, Diverged, RunEnd)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Retarget:
+    """Returned by a hook: move property `name` to `value` over `duration` steps from this step on."""
+
+    name: str
+    value: float
+    duration: int
