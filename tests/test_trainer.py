@@ -11,9 +11,9 @@ from curriculum.runner.execute import execute
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.train.hooks import Hook
-from curriculum.train.loop import CHUNK
-from curriculum.train.optimizers import initial_state, update
+from curriculum.train.optimizers import init, update
 from curriculum.train.stack import Ensemble
+from curriculum.train.stretch import LONGEST
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,0.1,0,0,0
@@ -87,7 +87,7 @@ def test_the_total_is_the_sum_of_sheet_value_times_term():
 
 
 def test_chunks_carry_every_step_once():
-    last = 2 * CHUNK + 17
+    last = 2 * LONGEST + 17
     steps = []
 
     @on(Chunk)
@@ -244,7 +244,7 @@ def test_adam_is_pytorchs():
     parameters = torch.randn(2, 9)
     theirs = [torch.nn.Parameter(row.clone()) for row in parameters]
     optimizers = [torch.optim.Adam([row], lr=1.0, betas=(0.8, 0.95), eps=1e-6) for row in theirs]
-    state, settings = initial_state(parameters), Adam(betas=(0.8, 0.95), eps=1e-6)
+    state, settings = init(parameters), Adam(betas=(0.8, 0.95), eps=1e-6)
     for step in range(1, 20):
         gradient, rates = torch.randn(2, 9), torch.rand(2, 1)
         update(parameters, gradient, state, rates, step, settings)

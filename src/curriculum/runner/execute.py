@@ -77,9 +77,8 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
         with ThreadPoolExecutor(len(sessions)) as pool:
             results = list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as error:
-        # Training changes the state's tensors in place, so they hold the last good weights.
         for session in sessions:
-            session.abandon(_status_after(error), state, error)
+            session.abandon(_status_after(error), error)
         raise
     finally:
         background.close()

@@ -25,7 +25,6 @@ from curriculum.store.lock import Lock
 from curriculum.store.names import check_new, is_run
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
-from curriculum.train.optimizers import AdamState
 from curriculum.train.state import State, initial_state
 
 OVER = ("finished", "diverged")  # nothing is left to train of such a run
@@ -171,9 +170,9 @@ def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoint
         references = {name: torch.tensor(value, device=state.flat.device) for name, value in captured.items()}
         schedule = _retargeted(checked.schedule, events_until(run.path, one.record), run)
         arms.append(replace(arm, schedule=schedule, references=references))
-    chunk = range(*first.chunk) if first.chunk else None
-    adam = AdamState(joined["mean"], joined["square"])
-    return replace(state, step=first.step, arms=tuple(arms), flat=joined["flat"], adam=adam, alive=joined["alive"], chunk=chunk)
+    stretch = range(*first.chunk) if first.chunk else None
+    moments = {name: joined[name] for name in state.moments}
+    return replace(state, step=first.step, arms=tuple(arms), flat=joined["flat"], moments=moments, alive=joined["alive"], stretch=stretch)
 
 
 _ROWS = ("flat", "mean", "square", "alive")

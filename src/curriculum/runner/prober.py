@@ -16,8 +16,8 @@ from curriculum.runner.tapes import PART_BYTES
 from curriculum.store.names import STEPS
 from curriculum.train.events import PreStep
 from curriculum.train.hooks import Hook
-from curriculum.train.loop import CHUNK
 from curriculum.train.stack import EXAMINED_AT_ONCE, Ensemble, Layout, models_at_once
+from curriculum.train.stretch import LONGEST
 from curriculum.train.task import Probe, Task, Tensors
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Prober:
         self.stride = max(1, -(-steps // TRACED_STEPS))
         self.steps = steps
         self._often = self.stride * math.gcd(task.examine_every, *(probe.every for probe in self.probes))
-        frames = min(CHUNK, PROBED_BYTES // (seeds * layout.size * 4), -(-steps // self._often))
+        frames = min(LONGEST, PROBED_BYTES // (seeds * layout.size * 4), -(-steps // self._often))
         self._flat = torch.empty(max(1, frames), seeds, layout.size, device=device)
         self._steps: list[int] = []
         self._spare: list[torch.Tensor] = []  # fresh memory costs more than filling it
@@ -153,7 +153,7 @@ def probed_alike(task: Task, first: int, second: int, until: int) -> bool:
 
     def grid(steps: int) -> tuple[int, int]:
         stride = max(1, -(-steps // TRACED_STEPS))
-        return stride, min(CHUNK, -(-steps // (stride * often)))
+        return stride, min(LONGEST, -(-steps // (stride * often)))
 
     own = grid(first)[0] * seldom
     last = min(min(math.floor((1 - FINAL_SHARE) * steps), (steps - 1) // own * own) for steps in (first, second))

@@ -70,9 +70,10 @@ class Session:
     ):
         self.task = checked.task
         self.rows = arm.rows
-        self.arm = arm
+        self.references = arm.references
         self.background = background
         self.layout = state.layout
+        self.flat = state.flat[arm.rows]
         self.clock = clock
         self.last: dict[str, Tensor] = {}
         self.diverged: dict[int, str] = {}
@@ -115,20 +116,19 @@ class Session:
 
     def keep(self, state: State, arm: Arm) -> None:
         """Hand on everything that waits to be stored, and a checkpoint."""
-        self.arm = arm
         if self.folder is None:
             return
         self.flush()
         record = {
             "step": state.step,
-            "chunk": [state.chunk.start, state.chunk.stop] if state.chunk else None,
+            "chunk": [state.stretch.start, state.stretch.stop] if state.stretch else None,
             "trained": self.trained,
             "seconds": round(self.seconds, 3),
             "events": self.folder.events_until_now(),
             "diverged": {str(seed): why for seed, why in self.diverged.items()},
         }
-        rows = {"flat": state.flat, "mean": state.adam.mean, "square": state.adam.square, "alive": state.alive}
-        arrays = {name: value[self.rows].clone() for name, value in rows.items()}  # training goes on in place
+        rows = {"flat": state.flat, **state.moments, "alive": state.alive}
+        arrays = {name: value[self.rows] for name, value in rows.items()}
         arrays |= {f"{REFERENCE}{name}": value for name, value in arm.references.items()}
         arrays |= {f"{LAST}{name}": value for name, value in self.last.items()}
         self.background.submit(self.folder.store_checkpoint, record, {name: value.cpu().numpy() for name, value in arrays.items()})
@@ -136,13 +136,12 @@ class Session:
     def close(self, state: State, arm: Arm, seconds: float) -> Result:
         """Say how the run ended, and make its result."""
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
-        self.arm = arm
         parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
-        self._finish(status, state)
+        self._finish(status)
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
 
-    def abandon(self, status: str, state: State, error: BaseException) -> None:
+    def abandon(self, status: str, error: BaseException) -> None:
         """Store what there is of a run that did not finish; where not even that fits, only why."""
         if self.finished:
             return
@@ -155,19 +154,19 @@ class Session:
         with suppress(Exception):
             self.flush()
             self.background.wait()
-            self._finish(status, state, error=why)
+            self._finish(status, error=why)
 
     def flush(self) -> None:
         """Hand on everything that waits to be stored."""
         for tape in self.tapes:
             tape.flush()
 
-    def _finish(self, status: str, state: State, **more: Any) -> None:
+    def _finish(self, status: str, **more: Any) -> None:
         if self.folder is None:
             return
-        parameters = self.layout.views(state.flat[self.rows].cpu())
+        parameters = self.layout.views(self.flat.cpu())
         self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
-        references = {f"reference.{name}": value for name, value in self.arm.references.items()}
+        references = {f"reference.{name}": value for name, value in self.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
         shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
         self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
@@ -180,6 +179,7 @@ class Session:
         self.finished = True
 
     def _keep_last(self, event: Chunk) -> None:
+        self.flat, self.references = event.flat, event.references
         alive = int(event.total.isfinite().any(1).sum())
         if not alive:
             return

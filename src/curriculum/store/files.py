@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
+from curriculum.store.names import STEPS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,6 +133,19 @@ def join_arrays(parts: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
     """Join parts along the first axis; one that comes later may have more names."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
+
+
+def arrays_until(arrays: Arrays, last: int) -> dict[str, NDArray[Any]]:
+    """Leave out what is of steps after `last`: of arrays `[F, ...]` by name, with their steps `[F]` as `NAME.steps` or as `steps`.
+
+    A name of which nothing is left is left out, too.
+    """
+    kept: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        own = array if name.rpartition(".")[2] == STEPS else arrays.get(f"{name}.{STEPS}", arrays.get(STEPS))
+        if own is None or (own <= last).any():
+            kept[name] = array if own is None else array[own <= last]
+    return kept
 
 
 def to_safetensors(arrays: Arrays) -> bytes:

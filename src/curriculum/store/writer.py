@@ -16,6 +16,7 @@ from curriculum.errors import OutputExistsError, RunError
 from curriculum.store.checkpoint import CheckpointRecord, drop_after, store
 from curriculum.store.files import (
     Arrays,
+    arrays_until,
     digest,
     digest_file,
     join_safetensors,
@@ -188,10 +189,11 @@ class RunFolder:
     def finish(self, status: str, join: bool, **more: Any) -> None:
         """Say how the run ended; `more` is added to its manifest. Parts are joined where nothing can come after them.
 
+        What a diverged run recorded of steps after the one at which its last seed diverged is left out: nothing was trained there.
         Memory: the snapshots or the curves of the whole run, whichever is more, twice.
         """
         if join:
-            self._join()
+            self._join(more.get("trained") if status == "diverged" else None)
         names = [*(name if join else part for name in IN_PARTS for part in self.parts[name]), MODEL, EXHIBITS, EVENTS]
         files = {name: digest_file(self.path / name) for name in dict.fromkeys(names) if (self.path / name).is_file()}
         self.update(status=status, files=files, **more)
@@ -199,8 +201,11 @@ class RunFolder:
             for path in [part for name in IN_PARTS for part in parts_of(self.path, name)]:
                 path.unlink()
 
-    def _join(self) -> None:
-        """Make whole files of the parts, which stay: until the manifest says that the run is over they are what counts."""
+    def _join(self, last: int | None) -> None:
+        """Make whole files of the parts, which stay: until the manifest says that the run is over they are what counts.
+
+        Of arrays at steps, those after step `last` are left out, where it is given.
+        """
         for name, files in self.parts.items():
             parts = [self.path / file for file in files]
             if not parts:
@@ -211,6 +216,8 @@ class RunFolder:
                 tables = [read_parquet(part) for part in parts]
                 # In one piece it is written the same however many parts there were.
                 write_file(self.path / name, to_parquet(pa.concat_tables(tables, promote_options="default").combine_chunks()))
+            elif last is not None:
+                write_file(self.path / name, to_safetensors(arrays_until(join_safetensors(parts), last)))
             elif len(parts) == 1:
                 link_file(parts[0], self.path / name)
             else:

@@ -7,9 +7,9 @@ the CPU or a GPU; all else is on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -84,10 +84,11 @@ class PhaseEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class Chunk(Event):
-    """The losses of a few hundred steps at once, ending with this one.
+    """The losses of a few hundred steps at once, ending with this one, and the weights after it.
 
     `total` is `[C, S]` and each of `terms` `[C, S]`, for the steps `first` to `step`; terms that were not
-    computed are missing, and a seed that diverged has NaN.
+    computed are missing, and a seed that diverged has NaN. `flat` `[S, P]` are the weights, and `references` what actions have
+    captured, by name `[S, ...]`; both stay as they are, and where training is.
     """
 
     kind: ClassVar[str] = "chunk"
@@ -96,6 +97,8 @@ class Chunk(Event):
     total: Tensor
     terms: Mapping[str, Tensor]
     schedule: Schedule
+    flat: Tensor
+    references: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,10 @@ class Retargeted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Diverged(Event):
-    """A number that is not finite came up for a seed, which is frozen as it was before this step."""
+    """A number that is not finite came up for a seed, which is frozen as it was before this step.
+
+    It is told at the end of the stretch in which it happened, at most some hundred steps later.
+    """
 
     kind: ClassVar[str] = "diverged"
     seed: int
@@ -138,3 +144,15 @@ class Retarget:
     name: str
     value: float
     duration: int
+
+
+class Emitter(Protocol):
+    """Takes the events of an arm to its hooks."""
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Tell whether any hook listens to this type of event."""
+        ...
+
+    def __call__(self, event: Event) -> Iterable[Retarget]:
+        """Call the hooks of an event; return what they ask for."""
+        ...

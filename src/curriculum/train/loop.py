@@ -1,46 +1,28 @@
 """The training loop: state in, events out, state back. No files, no printing.
 
-One stack holds the seeds of one schedule, or of several (*arms*) whose tasks agree. The events of a step come in
-this order: the batch is drawn; `PhaseStart`; `Action` for each action; `PreStep`; the update; `StepMetrics`;
-`PhaseEnd`.
+One stack holds the seeds of one schedule, or of several (*arms*) whose tasks agree. It is trained in stretches, in which only
+numbers change. The events of a step come in this order: the batch is drawn; `PhaseStart`; `Action` for each action; `PreStep`;
+the update; `StepMetrics`; `PhaseEnd`. `Diverged` and `Chunk` come at the end of a stretch, before `PhaseEnd`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
-from curriculum.sheet.schedule import RATE, Schedule
-from curriculum.train import optimizers as optimizer
-from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
-from curriculum.train.stack import Ensemble, join_batches
+from curriculum.sheet.schedule import RATE
+from curriculum.train import freeze, optimizers
+from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
+from curriculum.train.losses import Losses
+from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
+from curriculum.train.stretch import Stretch, draw, read_plan
 from curriculum.train.task import Task
-
-CHUNK = 250  # steps whose batches are drawn, and whose losses leave, together; a chunk ends at a multiple of this
-
-
-_Batches = Mapping[str, Sequence[Tensor]]  # of a chunk, by name: `[S, B, ...]` for each step
-
-
-class Emitter(Protocol):
-    """Takes the events of an arm to its hooks."""
-
-    def wants(self, kind: type[Event]) -> bool:
-        """Tell whether any hook listens to this type of event."""
-        ...
-
-    def __call__(self, event: Event) -> Iterable[Retarget]:
-        """Call the hooks of an event; return what they ask for."""
-        ...
 
 
 class Keeper(Protocol):
@@ -58,108 +40,97 @@ class Keeper(Protocol):
 def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter], keeper: Keeper | None = None) -> State:
     """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
 
-    The keeper is given the states that it asks for, which changes no number.
-
-    Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those before the
-    step at which the last one went wrong.
+    The keeper is given the states that it asks for, which changes no number. Raises `DivergedError` when no seed is left that has
+    only finite numbers; the weights are then those before the step at which the last one diverged.
     """
-    ensemble = Ensemble(task.to(state.flat.device))
-    drawn: _Batches | None = None
-    while state.step < len(state.arms[0].schedule):
-        state, drawn = _train_chunk(task, ensemble, state, settings, emitters, keeper, drawn)
-        if keeper is not None and state.step < len(state.arms[0].schedule) and keeper.due(state.step):
+    models = Ensemble(task.to(state.flat.device))
+    steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
+    stretch: Stretch | None = None
+    while state.step < steps:
+        stretch = stretch or draw(task, state)
+        state, stretch = enter(task, models, state, stretch, emitters)
+        plan = read_plan(task, state.arms, stretch.steps, state.step, state.flat.device)
+        losses, alive = Losses(state, plan), state.alive
+        asked: list[list[Retarget]] = [[] for _ in state.arms]
+        # What changes in place is this stretch's own.
+        flat, moments = state.flat.clone(), {name: value.clone() for name, value in state.moments.items()}
+        parameters = state.layout.views(flat)
+        watched = [(n, arm, state.layout.views(flat[arm.rows])) for n, arm in enumerate(state.arms) if emitters[n].wants(PreStep)]
+        metered = [n for n, emit in enumerate(emitters) if emit.wants(StepMetrics)]
+        try:
+            for step in range(state.step, stretch.steps.stop):
+                for n, arm, views in watched:
+                    asked[n] += emitters[n](PreStep(step, views, flat[arm.rows], arm.schedule))
+                weights, rate = plan.at(step)
+                with torch.inference_mode(models.by_hand):  # it takes a fifth off the calls; hooks run outside of it
+                    terms, parts = models.gradients(parameters, stretch.batch(step), plan.references, plan.active, weights)
+                    total, gradient = torch.linalg.vecdot(terms, weights), torch.cat([part.flatten(1) for part in parts], 1)
+                    alive = alive & freeze.finite(total, gradient)
+                    gradient, rate = torch.where(alive[:, None], gradient, 0.0), rate * alive[:, None]
+                    optimizers.update(flat, gradient, moments, rate, step + 1, settings)
+                losses.add(terms, total, alive)
+                for n in metered:
+                    asked[n] += emitters[n](losses.event(n, step))
+                if any(asked) or due(step + 1):
+                    break
+        finally:  # also where a hook fails or the user stops: what was trained is told of
+            for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
+                own += more
+        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=alive)
+        state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
+        if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):
         emit(RunEnd(arm.schedule.last_step, state.parameters(arm)))
     return state
 
 
-def _train_chunk(
-    task: Task,
-    ensemble: Ensemble,
-    state: State,
-    settings: Adam,
-    emitters: Sequence[Emitter],
-    keeper: Keeper | None,
-    drawn: _Batches | None,
-) -> tuple[State, _Batches | None]:
-    """Train the steps up to the next boundary, or up to the step at which a hook moves a target or the keeper asks.
+def _never(step: int) -> bool:
+    return False
 
-    In the last case the batches of the rest of the chunk are returned too, to go on with.
+
+def enter(task: Task, models: Ensemble, state: State, stretch: Stretch, emitters: Sequence[Emitter]) -> tuple[State, Stretch]:
+    """Fire the events with which a stretch may begin; return the state and the stretch after them.
+
+    A retarget here changes what the batches of later steps are drawn by, so only the first step is left of the stretch.
     """
-    start, flat = state.step, state.flat
-    steps = state.chunk or range(start, min(_boundary(task, arm.schedule, start) for arm in state.arms))
-    if drawn is None:
-        joined = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
-        drawn = {name: values.to(flat.device).unbind() for name, values in joined.items()}
-    arms = state.arms
-    if steps.start == start:
-        arms = tuple(_open(task, ensemble, state, arm, emit) for arm, emit in zip(state.arms, emitters, strict=True))
-        if any(after.schedule is not before.schedule for after, before in zip(arms, state.arms, strict=True)):
-            # After a retarget here, the batches of the next steps are drawn anew: they follow the sheet too.
-            steps = range(start, start + 1)
-    own = [_active(task, arm, start) for arm in arms]
-    active = [name for name in task.terms if any(name in names for names in own)]
-    weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1).to(flat.device).unbind()
-    rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1).to(flat.device).unbind()
-    references = _join_references(arms)
-    parameters = state.layout.views(flat)
-    watched = [(n, arm, emitters[n], state.parameters(arm)) for n, arm in enumerate(arms) if emitters[n].wants(PreStep)]
-    metered = [(n, arm, emitters[n], own[n]) for n, arm in enumerate(arms) if emitters[n].wants(StepMetrics)]
-    alive, all_alive = state.alive, bool(state.alive.all())
-    requests: list[list[Retarget]] = [[] for _ in arms]
-    totals: list[Tensor] = []
-    rows: list[Tensor] = []
-    reason = ""
-
-    try:
-        for index in range(start - steps.start, len(steps)):
-            step = steps[index]
-            for n, arm, emit, views in watched:
-                requests[n] += emit(PreStep(step, views, flat[arm.rows], arm.schedule))
-            batch = {name: values[index] for name, values in drawn.items()}
-            # Inference mode takes a fifth off the calls. Hooks run outside of it.
-            with torch.inference_mode(ensemble.by_hand):
-                terms, found = ensemble.gradients(parameters, batch, references, active, weights[index])
-                total = torch.linalg.vecdot(terms, weights[index])
-                gradient = torch.cat([part.flatten(1) for part in found], 1)
-                rate = rates[index]
-                if not (all_alive and math.isfinite((total.sum() + gradient.sum()).item())):
-                    dead = alive & ~(torch.isfinite(total) & torch.isfinite(gradient).all(1))
-                    if bool(dead.any()):
-                        alive, all_alive = alive & ~dead, False
-                        reason = _announce(emitters, arms, step, dead, active, terms, total)
-                        if not bool(alive.any()):
-                            break
-                    gradient = torch.where(alive[:, None], gradient, 0.0)
-                    terms, total = torch.where(alive[:, None], terms, torch.nan), torch.where(alive, total, torch.nan)
-                    rate = torch.where(alive[:, None], rate, 0.0)
-                optimizer.update(flat, gradient, state.adam, rate, step + 1, settings)
-            totals.append(total)
-            rows.append(terms)
-            for n, arm, emit, names in metered:
-                values = {name: terms[arm.rows, active.index(name)] for name in names}
-                requests[n] += emit(StepMetrics(step, total[arm.rows], values, arm.schedule))
-            if any(requests) or (keeper is not None and keeper.due(step + 1)):
-                break
-    finally:
-        # Also where a hook fails or the user stops: what was trained is told of.
-        last = start + max(len(rows), 1) - 1
-        if rows:
-            all_terms, all_totals = torch.stack(rows).cpu(), torch.stack(totals).cpu()
-            for arm, emit, names, asked in zip(arms, emitters, own, requests, strict=True):
-                losses = {name: all_terms[:, arm.rows, active.index(name)] for name in names}
-                asked += emit(Chunk(last, start, arm.seeds, all_totals[:, arm.rows], losses, arm.schedule))
-    if not bool(alive.any()):
-        left = "" if len(alive) == 1 else f"; it was the last of {len(alive)} seeds"
-        raise DivergedError(f"training diverged: {reason}{left}")
-    paused = last + 1 < steps.stop and not any(requests)
-    closed = tuple(_close(task, ensemble, state, arm, last, emit, asked) for arm, emit, asked in zip(arms, emitters, requests, strict=True))
-    after = replace(state, step=last + 1, arms=closed, alive=alive, chunk=steps if paused else None)
-    return after, drawn if paused else None
+    if stretch.steps.start != state.step:
+        return state, stretch
+    arms = tuple(_open(task, models, state, arm, emit) for arm, emit in zip(state.arms, emitters, strict=True))
+    if any(after.schedule is not before.schedule for after, before in zip(arms, state.arms, strict=True)):
+        stretch = replace(stretch, steps=range(state.step, state.step + 1))
+    return replace(state, arms=arms), stretch
 
 
-def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter) -> Arm:
+def leave(
+    task: Task,
+    models: Ensemble,
+    state: State,
+    stretch: Stretch,
+    emitters: Sequence[Emitter],
+    losses: Losses,
+    asked: Sequence[Sequence[Retarget]],
+) -> tuple[State, Stretch | None]:
+    """Fire the event with which a stretch may end, and do what its hooks asked for; return what is left of the stretch, if anything.
+
+    Raises `DivergedError` where no seed is left.
+    """
+    if not bool(state.alive.any()):
+        raise DivergedError(f"training diverged: {losses.reason()}")
+    last = state.step - 1
+    arms = []
+    for arm, emit, own in zip(state.arms, emitters, asked, strict=True):
+        requests, phase = list(own), arm.schedule.phase_at(last)
+        if last == phase.end and emit.wants(PhaseEnd):
+            inputs = task.validation(phase)
+            seen = models.observe(state.parameters(arm), inputs)
+            requests += emit(PhaseEnd(last, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
+        arms.append(_retarget(arm, last, requests, emit))
+    paused = state.step < stretch.steps.stop and not any(asked)
+    return replace(state, arms=tuple(arms), stretch=stretch.steps if paused else None), stretch if paused else None
+
+
+def _open(task: Task, models: Ensemble, state: State, arm: Arm, emit: Emitter) -> Arm:
     """Fire the events with which a step may begin; return the arm after them."""
     step, references = state.step, arm.references
     phase = arm.schedule.phase_at(step)
@@ -168,19 +139,9 @@ def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter)
         requests += emit(PhaseStart(step, phase, arm.schedule))
     for name in arm.schedule.actions_at(step):
         if name in task.actions:
-            references = {**references, **ensemble.capture(name, state.parameters(arm))}
+            references = {**references, **models.capture(name, state.parameters(arm))}
         requests += emit(Action(step, name, state.parameters(arm), arm.schedule))
     return _retarget(replace(arm, references=references), step, requests, emit)
-
-
-def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, emit: Emitter, requests: list[Retarget]) -> Arm:
-    """Fire the event with which a step may end; return the arm after it and all that its hooks asked for."""
-    phase = arm.schedule.phase_at(step)
-    if step == phase.end and emit.wants(PhaseEnd):
-        inputs = task.validation(phase)
-        seen = ensemble.observe(state.parameters(arm), inputs)
-        requests += emit(PhaseEnd(step, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
-    return _retarget(arm, step, requests, emit)
 
 
 def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
@@ -194,62 +155,3 @@ def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) 
             raise CurriculumError(f"a hook's retarget at step {step} cannot be followed: {error}") from error
         emit(Retargeted(step, request.name, request.value, request.duration))
     return arm
-
-
-def _active(task: Task, arm: Arm, step: int) -> list[str]:
-    """List the terms that count at a step: in the sheet, weight not 0, and what they need captured."""
-    values = arm.schedule.at(step)
-    return [name for name in task.terms if values.get(name, 0.0) != 0 and (name not in task.needs or task.needs[name] in arm.references)]
-
-
-def _boundary(task: Task, schedule: Schedule, start: int) -> int:
-    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, whole numbers."""
-    end = min((start // CHUNK + 1) * CHUNK, schedule.phase_at(start).end + 1)
-    end = min([end, *(step for step, _ in schedule.actions if step > start)])
-    columns = [schedule.column(name)[start:end] != 0 for name in task.terms if name in schedule.properties]
-    columns += [np.round(schedule.column(name)[start:end]) for name in task.integers if name in schedule.properties]
-    if columns:
-        fixed = np.stack(columns, axis=1)
-        changed = np.flatnonzero((fixed[1:] != fixed[:-1]).any(axis=1))
-        if changed.size:
-            end = start + 1 + int(changed[0])
-    return end
-
-
-def _columns(arm: Arm, names: Sequence[str], steps: range) -> Tensor:
-    """Read some columns of an arm's schedule for each of its seeds: `[C, S, K]`, float32."""
-    columns = [arm.schedule.column(name)[steps.start : steps.stop] for name in names]
-    values = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)) if columns else torch.empty(len(steps), 0)
-    return values[:, None].expand(-1, len(arm.seeds), -1)
-
-
-def _weights(arm: Arm, active: Sequence[str], own: Sequence[str], steps: range) -> Tensor:
-    """Read the weights of the active terms: `[C, S, K]`, 0 for a term that only other arms have."""
-    weights = torch.zeros(len(steps), len(arm.seeds), len(active))
-    places = [active.index(name) for name in own]
-    weights[:, :, places] = _columns(arm, own, steps)
-    return weights
-
-
-def _join_references(arms: Sequence[Arm]) -> dict[str, Tensor]:
-    """Stack the references of all arms; one that has not captured its own yet, and gives it no weight, has zeros."""
-    captured = {name: value for arm in arms for name, value in arm.references.items()}
-    return {
-        name: torch.cat([arm.references.get(name, value.new_zeros(len(arm.seeds), *value.shape[1:])) for arm in arms])
-        for name, value in captured.items()
-    }
-
-
-def _announce(
-    emitters: Sequence[Emitter], arms: Sequence[Arm], step: int, dead: Tensor, active: Sequence[str], terms: Tensor, total: Tensor
-) -> str:
-    """Emit which term went wrong for each seed that did; return the last as a sentence."""
-    reason = ""
-    for index in torch.nonzero(dead).flatten().tolist():
-        arm, emit = next(pair for pair in zip(arms, emitters, strict=True) if pair[0].rows.start <= index < pair[0].rows.stop)
-        bad = [name for name, value in zip(active, terms[index].tolist(), strict=True) if not np.isfinite(value)]
-        term = bad[0] if bad else "total" if not np.isfinite(total[index].item()) else "the gradient"
-        phase, seed = arm.schedule.phase_at(step), arm.seeds[index - arm.rows.start]
-        emit(Diverged(step, seed, term, phase))
-        reason = f"{term} is not finite at step {step}, phase {phase.name!r}, seed {seed}"
-    return reason

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from curriculum.config.settings import Adam
 
-
-@dataclass(frozen=True)
-class AdamState:
-    """Running means of the gradient and of its square, each `[S, P]`, after `steps` updates.
-
-    The tensors are updated in place: a run owns one such state.
-    """
-
-    mean: Tensor
-    square: Tensor
+Moments = Mapping[str, Tensor]
+MEAN, SQUARE = "mean", "square"
 
 
-def initial_state(parameters: Tensor) -> AdamState:
-    """Start with nothing seen, for parameters `[S, P]`."""
-    return AdamState(torch.zeros_like(parameters), torch.zeros_like(parameters))
+def init(parameters: Tensor) -> dict[str, Tensor]:
+    """Start for parameters `[S, P]`: the running means of the gradient and of its square, each `[S, P]`, are 0."""
+    return {name: torch.zeros_like(parameters) for name in (MEAN, SQUARE)}
 
 
-def update(parameters: Tensor, gradient: Tensor, state: AdamState, lr: Tensor, step: int, settings: Adam) -> None:
-    """Move parameters `[S, P]` by one step of Adam, in place.
+def update(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Adam) -> None:
+    """Move parameters `[S, P]` by one step of Adam, and the moments with them; both change in place.
 
     `lr` is `[S, 1]`, `step` counts from 1. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`.
     """
     beta1, beta2 = settings.betas
-    state.mean.lerp_(gradient, 1 - beta1)
-    state.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    mean, square = moments[MEAN], moments[SQUARE]
+    mean.lerp_(gradient, 1 - beta1)
+    square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     # The bias corrections are multiplied out of the tensors, which saves a pass over them.
     correction = (1 - beta2**step) ** 0.5
-    root = state.square.sqrt().add_(settings.eps * correction)
-    parameters.addcmul_(torch.div(state.mean, root), lr, value=-correction / (1 - beta1**step))
+    root = square.sqrt().add_(settings.eps * correction)
+    parameters.addcmul_(torch.div(mean, root), lr, value=-correction / (1 - beta1**step))

@@ -1,4 +1,4 @@
-"""The whole state of a training."""
+"""The whole state of a training: what it needs to continue, and all that it needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from curriculum.sheet.schedule import Schedule
-from curriculum.train import optimizers as optimizer
+from curriculum.train import optimizers
 from curriculum.train.stack import Layout, initial_parameters
 from curriculum.train.task import Task
 
@@ -29,20 +29,20 @@ class Arm:
 
 @dataclass(frozen=True)
 class State:
-    """The whole state before step `step`; `flat` are the parameters of all arms, `[S, P]`.
+    """The whole state before step `step`. Nothing in it changes in place.
 
-    `alive` `[S]` is False for a seed that diverged. `flat` and the optimizer's state change in place while
-    training goes on. `chunk` are the steps whose batches are drawn together, where `step` lies amid them: a training
-    that goes on from here draws the same ones again, and so computes with the same bits.
+    `flat` are the parameters of all arms, `[S, P]`, `moments` the optimizer's state by name, each `[S, P]`. `alive` `[S]` is
+    False for a seed that diverged. `stretch` are the steps whose batches are drawn together, where `step` lies amid them: a
+    training that is resumed here draws the same ones again, and so computes the same bits.
     """
 
     step: int
     arms: tuple[Arm, ...]
     layout: Layout
     flat: Tensor
-    adam: optimizer.AdamState
+    moments: Mapping[str, Tensor]
     alive: Tensor
-    chunk: range | None = None
+    stretch: range | None = None
 
     def parameters(self, arm: Arm) -> dict[str, Tensor]:
         """Name the parameters of an arm, each a view `[S, ...]`."""
@@ -59,4 +59,4 @@ def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], de
         made.append(Arm(schedule, tuple(seeds), slice(first, first + len(seeds)), {}))
         first += len(seeds)
     layout, flat = initial_parameters(task, [seed for _, seeds in arms for seed in seeds], device)
-    return State(0, tuple(made), layout, flat, optimizer.initial_state(flat), torch.ones(first, dtype=torch.bool, device=device))
+    return State(0, tuple(made), layout, flat, optimizers.init(flat), torch.ones(first, dtype=torch.bool, device=device))

@@ -1,0 +1,109 @@
+"""Stretches of steps in which only numbers change: their batches, and what the sheets say at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from curriculum.sheet.schedule import RATE, Schedule
+from curriculum.train.stack import join_batches
+from curriculum.train.state import Arm, State
+from curriculum.train.task import Task
+
+LONGEST = 250  # steps; a stretch also ends at each multiple of this
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Steps in which only numbers change, with their batches by name: `[S, B, ...]` for each step."""
+
+    steps: range
+    batches: Mapping[str, Sequence[Tensor]]
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Give the batch of one of the steps."""
+        return {name: values[step - self.steps.start] for name, values in self.batches.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the arms' schedules say at each step of a stretch of C steps.
+
+    `active` are the K terms that count for any arm, `own` those of each arm; `references` is what they have captured. `weights` are
+    `[S, K]` and `rates` `[S, 1]` for each step.
+    """
+
+    first: int
+    active: tuple[str, ...]
+    own: tuple[tuple[str, ...], ...]
+    references: Mapping[str, Tensor]
+    weights: Sequence[Tensor]
+    rates: Sequence[Tensor]
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Give the weights `[S, K]` and the learning rates `[S, 1]` of a step."""
+        return self.weights[step - self.first], self.rates[step - self.first]
+
+
+def draw(task: Task, state: State) -> Stretch:
+    """Find the stretch that `state` is at the start of, or amid, and draw its batches."""
+    steps = state.stretch or range(state.step, min(_end(task, arm.schedule, state.step) for arm in state.arms))
+    joined = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
+    return Stretch(steps, {name: values.to(state.flat.device).unbind() for name, values in joined.items()})
+
+
+def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, device: torch.device) -> Plan:
+    """Read what the arms' schedules say at the steps of a stretch; which terms count is decided at step `start`."""
+    own = tuple(_active(task, arm, start) for arm in arms)
+    active = tuple(name for name in task.terms if any(name in names for names in own))
+    weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1)
+    rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1)
+    return Plan(steps.start, active, own, _join_references(arms), weights.to(device).unbind(), rates.to(device).unbind())
+
+
+def _end(task: Task, schedule: Schedule, start: int) -> int:
+    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, whole numbers."""
+    end = min((start // LONGEST + 1) * LONGEST, schedule.phase_at(start).end + 1)
+    end = min([end, *(step for step, _ in schedule.actions if step > start)])
+    columns = [schedule.column(name)[start:end] != 0 for name in task.terms if name in schedule.properties]
+    columns += [np.round(schedule.column(name)[start:end]) for name in task.integers if name in schedule.properties]
+    if columns:
+        fixed = np.stack(columns, axis=1)
+        changed = np.flatnonzero((fixed[1:] != fixed[:-1]).any(axis=1))
+        if changed.size:
+            end = start + 1 + int(changed[0])
+    return end
+
+
+def _active(task: Task, arm: Arm, step: int) -> tuple[str, ...]:
+    """List the terms that count at a step: in the sheet, weight not 0, and what they need captured."""
+    values = arm.schedule.at(step)
+    known = (name for name in task.terms if values.get(name, 0.0) != 0)
+    return tuple(name for name in known if name not in task.needs or task.needs[name] in arm.references)
+
+
+def _columns(arm: Arm, names: Sequence[str], steps: range) -> Tensor:
+    """Read some columns of an arm's schedule for each of its seeds: `[C, S, K]`, float32."""
+    columns = [arm.schedule.column(name)[steps.start : steps.stop] for name in names]
+    values = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)) if columns else torch.empty(len(steps), 0)
+    return values[:, None].expand(-1, len(arm.seeds), -1)
+
+
+def _weights(arm: Arm, active: Sequence[str], own: Sequence[str], steps: range) -> Tensor:
+    """Read the weights of the active terms: `[C, S, K]`, 0 for a term that only other arms have."""
+    weights = torch.zeros(len(steps), len(arm.seeds), len(active))
+    weights[:, :, [active.index(name) for name in own]] = _columns(arm, own, steps)
+    return weights
+
+
+def _join_references(arms: Sequence[Arm]) -> dict[str, Tensor]:
+    """Stack the references of all arms; one that has not captured its own yet, and gives it no weight, has zeros."""
+    captured = {name: value for arm in arms for name, value in arm.references.items()}
+    return {
+        name: torch.cat([arm.references.get(name, value.new_zeros(len(arm.seeds), *value.shape[1:])) for arm in arms])
+        for name, value in captured.items()
+    }
