@@ -1,6 +1,7 @@
 """Seeds that diverge: each is frozen as it was before the step at which a number of it was not finite.
 
-That is decided where the numbers are, without waiting for them: which seeds diverged is read once a stretch.
+That is decided where the numbers are, without waiting for them; which seeds diverged is read once a stretch. A *mark* `[S]` is finite
+for a seed as long as all its numbers are: what is not finite stays so in a sum.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TINY = 1e-8  # times any finite number, a sum of ten million of which is still finite
+
 
 @dataclass(frozen=True)
 class Death:
@@ -22,12 +25,20 @@ class Death:
     term: str
 
 
-def finite(total: Tensor, gradient: Tensor) -> Tensor:
-    """Tell for each seed whether its loss `[S]` and its gradient `[S, P]` are finite: `[S]`."""
-    # The largest magnitude is not finite where any number is not, and takes one pass; 0 times it is 0, or is not a number.
-    largest = torch.linalg.vector_norm(gradient, math.inf, dim=1)
-    checked: Tensor = largest.mul_(0).add_(total * 0) == 0
-    return checked
+def first_mark(alive: Tensor) -> Tensor:
+    """Mark the seeds that are `alive` `[S]` at the start of a stretch."""
+    return torch.where(alive, 0.0, math.nan)
+
+
+def mark(before: Tensor, total: Tensor, gradient: Tensor, tiny: Tensor) -> Tensor:
+    """Go on with a mark by a step's losses `[S]` and gradient `[S, P]`; `tiny` `[P]` is full of `TINY`."""
+    return torch.addmv(before, gradient, tiny).add_(total, alpha=TINY)
+
+
+def held(rate: Tensor, marked: Tensor, gradient: Tensor) -> Tensor:
+    """Give the learning rates `[S, 1]`, 0 for a seed that diverged; make its gradient finite in place, so that 0 times it is 0."""
+    gradient.nan_to_num_(0.0, 0.0, 0.0)
+    return torch.add(rate, marked.unsqueeze(1), alpha=0).nan_to_num_(0.0, 0.0, 0.0)
 
 
 def deaths(alive: Tensor, after: Tensor, first: int, active: Sequence[str], terms: Tensor, total: Tensor) -> Iterator[Death]:

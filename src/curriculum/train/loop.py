@@ -50,7 +50,7 @@ def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter],
         stretch = stretch or draw(task, state)
         state, stretch = enter(task, models, state, stretch, emitters)
         plan = read_plan(task, state.arms, stretch.steps, state.step, state.flat.device)
-        losses, alive = Losses(state, plan), state.alive
+        losses, marked, tiny = Losses(state, plan), freeze.first_mark(state.alive), torch.full_like(state.flat[0], freeze.TINY)
         asked: list[list[Retarget]] = [[] for _ in state.arms]
         # What changes in place is this stretch's own.
         flat, moments = state.flat.clone(), {name: value.clone() for name, value in state.moments.items()}
@@ -65,10 +65,9 @@ def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter],
                 with torch.inference_mode(models.by_hand):  # it takes a fifth off the calls; hooks run outside of it
                     terms, parts = models.gradients(parameters, stretch.batch(step), plan.references, plan.active, weights)
                     total, gradient = torch.linalg.vecdot(terms, weights), torch.cat([part.flatten(1) for part in parts], 1)
-                    alive = alive & freeze.finite(total, gradient)
-                    gradient, rate = torch.where(alive[:, None], gradient, 0.0), rate * alive[:, None]
-                    optimizers.update(flat, gradient, moments, rate, step + 1, settings)
-                losses.add(terms, total, alive)
+                    marked = freeze.mark(marked, total, gradient, tiny)
+                    optimizers.update(flat, gradient, moments, freeze.held(rate, marked, gradient), step + 1, settings)
+                losses.add(terms, total, marked)
                 for n in metered:
                     asked[n] += emitters[n](losses.event(n, step))
                 if any(asked) or due(step + 1):
@@ -76,7 +75,7 @@ def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter],
         finally:  # also where a hook fails or the user stops: what was trained is told of
             for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
                 own += more
-        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=alive)
+        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=marked.isfinite())
         state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
         if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)

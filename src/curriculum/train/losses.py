@@ -23,18 +23,18 @@ class Losses:
         self.deaths: list[Death] = []
         self._terms: list[Tensor] = []
         self._totals: list[Tensor] = []
-        self._alive: list[Tensor] = []
+        self._marks: list[Tensor] = []
 
-    def add(self, terms: Tensor, total: Tensor, alive: Tensor) -> None:
-        """Take the losses of the next step: terms `[S, K]`, total `[S]`, and which seeds are still alive `[S]`."""
+    def add(self, terms: Tensor, total: Tensor, marked: Tensor) -> None:
+        """Take the losses of the next step: terms `[S, K]`, total `[S]`, and the mark `[S]` after it."""
         self._terms.append(terms)
         self._totals.append(total)
-        self._alive.append(alive)
+        self._marks.append(marked)
 
     def event(self, n: int, step: int) -> StepMetrics:
         """Make the event of the last step for arm number `n`; a seed that diverged has NaN."""
         arm = self.state.arms[n]
-        alive = self._alive[-1][arm.rows]
+        alive = self._marks[-1][arm.rows].isfinite()
         total = torch.where(alive, self._totals[-1][arm.rows], torch.nan)
         own = {name: torch.where(alive, self._terms[-1][arm.rows, self.plan.active.index(name)], torch.nan) for name in self.plan.own[n]}
         return StepMetrics(step, total, own, arm.schedule)
@@ -47,8 +47,8 @@ class Losses:
         asked: list[list[Retarget]] = [[] for _ in self.state.arms]
         if not self._totals:
             return asked
-        terms, totals, alive = (torch.stack(rows).cpu() for rows in (self._terms, self._totals, self._alive))
-        first, arms = self.state.step, self.state.arms
+        terms, totals, marks = (torch.stack(rows).cpu() for rows in (self._terms, self._totals, self._marks))
+        first, arms, alive = self.state.step, self.state.arms, marks.isfinite()
         self.deaths = list(deaths(self.state.alive.cpu(), alive, first, self.plan.active, terms, totals))
         for death in self.deaths:
             n, seed = self._seed_of(death.row)
