@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -148,6 +149,33 @@ def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     return {"notebook_steps_per_s": theirs, "seed_steps_per_s": ours, "ratio": ours / theirs, "compare_s": compared, "mib": size}
 
 
+def bench_general(steps: int) -> dict[str, float]:
+    """Train the color task without its hand-written gradient, as any task is that has none: autograd mapped over the stack."""
+    import torch
+
+    from curriculum.runner.execute import execute
+    from curriculum.runner.plan import plan
+    from curriculum.tasks.color.task import ColorTask
+
+    class General(ColorTask):
+        stacked_gradients = None
+        stacked_observe = None
+
+    torch.set_num_threads(1)
+    theirs = steps / notebook_loop(steps)
+    print(f"training on the general path, {steps:,} steps, nothing stored:")
+    print(f"  notebook-style loop  {theirs:8,.0f} steps/s")
+    found = {"notebook_steps_per_s": theirs}
+    for seeds, count in (("0", 1), ("0:64", 64)):
+        checked = plan("ex-1.6", SHEET, seeds=seeds, steps=steps)
+        began = time.perf_counter()
+        execute(replace(checked, task=General(checked.config.task)), None)
+        ours = count * steps / (time.perf_counter() - began)
+        print(f"  {count:2} seed{'s' if count > 1 else ' '}             {ours:8,.0f} seed-steps/s   ratio {ours / theirs:.1f}")
+        found[f"ratio_{count}"] = ours / theirs
+    return found
+
+
 def bench_stack(steps: int) -> dict[str, float]:
     """Train one and eight seeds of the images' task by turns; the best of six each, since any pause makes a time longer."""
     from curriculum.runner.execute import run
@@ -277,7 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "seeds", "stack", "memory", "rendering", "startup"])
+    parser.add_argument("--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup"])
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -295,6 +323,8 @@ def main() -> None:
             found["training"] = bench_training(args.steps, folder)
         if args.only in (None, "seeds"):
             found["seeds"] = bench_seeds(args.steps, folder)
+        if args.only in (None, "general"):
+            found["general"] = bench_general(min(args.steps, 2000))
         if args.only in (None, "rendering"):
             found["rendering"] = bench_rendering(args.frames, folder)
     if args.json:
