@@ -44,7 +44,8 @@ def execute_all(
 ) -> list[Result]:
     """Train several plans as one stack; each is stored as `execute` stores one.
 
-    The plans have the same task, optimizer, threads and number of steps. `watch` are told of the first plan's
+    Raises `InputError` before anything is written unless the plans have the same task, optimizer, device, threads and number
+    of steps. `watch` are told of the first plan's
     events.
     """
     return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
@@ -64,8 +65,9 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
             zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True)
         )
     ]
-    record = first.config.record
-    keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
+    records = [checked.config.record for checked in stack.plans]
+    every, interval = min(record.checkpoint_every for record in records), min(record.checkpoint_seconds for record in records)
+    keeper = Keeper(sessions, background, every, interval, signals)
     try:
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]

@@ -1,8 +1,9 @@
-"""Tell whether a plan is what a stored run was made from."""
+"""Tell whether a plan is what a stored run was made from, and whether plans can train as one stack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
@@ -69,3 +70,32 @@ def other_versions(run: Run) -> list[str]:
     stored = run.manifest.get("versions", {})
     changed = [f"{name} {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]]
     return [f"{run.path} is now trained with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []
+
+
+def shared(checked: Plan) -> dict[str, object]:
+    """List what the arms of one stack share, by the names of the settings: training takes it from the first of them."""
+    config = checked.config.dump()
+    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads")})
+    return {"steps": len(checked.schedule), "task.version": checked.task.version, **settings}
+
+
+def check_arms(plans: Sequence[Plan], paths: Sequence[Path | None]) -> None:
+    """Raise `InputError` where plans cannot train as one stack; it names two of them and what differs."""
+    stored = [path for path in paths if path is not None]
+    for path in stored:
+        if stored.count(path) > 1:
+            raise InputError(f"two arms of one stack cannot both be stored in {path}: choose another name for one of them")
+    names = [
+        f"{f'arm {number}' if path is None else path} ({checked.sheet.source})"
+        for number, (checked, path) in enumerate(zip(plans, paths, strict=True), 1)
+    ]
+    first = shared(plans[0])
+    for checked, name in zip(plans, names, strict=True):
+        own = shared(checked)
+        found = [key for key in dict.fromkeys([*first, *own]) if first.get(key) != own.get(key)]
+        if found:
+            values = (f"{key} ({_short(first.get(key, 'absent'))} and {_short(own.get(key, 'absent'))})" for key in found)
+            raise InputError(
+                "arms of one stack must share the task, the optimizer, the device, the threads and the number of steps: "
+                f"{names[0]} and {name} differ in {', '.join(values)}. Train them one by one"
+            )
