@@ -324,6 +324,25 @@ def test_a_run_is_trained_by_one_process_at_a_time(stopped):
     open_stack([planned()], [stopped]).release()
 
 
+def test_a_training_that_fails_before_its_first_step_lets_go_of_the_run(tmp_path):
+    """Its first act is to log a warning of the plan, which fails like on a full disk."""
+    checked = planned("0", steps=1000)
+    assert checked.warnings
+    interval = sys.getswitchinterval()
+    stack = open_stack([checked], [tmp_path / "run"])
+    (tmp_path / "run" / "events.jsonl").unlink()
+    (tmp_path / "run" / "events.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"events\.jsonl"):
+        train_stack(stack, figures=False)
+    assert sys.getswitchinterval() == interval
+    stored = Run(tmp_path / "run")
+    assert stored.status == "failed"
+    assert "events.jsonl" in stored.manifest["error"]
+    (tmp_path / "run" / "events.jsonl").rmdir()
+    (tmp_path / "run" / "events.jsonl").touch()
+    assert execute(checked, tmp_path / "run", figures=False).status == "finished"
+
+
 def test_a_lock_ends_with_its_holder(tmp_path):
     code = "import sys, time; from pathlib import Path; from curriculum.store.lock import Lock\n"
     code += "lock = Lock(Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"

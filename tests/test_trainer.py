@@ -1,4 +1,6 @@
 import math
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +9,11 @@ import torch
 from curriculum import Action, Chunk, Diverged, PhaseEnd, PhaseStart, PreStep, Retarget, RunEnd, StepMetrics, on, run
 from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
-from curriculum.runner.execute import execute
+from curriculum.runner.execute import execute, execute_all
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
+from curriculum.store.reader import Run
+from curriculum.tasks.color.task import ColorTask
 from curriculum.train.hooks import Hook
 from curriculum.train.loop import CHUNK
 from curriculum.train.optimizers import initial_state, update
@@ -169,6 +173,25 @@ def test_a_run_leaves_threads_and_the_global_generator_as_they_were():
     assert torch.get_num_threads() == threads
 
 
+def test_no_thread_touches_the_global_generator(tmp_path):
+    """Arms are closed side by side; two threads that seed a model at once would leave the generator in another state."""
+    where = []
+
+    class Watched(ColorTask):
+        def build(self):
+            where.append(threading.current_thread())
+            return super().build()
+
+    checked = plan("ex-1.6", quiet(3), overrides=["record.checkpoint_every=2"])
+    watched = [replace(checked, task=Watched(checked.config.task)) for _ in range(2)]
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    for n in range(5):
+        execute_all(watched, [tmp_path / f"{n}-{name}" for name in "ab"], figures=False)
+        assert torch.equal(torch.random.get_rng_state(), before)
+    assert set(where) == {threading.main_thread()}
+
+
 BLOWN = "STEP,PHASE,lr:log:step,loss-recon,reg-norm\n0,Primary & secondary,1e-2,1,1\n7,,1e30,,\n20,,,,\n"
 
 
@@ -230,6 +253,23 @@ def test_a_hook_that_waits_for_an_action_that_never_comes_is_refused():
         run("ex-1.6", parse(SHEET), hooks=[Hook(Action, print, "anchr")])
 
 
+@pytest.mark.parametrize("at", [Hook(Action, None, "anchor"), Hook(StepMetrics, None), Hook(PhaseEnd, None)], ids=lambda hook: hook.on.kind)
+def test_an_interrupted_run_keeps_what_actions_captured(tmp_path, at):
+    """Also what was captured after the last checkpoint, here after none."""
+
+    def interrupt(event):
+        if event.step >= 3:
+            raise KeyboardInterrupt
+
+    whole = run("ex-1.6", parse(SHEET), seeds="0:2", folder=tmp_path, name="whole").run
+    with pytest.raises(KeyboardInterrupt):
+        run("ex-1.6", parse(SHEET), seeds="0:2", hooks=[replace(at, call=interrupt)], folder=tmp_path, name="cut")
+    cut = Run(tmp_path / "cut")
+    assert cut.status == "interrupted"
+    assert "reference.anchor" in whole.exhibits
+    np.testing.assert_array_equal(cut.exhibits["reference.anchor"], whole.exhibits["reference.anchor"])
+
+
 def test_an_action_may_be_a_hooks_own():
     sheet = parse(SHEET.replace(",anchor,", ',"anchor, sparkle",'))
     fired = []
@@ -259,8 +299,6 @@ def test_a_failed_run_leaves_its_good_part_behind(tmp_path):
     checked = plan("ex-1.6", parse(BLOWN))
     with pytest.raises(DivergedError):
         execute(checked, tmp_path / "blown")
-    from curriculum.store.reader import Run
-
     stored = Run(tmp_path / "blown")
     assert stored.status == "diverged"
     steps, losses = stored.losses()

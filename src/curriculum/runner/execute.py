@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
-from curriculum.errors import DivergedError
+from curriculum.errors import DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
@@ -56,19 +57,27 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
 
     Where `signals`, which the caller has entered, ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
     """
+    try:
+        with closing(Background()) as background:
+            results = _train_and_close(stack, watch, signals, background)
+    finally:
+        stack.release()
+    for result in results:
+        if result.run and figures:
+            draw_run(result.run)
+    return results
+
+
+def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background) -> list[Result]:
     began = time.perf_counter()
     first, state = stack.plans[0], stack.state
-    background = Background()
-    sessions = [
-        Session(checked, folder, checkpoint, state, arm, watch if index == 0 else (), background)
-        for index, (checked, folder, checkpoint, arm) in enumerate(
-            zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True)
-        )
-    ]
     records = [checked.config.record for checked in stack.plans]
     every, interval = min(record.checkpoint_every for record in records), min(record.checkpoint_seconds for record in records)
-    keeper = Keeper(sessions, background, every, interval, signals)
+    sessions: list[Session] = []
     try:
+        for checked, folder, checkpoint, arm in zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True):
+            sessions.append(Session(checked, folder, checkpoint, state, arm, () if sessions else watch, background))
+        keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
             state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
@@ -77,19 +86,16 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
         background.wait()
         seconds = time.perf_counter() - began
         with ThreadPoolExecutor(len(sessions)) as pool:
-            results = list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
+            return list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as error:
         # Training changes the state's tensors in place, so they hold the last good weights.
         for session in sessions:
             session.abandon(_status_after(error), state, error)
+        for folder in stack.folders[len(sessions) :]:
+            if folder is not None:
+                with suppress(RunError):
+                    folder.update(status=_status_after(error), error=str(error) or type(error).__name__)
         raise
-    finally:
-        background.close()
-        stack.release()
-    for result in results:
-        if result.run and figures:
-            draw_run(result.run)
-    return results
 
 
 def _status_after(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from curriculum.store.checkpoint import Checkpoint
 from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
-from curriculum.train.events import Chunk, Diverged
+from curriculum.train.events import Action, Chunk, Diverged
 from curriculum.train.hooks import Hook, Hooks
 from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
@@ -70,7 +70,9 @@ class Session:
     ):
         self.task = checked.task
         self.rows = arm.rows
-        self.arm = arm
+        # Built here: a thread that builds a model would change PyTorch's global generator.
+        self.ensemble = Ensemble(checked.task)
+        self.references = arm.references  # updated with every action: the loop's state is seen only at checkpoints
         self.background = background
         self.layout = state.layout
         self.clock = clock
@@ -86,7 +88,7 @@ class Session:
             self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
             self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
             self._began -= checkpoint.record.seconds
-        hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
+        hooks = [Hook(Chunk, self._keep_last), Hook(Action, self._captured), Hook(Diverged, self._note), *watch, *checked.hooks]
         if folder is not None:
             log = EventLog(folder, checked.task, background)
             if checkpoint is None:
@@ -115,7 +117,6 @@ class Session:
 
     def keep(self, state: State, arm: Arm) -> None:
         """Hand on everything that waits to be stored, and a checkpoint."""
-        self.arm = arm
         if self.folder is None:
             return
         self.flush()
@@ -136,7 +137,6 @@ class Session:
     def close(self, state: State, arm: Arm, seconds: float) -> Result:
         """Say how the run ended, and make its result."""
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
-        self.arm = arm
         parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
         self._finish(status, state)
         run = Run(self.folder.path) if self.folder else None
@@ -167,9 +167,9 @@ class Session:
             return
         parameters = self.layout.views(state.flat[self.rows].cpu())
         self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
-        references = {f"reference.{name}": value for name, value in self.arm.references.items()}
+        references = {f"reference.{name}": value for name, value in self.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
-        shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
+        shown = {**self.ensemble.exhibit(parameters), **references, **fixed}
         self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
@@ -187,6 +187,9 @@ class Session:
         self.last.clear()
         self.last["total"] = event.total[-1].clone()
         self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
+
+    def _captured(self, event: Action) -> None:
+        self.references = event.references
 
     def _note(self, event: Diverged) -> None:
         self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"

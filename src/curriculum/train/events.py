@@ -36,12 +36,16 @@ class PhaseStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class Action(Event):
-    """An action of the sheet fires. The task's own part in it, if any, is done already."""
+    """An action of the sheet fires. The task's own part in it, if any, is done already.
+
+    `references` are all that this and earlier actions have captured, each `[S, ...]`.
+    """
 
     kind: ClassVar[str] = "action"
     name: str
     parameters: Mapping[str, Tensor]
     schedule: Schedule
+    references: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter)
     for name in arm.schedule.actions_at(step):
         if name in task.actions:
             references = {**references, **ensemble.capture(name, state.parameters(arm))}
-        requests += emit(Action(step, name, state.parameters(arm), arm.schedule))
+        requests += emit(Action(step, name, state.parameters(arm), arm.schedule, references))
     return _retarget(replace(arm, references=references), step, requests, emit)
 
 
