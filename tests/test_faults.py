@@ -742,6 +742,51 @@ def test_a_video_that_is_interrupted_leaves_nothing(bench, tree):
     assert tree(bench) == before
 
 
+# what surrounds a run
+
+
+def test_a_run_names_the_commit_and_executes_nothing_of_the_repository(here, empty):
+    """Git runs programs that a repository configures whenever it looks for changed files."""
+
+    def git(*args):
+        return subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x", *args], cwd=empty, check=True, capture_output=True, text=True
+        )
+
+    git("init", "--quiet")
+    (empty / "data.txt").write_text("one")
+    (empty / ".gitattributes").write_text("*.txt filter=evil diff=evil\n")
+    git("add", ".")
+    git("commit", "--quiet", "--no-verify", "-m", "first")
+    program = empty / "evil.sh"
+    program.write_text(f"#!/bin/sh\ntouch {empty}/executed\ncat\n")
+    program.chmod(0o755)
+    hooks = empty / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-index-change", "reference-transaction", "fsmonitor-watchman"):
+        (hooks / name).symlink_to(program)
+    settings = (
+        "core.fsmonitor",
+        "core.pager",
+        "filter.evil.clean",
+        "filter.evil.process",
+        "diff.evil.textconv",
+        "diff.external",
+        "alias.rev-parse",
+    )
+    for key in settings:
+        git("config", key, f"!{program}" if key.startswith("alias") else str(program))
+    (empty / "data.txt").write_text("two")  # as long as before: only its content tells
+    (empty / "short.csv").write_text(SHORT)
+    outcome = here("train", "-d", "short.csv", "--name", "r")
+    assert outcome.code == 0, outcome.err
+    assert not (empty / "executed").exists()
+    assert (
+        Run(empty / "runs" / "r").manifest["git"]
+        == (empty / ".git" / "refs" / "heads" / git("branch", "--show-current").stdout.strip()).read_text().strip()
+    )
+
+
 # divergence and hooks
 
 DIVERGING = f"STEP,PHASE,lr::step-end,loss-recon\n0,{PHASE},0.01,1\n20,,1e30,\n60,,0.01,\n"

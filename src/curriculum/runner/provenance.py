@@ -79,16 +79,14 @@ def now() -> str:
 
 
 def _git_commit() -> str | None:
-    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
+    """Read the commit that is checked out in the working folder; None where it is no repository.
+
+    The repository may be a stranger's, and its config can name programs: for `core.fsmonitor`, filters, hooks and diffs. Git
+    runs these where it reads the index or the files, as it must to look for uncommitted changes. Here it reads only refs.
+    """
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
     with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return found.stdout.strip() or None
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     return None
 
 
