@@ -11,7 +11,7 @@ from typing import Any
 
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
-from curriculum.errors import DivergedError, RunError
+from curriculum.errors import CurriculumError, DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
@@ -20,7 +20,7 @@ from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
 from curriculum.sheet.document import Dopesheet
 from curriculum.store.names import free_name
-from curriculum.train.hooks import Hook
+from curriculum.train.hooks import Hook, definition
 from curriculum.train.loop import train
 
 
@@ -87,7 +87,8 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         seconds = time.perf_counter() - began
         with ThreadPoolExecutor(len(sessions)) as pool:
             return list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
-    except BaseException as error:
+    except BaseException as raised:
+        error = _explained(raised, stack.plans)
         # Training changes the state's tensors in place, so they hold the last good weights.
         for session in sessions:
             session.abandon(_status_after(error), state, error)
@@ -95,7 +96,18 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
             if folder is not None:
                 with suppress(RunError):
                     folder.update(status=_status_after(error), error=str(error) or type(error).__name__)
-        raise
+        if error is raised:
+            raise
+        raise error from raised
+
+
+def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
+    """Name a run's hooks in an error that nothing explains: what a hook did to the process may show only later."""
+    names = dict.fromkeys(definition(hook.call).__qualname__ for checked in plans for hook in checked.hooks)
+    if not names or isinstance(error, CurriculumError | OSError) or not isinstance(error, Exception):
+        return error
+    why = f"{type(error).__name__}: {error}"
+    return CurriculumError(f"training failed with {why}. One of the hooks {', '.join(names)} may be the cause: try without them")
 
 
 def _status_after(error: BaseException) -> str:

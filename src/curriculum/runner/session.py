@@ -25,7 +25,7 @@ from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
 from curriculum.train.events import Action, Chunk, Diverged
-from curriculum.train.hooks import Hook, Hooks
+from curriculum.train.hooks import Hook, Hooks, supervised
 from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 
@@ -88,7 +88,13 @@ class Session:
             self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
             self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
             self._began -= checkpoint.record.seconds
-        hooks = [Hook(Chunk, self._keep_last), Hook(Action, self._captured), Hook(Diverged, self._note), *watch, *checked.hooks]
+        hooks = [
+            Hook(Chunk, self._keep_last),
+            Hook(Action, self._captured),
+            Hook(Diverged, self._note),
+            *(supervised(hook, looks_on=True) for hook in watch),
+            *map(supervised, checked.hooks),
+        ]
         if folder is not None:
             log = EventLog(folder, checked.task, background)
             if checkpoint is None:
