@@ -80,7 +80,7 @@ def _is_done(checked: Plan, path: Path) -> bool:
     run = Run(path)
     found = differences(checked, run)
     if found:
-        raise OutputExistsError(f"{path} exists already, but was made otherwise: {'; '.join(found)}. Remove it or rename it first")
+        raise OutputExistsError(f"{path} exists already, but was made differently: {'; '.join(found)}. Remove it or rename it first")
     return not is_unfinished(path)
 
 

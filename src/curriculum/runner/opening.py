@@ -16,7 +16,7 @@ from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import close_segments, manifest_of, new_segment
-from curriculum.runner.same import check_arms, check_same, other_versions
+from curriculum.runner.same import check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
@@ -118,7 +118,7 @@ def _check(checked: Plan, run: Run) -> list[str]:
         raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
     _ = run.config_text, run.sheet_bytes  # as they were stored, or an error
     check_same(checked, run)
-    return other_versions(run)
+    return [*other_versions(run), *uncertain(checked, run)]
 
 
 def _lock(path: Path) -> Lock:
