@@ -10,10 +10,11 @@ import torch
 from curriculum.draw.motion import task_of
 from curriculum.errors import ConfigError, InputError, OutputExistsError
 from curriculum.measure.comparison import compare
-from curriculum.runner.arms import plan_study, run_study
+from curriculum.runner.arms import Study, plan_study, run_study
 from curriculum.runner.execute import execute, execute_all, run
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
+from curriculum.store.checkpoint import steps_in
 from curriculum.store.reader import Run
 from curriculum.train.stack import Ensemble, initial_parameters, join_batches
 
@@ -38,6 +39,43 @@ def test_an_arm_in_a_stack_trains_as_it_does_alone():
         for name, value in alone.parameters.items():
             torch.testing.assert_close(joint.parameters[name], value, atol=1e-4, rtol=1e-3)
         assert set(joint.losses) == set(alone.losses)
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "difference"),
+    [
+        ("ex-1.6", {"overrides": ["task.hidden=8"]}, "task.hidden (16 and 8)"),
+        ("ex-1.6", {"overrides": ["optimizer.eps=1e-3"]}, "optimizer.eps (1e-08 and 0.001)"),
+        ("ex-1.6", {"overrides": ["threads=2"]}, "threads (1 and 2)"),
+        ("ex-1.6", {"steps": 41}, "steps (121 and 41)"),
+        ("color", {}, "task.sample_weighting (sum and mean)"),
+    ],
+)
+def test_arms_that_do_not_agree_are_refused_before_anything_is_written(tmp_path, tree, config, options, difference):
+    """Training takes these from the first arm: another arm would be stored with a config that it was not trained with."""
+    own, other = plan("ex-1.6", parse(EARLY, "early.csv")), plan(config, parse(LATE, "late.csv"), **options)
+    with pytest.raises(InputError) as raised:
+        execute_all([own, other], [tmp_path / "early", tmp_path / "late"])
+    for text in ("arms of one stack must share", f"{tmp_path}/early (early.csv)", f"{tmp_path}/late (late.csv)", difference):
+        assert text in str(raised.value)
+    assert tree(tmp_path) == {}
+    with pytest.raises(InputError, match=r"arm 1 \(early.csv\) and arm 2 \(late.csv\)"):
+        execute_all([own, other], [None, None])
+
+
+def test_arms_may_differ_in_what_training_does_not_share(tmp_path):
+    made = [
+        plan("ex-1.6", parse(EARLY), seeds=own, overrides=[f"record.checkpoint_every={every}"]) for own, every in ((0, 90), ("0:2", 30))
+    ]
+    execute_all(made, [tmp_path / "a", tmp_path / "b"], figures=False)
+    # Each has at least the checkpoints that its config asks for.
+    assert steps_in(tmp_path / "b") == [30, 60, 90, 120, 121]
+
+
+def test_two_arms_cannot_be_stored_in_one_place(tmp_path, tree):
+    with pytest.raises(InputError, match="two arms of one stack cannot both be stored in"):
+        execute_all(plans(), [tmp_path / "same", tmp_path / "same"])
+    assert tree(tmp_path) == {}
 
 
 def test_filled_up_samples_change_neither_losses_nor_gradients():
@@ -161,8 +199,22 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
-    with pytest.raises(OutputExistsError, match=r"smooth exists already, but was made otherwise: seeds \[0, 1, 2\], was \[0, 1\]"):
+    with pytest.raises(OutputExistsError, match=r"smooth exists already, but was made differently: seeds \[0, 1, 2\], was \[0, 1\]"):
         plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
+
+
+def test_the_arms_of_a_study_that_cannot_share_a_stack_are_trained_apart(tmp_path):
+    wide, narrow = plans(0), plans(0, overrides=["task.hidden=8"])
+    paths = tuple(tmp_path / name for name in ("a", "b", "c"))
+    stacks = []
+
+    def train(plans, paths):
+        stacks.append([path.name for path in paths])
+        return execute_all(plans, paths, figures=False)
+
+    runs = run_study(Study(("a", "b", "c"), (wide[0], narrow[0], wide[1]), paths, (False,) * 3), train)
+    assert stacks == [["a", "c"], ["b"]]
+    assert [stored.manifest["parameters"]["encoder.0.weight"][0] for stored in runs] == [16, 8, 16]
 
 
 @pytest.mark.parametrize(

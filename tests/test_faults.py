@@ -742,6 +742,51 @@ def test_a_video_that_is_interrupted_leaves_nothing(bench, tree):
     assert tree(bench) == before
 
 
+# what surrounds a run
+
+
+def test_a_run_names_the_commit_and_executes_nothing_of_the_repository(here, empty):
+    """Git runs programs that a repository configures whenever it looks for changed files."""
+
+    def git(*args):
+        return subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x", *args], cwd=empty, check=True, capture_output=True, text=True
+        )
+
+    git("init", "--quiet")
+    (empty / "data.txt").write_text("one")
+    (empty / ".gitattributes").write_text("*.txt filter=evil diff=evil\n")
+    git("add", ".")
+    git("commit", "--quiet", "--no-verify", "-m", "first")
+    program = empty / "evil.sh"
+    program.write_text(f"#!/bin/sh\ntouch {empty}/executed\ncat\n")
+    program.chmod(0o755)
+    hooks = empty / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-index-change", "reference-transaction", "fsmonitor-watchman"):
+        (hooks / name).symlink_to(program)
+    settings = (
+        "core.fsmonitor",
+        "core.pager",
+        "filter.evil.clean",
+        "filter.evil.process",
+        "diff.evil.textconv",
+        "diff.external",
+        "alias.rev-parse",
+    )
+    for key in settings:
+        git("config", key, f"!{program}" if key.startswith("alias") else str(program))
+    (empty / "data.txt").write_text("two")  # as long as before: only its content tells
+    (empty / "short.csv").write_text(SHORT)
+    outcome = here("train", "-d", "short.csv", "--name", "r")
+    assert outcome.code == 0, outcome.err
+    assert not (empty / "executed").exists()
+    assert (
+        Run(empty / "runs" / "r").manifest["git"]
+        == (empty / ".git" / "refs" / "heads" / git("branch", "--show-current").stdout.strip()).read_text().strip()
+    )
+
+
 # divergence and hooks
 
 DIVERGING = f"STEP,PHASE,lr::step-end,loss-recon\n0,{PHASE},0.01,1\n20,,1e30,\n60,,0.01,\n"
@@ -806,3 +851,38 @@ def test_a_hook_whose_module_fails_is_refused(here, empty, tree, monkeypatch):
     before = tree(empty)
     refused(here("train", "-d", "smooth", "-c", "hooks.yaml"), 2, "hooks.yaml:3:", "failing_module:watch", "nosuch_library")
     assert tree(empty) == before
+
+
+def test_a_hook_that_exits_ends_the_run_with_an_error(here, empty):
+    write_hooks(empty, "leaving_hook", "import sys\n\ndef watch(event):\n    sys.exit(0)\n")
+    (empty / "short.csv").write_text(SHORT)
+    outcome = here("train", "-d", "short.csv", "-c", "hooks.yaml", "--name", "r")
+    assert (outcome.code, outcome.out) == (1, "")
+    for text in ("watch", "step 6", "action", "SystemExit", f"{empty}/leaving_hook.py:4"):
+        assert text in outcome.err.splitlines()[-1]
+    assert Run(empty / "runs" / "r").status == "failed"
+
+
+def test_a_hook_whose_module_exits_is_refused(here, empty):
+    write_hooks(empty, "exiting_module", "import sys\nsys.exit(0)\n")
+    refused(here("train", "-d", "smooth", "-c", "hooks.yaml"), 2, "hooks.yaml:3:", "exiting_module:watch", "SystemExit")
+
+
+def test_a_dry_run_executes_no_hook(here, empty, tree):
+    package = empty / "dry_package"
+    package.mkdir()
+    for name in ("__init__", "hooks"):
+        (package / f"{name}.py").write_text("from pathlib import Path\nPath('executed').touch()\ndef watch(event): pass\n")
+    (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:anchor', call: 'dry_package.hooks:watch'}\n")
+    (empty / "short.csv").write_text(SHORT)
+    before = tree(empty)
+    outcome = here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run")
+    assert outcome.code == 0, outcome.err
+    assert "hooks are not imported in a dry run" in outcome.err
+    assert tree(empty) == before
+    for module in ("nosuch_package.hooks", "dry_package.nosuch", "math.nosuch", "__main__.nosuch", ".nosuch"):
+        (empty / "hooks.yaml").write_text(f"task: {{name: color}}\nhooks:\n  - {{on: run-end, call: '{module}:watch'}}\n")
+        refused(here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run"), 2, "hooks.yaml:3:", module)
+    (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:ancor', call: 'dry_package.hooks:watch'}\n")
+    refused(here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run"), 2, "hooks.yaml:3:", "did you mean 'anchor'?")
+    assert not (empty / "executed").exists()

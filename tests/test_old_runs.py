@@ -47,6 +47,19 @@ def test_an_old_interrupted_run_is_resumed(here, empty):
         np.testing.assert_allclose(found.model[name], values, rtol=1e-2, atol=1e-3)
 
 
+def test_of_an_old_run_when_checkpoints_are_stored_may_change(here, empty):
+    """Its hash of the config, which it calls its recipe, includes these settings."""
+    (empty / "runs").mkdir()
+    shutil.copytree(OLD / "cut", "runs/cut")
+    refused = here("train", "--resume", "cut", "--set", "record.checkpoint_every=9", "--set", "record.snapshot_every=3")
+    assert refused.code == 2
+    assert "record.snapshot_every 3, was 40" in refused.err
+    assert "checkpoint_every" not in refused.err
+    resumed = here("train", "--resume", "cut", "--set", "record.checkpoint_every=9", "--set", "record.checkpoint_seconds=3")
+    assert resumed.code == 0, resumed.err
+    assert Run(Path("runs/cut")).status == "finished"
+
+
 def test_a_piece_of_an_old_run_is_trained_again(here, empty):
     (empty / "runs").mkdir()
     shutil.copytree(OLD / "a", "runs/a")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from curriculum.runner.signals import Signals
 from curriculum.sheet.parse import parse
 from curriculum.store.lock import Lock
 from curriculum.store.reader import Run
-from curriculum.train.events import Chunk, PreStep
+from curriculum.train.events import Chunk, PhaseEnd, PhaseStart, PreStep
 from curriculum.train.hooks import Hook
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
@@ -233,6 +234,179 @@ def test_a_run_goes_on_only_as_it_was_made(stopped, tree, change, message):
     assert tree(stopped) == before
 
 
+@pytest.mark.parametrize("setting", ["checkpoint_every=20", "checkpoint_seconds=0.01"])
+def test_when_checkpoints_are_stored_may_change(whole, stopped, setting):
+    go_on([plan("ex-1.6", parse(SHEET.format(last=300)), seeds="0:3", hooks=[ease], overrides=[*EVERY, f"record.{setting}"])], [stopped])
+    assert_same(stopped, whole / "0-3")
+
+
+def test_what_a_run_stores_may_not_change(stopped):
+    changed = plan("ex-1.6", parse(SHEET.format(last=300)), seeds="0:3", hooks=[ease], overrides=["record.snapshot_every=8"])
+    with pytest.raises(InputError, match=r"record\.snapshot_every 8, was 7"):
+        open_stack([changed], [stopped])
+
+
+# hooks
+
+
+def with_hooks(*hooks):
+    return plan("ex-1.6", parse(SHEET.format(last=300).replace("ease", "")), seeds=0, hooks=hooks, overrides=EVERY)
+
+
+def made(value, version=1):
+    if version == 1:
+
+        def act(event):
+            return Retarget("reg-norm", value, 60)
+    else:
+
+        def act(event):
+            return Retarget("reg-norm", value, 60.0 // 1)
+
+    return Hook(Action, act, "anchor")
+
+
+class Act:
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, event):
+        self.seen.append(event.step)
+
+    def method(self, event):
+        self.seen.append(event.step)
+
+
+def act(event, value=0.3):
+    return Retarget("reg-norm", value, 60)
+
+
+def counting():
+    count = 0
+
+    def act(event):
+        nonlocal count
+        count += 1
+
+    return act
+
+
+def test_a_run_lists_its_hooks(tmp_path):
+    ours = "test_resume"
+    hooks = {
+        f"{ours}:ease": on(Action, "anchor")(ease.call),
+        f"{ours}:made.<locals>.act": made(0.3),
+        f"{ours}:act": Hook(PreStep, partial(act, value=0.3)),
+        f"{ours}:Act": Hook(PreStep, Act()),
+        f"{ours}:Act.method": Hook(PreStep, Act().method),
+        f"{ours}:test_a_run_lists_its_hooks.<locals>.<lambda>": Hook(PreStep, lambda event: None),
+        f"{ours}:counting.<locals>.act": Hook(PreStep, counting()),
+        "builtins:list.append": Hook(Chunk, [].append),
+    }
+    open_stack([with_hooks(*hooks.values())], [tmp_path / "run"]).release()
+    listed = Run(tmp_path / "run").manifest["hooks"]
+    assert [one["call"] for one in listed] == list(hooks)
+    assert [(one["event"], one["action"]) for one in listed[1:3]] == [("action", "anchor"), ("pre-step", None)]
+    by_call = {one["call"]: one for one in listed}
+    assert all(one["source"] for call, one in by_call.items() if call != "builtins:list.append")
+    assert "source" in by_call["builtins:list.append"]["note"]
+    assert by_call[f"{ours}:ease"]["note"] is None
+    for call, text in (("Act", "attributes"), ("Act.method", "attributes"), ("counting.<locals>.act", "count")):
+        assert text in by_call[f"{ours}:{call}"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "messages"),
+    [
+        ([made(0.3)], [], ["the hook test_resume:made.<locals>.act on action:anchor is missing"]),
+        ([], [made(0.3)], ["the hook test_resume:made.<locals>.act on action:anchor is new"]),
+        ([made(0.3)], [made(0.3, version=2)], ["the source of the hook test_resume:made.<locals>.act on action:anchor differs"]),
+        ([made(0.3)], [made(0.4)], ["the value of 'value' in the hook test_resume:made.<locals>.act on action:anchor differs"]),
+        ([Hook(PhaseStart, partial(act, value=0.3))], [Hook(PhaseStart, partial(act, value=0.4))], ["the value of 'value' in the hook"]),
+        ([Hook(PhaseStart, partial(act, value=0.3))], [Hook(PhaseEnd, partial(act, value=0.3))], ["is missing", "is new"]),
+        ([made(0.3), made(0.4)], [made(0.4), made(0.3)], ["the hooks on action:anchor are in another order"]),
+        (
+            [Hook(PreStep, lambda event: None)],
+            [Hook(PreStep, lambda event: ())],
+            ["the source of the hook test_resume:<lambda> on pre-step"],
+        ),
+    ],
+    ids=["missing", "new", "source", "captured value", "argument", "event", "order", "lambda"],
+)
+def test_a_run_is_resumed_only_with_its_hooks(tmp_path, tree, before, after, messages):
+    stop_at(100, [with_hooks(*before)], [tmp_path / "run"])
+    stored = tree(tmp_path)
+    with pytest.raises(InputError) as raised:
+        open_stack([with_hooks(*after)], [tmp_path / "run"])
+    for message in messages:
+        assert message in str(raised.value)
+    assert tree(tmp_path) == stored
+    assert go_on([with_hooks(*before)], [tmp_path / "run"])[0].status == "finished"
+
+
+def test_hooks_with_a_state_do_not_keep_a_run_from_being_resumed(tmp_path):
+    """Even the same object again, in the state that it has come to."""
+    checked = with_hooks(Hook(PreStep, Act()), Hook(PreStep, counting()), Hook(Chunk, [].append), Hook(PreStep, partial(Act().method)))
+    stop_at(100, [checked], [tmp_path / "run"])
+    stack = open_stack([checked], [tmp_path / "run"])
+    # What cannot be compared is told of.
+    for text in ("test_resume:Act on pre-step", "attributes", "'count'", "builtins:list.append on chunk"):
+        assert any(text in note for note in stack.notes), text
+    assert train_stack(stack, figures=False)[0].status == "finished"
+
+
+def test_hooks_that_only_look_on_are_not_part_of_a_run(tmp_path):
+    stop_at(100, [with_hooks()], [tmp_path / "run"])  # by a hook that looks on
+    assert Run(tmp_path / "run").manifest["hooks"] == []
+    assert go_on([with_hooks()], [tmp_path / "run"])[0].status == "finished"
+
+
+def test_a_run_from_before_hooks_were_stored_is_resumed(stopped):
+    manifest = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({key: value for key, value in manifest.items() if key not in ("hooks", "sha256")}))
+    assert go_on([planned()], [stopped])[0].status == "finished"
+
+
+def test_a_damaged_list_of_hooks_is_named(stopped):
+    manifest = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({key: value for key, value in manifest.items() if key != "sha256"} | {"hooks": [3]}))
+    with pytest.raises(RunError, match=r"run is damaged.*hooks"):
+        open_stack([planned()], [stopped])
+
+
+def test_a_run_with_hooks_from_python_is_resumed_from_python(here, tmp_path):
+    stop_at(100, [with_hooks(made(0.3))], [tmp_path / "run"])
+    refused = here("train", "--resume", "run", "--runs", tmp_path)
+    assert refused.code == 2
+    assert "made.<locals>.act on action:anchor is missing (one given from Python must be given again)" in refused.err
+
+
+def test_a_forked_run_says_which_hooks_it_lacks(here, tmp_path):
+    stop_at(100, [with_hooks(made(0.3))], [tmp_path / "run"])
+    sheet = tmp_path / "run" / "dopesheet.csv"
+    forked = here("train", "--fork", "run", "--at", 100, "-d", sheet, "--name", "forked", "--runs", tmp_path)
+    assert forked.code == 0, forked.err
+    assert "from there on its hooks are others: the hook test_resume:made.<locals>.act on action:anchor is missing" in forked.err
+    assert Run(tmp_path / "forked").manifest["hooks"] == []
+    assert here("verify", "forked", "--replay", 50, "--runs", tmp_path).code == 0
+
+
+def test_a_changed_hook_of_a_config_is_noticed(process, empty):
+    body = "import os\n\ndef watch(event):\n    if os.path.exists('stop') and event.step == 60:\n        raise KeyboardInterrupt\n"
+    (empty / "my_hooks.py").write_text(body)
+    (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: pre-step, call: 'my_hooks:watch'}\n")
+    (empty / "short.csv").write_text("STEP,PHASE,lr,loss-recon\n0,Primary & secondary,0.01,1\n90,,,\n")
+    (empty / "stop").touch()
+    assert process("train", "-d", "short.csv", "-c", "hooks.yaml", "--name", "r", cwd=empty).code == 130
+    (empty / "stop").unlink()
+    (empty / "my_hooks.py").write_text(body.replace("60", "61"))
+    refused = process("train", "--resume", "r", cwd=empty)
+    assert (refused.code, "the source of the hook my_hooks:watch on pre-step differs" in refused.err) == (2, True), refused.err
+    (empty / "my_hooks.py").write_text(f"# A line more elsewhere.\n{body}")
+    resumed = process("train", "--resume", "r", cwd=empty)
+    assert resumed.code == 0, resumed.err
+
+
 def test_another_version_of_the_task_is_refused(stopped, monkeypatch):
     from curriculum.tasks.color.task import ColorTask
 
@@ -322,6 +496,25 @@ def test_a_run_is_trained_by_one_process_at_a_time(stopped):
     first.release()
     assert Run(stopped).shown_status == "killed"
     open_stack([planned()], [stopped]).release()
+
+
+def test_a_training_that_fails_before_its_first_step_lets_go_of_the_run(tmp_path):
+    """Its first act is to log a warning of the plan, which fails like on a full disk."""
+    checked = planned("0", steps=1000)
+    assert checked.warnings
+    interval = sys.getswitchinterval()
+    stack = open_stack([checked], [tmp_path / "run"])
+    (tmp_path / "run" / "events.jsonl").unlink()
+    (tmp_path / "run" / "events.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"events\.jsonl"):
+        train_stack(stack, figures=False)
+    assert sys.getswitchinterval() == interval
+    stored = Run(tmp_path / "run")
+    assert stored.status == "failed"
+    assert "events.jsonl" in stored.manifest["error"]
+    (tmp_path / "run" / "events.jsonl").rmdir()
+    (tmp_path / "run" / "events.jsonl").touch()
+    assert execute(checked, tmp_path / "run", figures=False).status == "finished"
 
 
 def test_a_lock_ends_with_its_holder(tmp_path):

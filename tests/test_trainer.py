@@ -1,4 +1,10 @@
 import math
+import re
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +13,11 @@ import torch
 from curriculum import Action, Chunk, Diverged, PhaseEnd, PhaseStart, PreStep, Retarget, RunEnd, StepMetrics, on, run
 from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
-from curriculum.runner.execute import execute
+from curriculum.runner.execute import execute, execute_all
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
+from curriculum.store.reader import Run
+from curriculum.tasks.color.task import ColorTask
 from curriculum.train.hooks import Hook
 from curriculum.train.optimizers import init, update
 from curriculum.train.stack import Ensemble
@@ -169,6 +177,25 @@ def test_a_run_leaves_threads_and_the_global_generator_as_they_were():
     assert torch.get_num_threads() == threads
 
 
+def test_no_thread_touches_the_global_generator(tmp_path):
+    """Arms are closed side by side; two threads that seed a model at once would leave the generator in another state."""
+    where = []
+
+    class Watched(ColorTask):
+        def build(self):
+            where.append(threading.current_thread())
+            return super().build()
+
+    checked = plan("ex-1.6", quiet(3), overrides=["record.checkpoint_every=2"])
+    watched = [replace(checked, task=Watched(checked.config.task)) for _ in range(2)]
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    for n in range(5):
+        execute_all(watched, [tmp_path / f"{n}-{name}" for name in "ab"], figures=False)
+        assert torch.equal(torch.random.get_rng_state(), before)
+    assert set(where) == {threading.main_thread()}
+
+
 BLOWN = "STEP,PHASE,lr:log:step,loss-recon,reg-norm\n0,Primary & secondary,1e-2,1,1\n7,,1e30,,\n20,,,,\n"
 
 
@@ -216,6 +243,98 @@ def test_a_hook_that_fails_is_named_with_its_step():
         run("ex-1.6", quiet(3), hooks=[Hook(PhaseStart, broken)])
 
 
+def test_a_hook_that_fails_is_named_with_the_line_at_which_it_did():
+    def deeper():
+        return {}["no such key"]  # this line
+
+    def broken(event):
+        deeper()
+
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if text.endswith("# this line"))
+    with pytest.raises(CurriculumError, match=rf"KeyError: 'no such key' \({re.escape(__file__)}:{line}\)"):
+        run("ex-1.6", quiet(3), hooks=[Hook(PreStep, broken)])
+    with pytest.raises(CurriculumError, match=rf"test_trainer\.py:{line}"):
+        execute(plan("ex-1.6", quiet(3)), None, watch=[Hook(PreStep, broken)])
+
+
+def test_a_hook_that_exits_has_failed(tmp_path):
+    def leave(event):
+        if event.step == 2:
+            sys.exit(0)
+
+    with pytest.raises(CurriculumError, match=r"leave failed at step 2 on pre-step: SystemExit: 0 .*raise KeyboardInterrupt"):
+        run("ex-1.6", quiet(3), hooks=[Hook(PreStep, leave)], folder=tmp_path, name="left")
+    assert Run(tmp_path / "left").status == "failed"
+
+
+GLOBALS = {
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float64),
+    "default device": (
+        torch.get_default_device,
+        lambda device: torch.set_default_device(device if device.type == "meta" else None),
+        torch.device("meta"),
+    ),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled, False),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads, 3),
+}
+
+
+@pytest.mark.parametrize("name", GLOBALS)
+def test_a_hook_that_changes_pytorch_for_all_is_named(tmp_path, name):
+    """Training would go wrong later, or come to other numbers, and nothing would point to the hook."""
+    get, change, value = GLOBALS[name]
+    before = get()
+
+    def meddle(event):
+        change(value)
+
+    message = rf"the hook .*meddle changed PyTorch's {name} from .* to .*{value} at step 0 on phase-start"
+    try:
+        with pytest.raises(CurriculumError, match=message):
+            run("ex-1.6", quiet(3), hooks=[Hook(PhaseStart, meddle)], folder=tmp_path, name="meddled")
+        assert get() == before
+    finally:
+        change(before)
+    assert "model.safetensors" in Run(tmp_path / "meddled").manifest["files"]
+
+
+def test_hooks_are_named_where_training_fails_for_no_known_reason(monkeypatch):
+    def meddle(event):
+        monkeypatch.setattr(torch.linalg, "vecdot", None)
+
+    with pytest.raises(CurriculumError, match=r"TypeError: .*hooks .*\.meddle"):
+        run("ex-1.6", quiet(3), hooks=[Hook(PreStep, meddle)])
+
+
+def test_hooks_that_only_look_on_change_nothing():
+    with pytest.raises(CurriculumError, match=r"the hook .*<lambda> returned .* at step 0.* only looks on"):
+        execute(plan("ex-1.6", quiet(3)), None, watch=[Hook(PreStep, lambda event: Retarget("lr", 0.5, 2))])
+
+
+class Counter:
+    """A hook with a state, and without a name of its own."""
+
+    def __init__(self, fail_at=None):
+        self.seen = []
+        self.fail_at = fail_at
+
+    def __call__(self, event, fail_at=None):
+        self.seen.append(event.step)
+        if event.step in (self.fail_at, fail_at):
+            raise ValueError("enough")
+
+
+def test_hooks_without_a_name_keep_their_state_over_two_runs(tmp_path):
+    counter, given = Counter(), partial(Counter().__call__, fail_at=7)
+    for name in "ab":
+        made = run("ex-1.6", quiet(3), hooks=[Hook(PreStep, counter), Hook(StepMetrics, given)], folder=tmp_path, name=name).run
+        assert made.status == "finished"
+    assert counter.seen == [0, 1, 2, 3, 0, 1, 2, 3]
+    for hook in (Counter(fail_at=1), partial(Counter(), fail_at=1), partial(Counter().__call__, fail_at=1)):
+        with pytest.raises(CurriculumError, match=r"the hook [\w.]*Counter[\w.]* failed at step 1 on pre-step: ValueError: enough"):
+            run("ex-1.6", quiet(3), hooks=[Hook(PreStep, hook)])
+
+
 @pytest.mark.parametrize(
     ("event", "name", "message"),
     [(Action, None, "an action has a name"), (PhaseEnd, "anchor", "takes no name"), ("phase-end", None, "is no event")],
@@ -228,6 +347,23 @@ def test_a_hook_for_an_event_that_cannot_be_is_refused(event, name, message):
 def test_a_hook_that_waits_for_an_action_that_never_comes_is_refused():
     with pytest.raises(InputError, match=r"never fires: unknown action 'anchr', did you mean 'anchor'"):
         run("ex-1.6", parse(SHEET), hooks=[Hook(Action, print, "anchr")])
+
+
+@pytest.mark.parametrize("at", [Hook(Action, None, "anchor"), Hook(StepMetrics, None), Hook(PhaseEnd, None)], ids=lambda hook: hook.on.kind)
+def test_an_interrupted_run_keeps_what_actions_captured(tmp_path, at):
+    """Also what was captured after the last checkpoint, here after none."""
+
+    def interrupt(event):
+        if event.step >= 3:
+            raise KeyboardInterrupt
+
+    whole = run("ex-1.6", parse(SHEET), seeds="0:2", folder=tmp_path, name="whole").run
+    with pytest.raises(KeyboardInterrupt):
+        run("ex-1.6", parse(SHEET), seeds="0:2", hooks=[replace(at, call=interrupt)], folder=tmp_path, name="cut")
+    cut = Run(tmp_path / "cut")
+    assert cut.status == "interrupted"
+    assert "reference.anchor" in whole.exhibits
+    np.testing.assert_array_equal(cut.exhibits["reference.anchor"], whole.exhibits["reference.anchor"])
 
 
 def test_an_action_may_be_a_hooks_own():
@@ -259,8 +395,6 @@ def test_a_failed_run_leaves_its_good_part_behind(tmp_path):
     checked = plan("ex-1.6", parse(BLOWN))
     with pytest.raises(DivergedError):
         execute(checked, tmp_path / "blown")
-    from curriculum.store.reader import Run
-
     stored = Run(tmp_path / "blown")
     assert stored.status == "diverged"
     steps, losses = stored.losses()

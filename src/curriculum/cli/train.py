@@ -73,9 +73,11 @@ def train(
             check_new(runs / name)
     from curriculum.runner.execute import new_path
     from curriculum.runner.plan import plan, plan_of
+    from curriculum.runner.user_hooks import find_hook, load_hook
 
     changes = with_device(overrides, device)
     given: dict[str, Any] = {"config": config, "dopesheet": dopesheet, "overrides": changes, "seeds": seed, "steps": steps}
+    given["load"] = find_hook if dry_run else load_hook  # a dry run executes no code of the user's
     if resume is not None:
         stored = _unfinished(find_run(resume, runs))
         checked, path = plan_of(stored, **given), stored.path
@@ -90,11 +92,13 @@ def train(
             say(make_fork(stored, at or 0, checked, path, sys.argv))
     else:
         assert dopesheet is not None
-        checked = plan(config or DEFAULT_CONFIG, dopesheet, overrides=changes, seeds=seed, steps=steps)
+        checked = plan(**{**given, "config": config or DEFAULT_CONFIG})
         path = new_path(runs, name, checked)
     for warning in checked.warnings:
         say(f"warning: {warning}")
     if dry_run:
+        if checked.config.hooks:
+            say("note: hooks are not imported in a dry run: only their events and modules are checked")
         _print_plan(checked, path, as_json)
         return
     (result,) = train_open([checked], [path], path.name, _resume_command(path, runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from curriculum.errors import OutputExistsError
 from curriculum.find_file import CONFIGS, find_file, read_text
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan, plan
-from curriculum.runner.same import differences
+from curriculum.runner.same import differences, shared
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.names import check_name, is_run
 from curriculum.store.reader import Run
@@ -79,19 +80,19 @@ def _is_done(checked: Plan, path: Path) -> bool:
     run = Run(path)
     found = differences(checked, run)
     if found:
-        raise OutputExistsError(f"{path} exists already, but was made otherwise: {'; '.join(found)}. Remove it or rename it first")
+        raise OutputExistsError(f"{path} exists already, but was made differently: {'; '.join(found)}. Remove it or rename it first")
     return not is_unfinished(path)
 
 
 def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
-    """Train the arms that are not done, those of equal length as one stack; open the runs of all.
+    """Train the arms that are not done, those that can as one stack; open the runs of all.
 
     `train` is called with the plans and paths of each stack, as `execute_all` is.
     """
     waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
-    stacks: dict[tuple[object, ...], list[tuple[Plan, Path]]] = {}
+    stacks: dict[str, list[tuple[Plan, Path]]] = {}
     for checked, path in waiting:
-        stacks.setdefault((len(checked.schedule), *_begun(path)), []).append((checked, path))
+        stacks.setdefault(json.dumps([shared(checked), _begun(path)]), []).append((checked, path))
     for stack in stacks.values():
         plans, paths = zip(*stack, strict=True)
         train(plans, paths)

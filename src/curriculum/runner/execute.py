@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
-from curriculum.errors import DivergedError
+from curriculum.errors import CurriculumError, DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
@@ -19,7 +20,7 @@ from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
 from curriculum.sheet.document import Dopesheet
 from curriculum.store.names import free_name
-from curriculum.train.hooks import Hook
+from curriculum.train.hooks import Hook, definition
 from curriculum.train.loop import train
 
 
@@ -44,7 +45,8 @@ def execute_all(
 ) -> list[Result]:
     """Train several plans as one stack; each is stored as `execute` stores one.
 
-    The plans have the same task, optimizer, threads and number of steps. `watch` are told of the first plan's
+    Raises `InputError` before anything is written unless the plans have the same task, optimizer, device, threads and number
+    of steps. `watch` are told of the first plan's
     events.
     """
     return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
@@ -55,18 +57,27 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
 
     Where `signals`, which the caller has entered, ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
     """
+    try:
+        with closing(Background()) as background:
+            results = _train_and_close(stack, watch, signals, background)
+    finally:
+        stack.release()
+    for result in results:
+        if result.run and figures:
+            draw_run(result.run)
+    return results
+
+
+def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background) -> list[Result]:
     began = time.perf_counter()
     first, state = stack.plans[0], stack.state
-    background = Background()
-    sessions = [
-        Session(checked, folder, checkpoint, state, arm, watch if index == 0 else (), background)
-        for index, (checked, folder, checkpoint, arm) in enumerate(
-            zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True)
-        )
-    ]
-    record = first.config.record
-    keeper = Keeper(sessions, background, record.checkpoint_every, record.checkpoint_seconds, signals)
+    records = [checked.config.record for checked in stack.plans]
+    every, interval = min(record.checkpoint_every for record in records), min(record.checkpoint_seconds for record in records)
+    sessions: list[Session] = []
     try:
+        for checked, folder, checkpoint, arm in zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True):
+            sessions.append(Session(checked, folder, checkpoint, state, arm, () if sessions else watch, background))
+        keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
             state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
@@ -75,18 +86,27 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
         background.wait()
         seconds = time.perf_counter() - began
         with ThreadPoolExecutor(len(sessions)) as pool:
-            results = list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
-    except BaseException as error:
+            return list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
+    except BaseException as raised:
+        error = _explained(raised, stack.plans)
         for session in sessions:
             session.abandon(_status_after(error), error)
-        raise
-    finally:
-        background.close()
-        stack.release()
-    for result in results:
-        if result.run and figures:
-            draw_run(result.run)
-    return results
+        for folder in stack.folders[len(sessions) :]:
+            if folder is not None:
+                with suppress(RunError):
+                    folder.update(status=_status_after(error), error=str(error) or type(error).__name__)
+        if error is raised:
+            raise
+        raise error from raised
+
+
+def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
+    """Name a run's hooks in an error that nothing explains: what a hook did to the process may show only later."""
+    names = dict.fromkeys(definition(hook.call).__qualname__ for checked in plans for hook in checked.hooks)
+    if not names or isinstance(error, CurriculumError | OSError) or not isinstance(error, Exception):
+        return error
+    why = f"{type(error).__name__}: {error}"
+    return CurriculumError(f"training failed with {why}. One of the hooks {', '.join(names)} may be the cause: try without them")
 
 
 def _status_after(error: BaseException) -> str:

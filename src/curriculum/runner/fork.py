@@ -80,7 +80,9 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
             _fill(folder, stored, found)
     finally:
         folder.release()
-    return f"{path} begins with {begun:,} of the {step:,} steps of {stored.path}, those that have a checkpoint"
+    others = differences(checked, stored, only=("hooks",))
+    note = f"; from there on its hooks are others: {'; '.join(others)}" if others else ""
+    return f"{path} begins with {begun:,} of the {step:,} steps of {stored.path}, those that have a checkpoint{note}"
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

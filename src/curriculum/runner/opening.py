@@ -16,7 +16,7 @@ from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import close_segments, manifest_of, new_segment
-from curriculum.runner.same import check_same, other_versions
+from curriculum.runner.same import check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
@@ -52,11 +52,12 @@ class Stack:
 
 
 def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = ()) -> Stack:
-    """Make the folders of new runs, and open those of unfinished ones of the same plans to go on from where all of them are.
+    """Make the folders of new runs, and open those of unfinished ones of the same plans to resume from the last step that all have.
 
     Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
-    `InputError` where it was made from something else, `RunError` where it is damaged.
+    `InputError` where it was made from something else or the plans cannot train as one stack, `RunError` where it is damaged.
     """
+    check_arms(plans, paths)
     state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
     resumed = [path is not None and is_unfinished(path) for path in paths]
     for path, again in zip(paths, resumed, strict=True):
@@ -116,7 +117,7 @@ def _check(checked: Plan, run: Run) -> list[str]:
         raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
     _ = run.config_text, run.sheet_bytes  # as they were stored, or an error
     check_same(checked, run)
-    return other_versions(run)
+    return [*other_versions(run), *uncertain(checked, run)]
 
 
 def _lock(path: Path) -> Lock:

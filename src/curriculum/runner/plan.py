@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from curriculum.config import yaml as configs
-from curriculum.config.settings import Config
+from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import CONFIGS, find_file, read_text
 from curriculum.runner.inputs import check_sheet, load_config, load_sheet, with_seeds
@@ -51,8 +51,9 @@ def plan(
     hooks: Iterable[Hook] = (),
     seeds: str | int | Sequence[int] | None = None,
     steps: int | None = None,
+    load: Callable[[HookSetting], Hook] = load_hook,
 ) -> Plan:
-    """Check everything that can be known before step 0.
+    """Check everything that can be known before step 0; `load` gets the hooks that the config names.
 
     Raises `InputError` (`ConfigError`, `SheetError`) with all that was found.
     """
@@ -60,7 +61,7 @@ def plan(
     if seeds is not None:
         loaded = with_seeds(loaded, seeds)
     sheet, data = load_sheet(dopesheet)
-    own_hooks = tuple(_at_place(config, overrides, index, load_hook, setting) for index, setting in enumerate(loaded.hooks))
+    own_hooks = tuple(_at_place(config, overrides, index, load, setting) for index, setting in enumerate(loaded.hooks))
     all_hooks = (*hooks, *own_hooks)
     for hook in all_hooks:
         if not isinstance(hook, Hook):
@@ -116,8 +117,9 @@ def plan_of(
     overrides: Iterable[str] = (),
     seeds: str | None = None,
     steps: int | None = None,
+    load: Callable[[HookSetting], Hook] = load_hook,
 ) -> Plan:
-    """Plan a stored run again, from the config and the sheet that it keeps; the hooks that its config names are imported.
+    """Plan a stored run again, from the config and the sheet that it keeps; `load` gets the hooks that its config names.
 
     What is given is taken instead of what is stored. Raises `RunError` where that is damaged, `InputError` for what is
     wrong in what is given.
@@ -127,7 +129,7 @@ def plan_of(
     changed = config is not None or dopesheet is not None or bool(list(overrides)) or seeds is not None
     whole = steps or (stored.manifest["steps"] if dopesheet is None else None)
     try:
-        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole)
+        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole, load=load)
     except InputError as error:
         if changed:
             raise

@@ -13,17 +13,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from curriculum.runner.hook_records import records_of
 from curriculum.runner.plan import Plan
 from curriculum.store.files import digest
 from curriculum.train.state import State
 
 
 def made_from(checked: Plan) -> dict[str, Any]:
-    """Say what a run is made from: runs with the same are the same run."""
+    """Say what a run is made from, beside its config and hooks."""
     return {
         "sheet": digest(checked.sheet_bytes),
         "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
-        "recipe": digest(checked.config.model_dump_json(exclude={"seeds"}).encode()),
         "task": {"name": checked.config.task.name, "version": checked.task.version},
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
@@ -56,9 +56,9 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
             "sheet": made_from(checked)["sheet"],
             "config": digest(config_text.encode()),
             "training": made_from(checked)["training"],
-            "recipe": made_from(checked)["recipe"],
             "probes": probes,
         },
+        "hooks": [record.model_dump() for record in records_of(checked.hooks)],
         "versions": versions(),
         "git": _git_commit(),
         "host": socket.gethostname(),
@@ -79,16 +79,14 @@ def now() -> str:
 
 
 def _git_commit() -> str | None:
-    """Ask git for the commit that the working folder is at, with + for uncommitted changes."""
+    """Read the commit that is checked out in the working folder; None where it is no repository.
+
+    The repository may be a stranger's, and its config can name programs: for `core.fsmonitor`, filters, hooks and diffs. Git
+    runs these where it reads the index or the files, as it must to look for uncommitted changes. Here it reads only refs.
+    """
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
     with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return found.stdout.strip() or None
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     return None
 
 

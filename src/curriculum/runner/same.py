@@ -1,26 +1,30 @@
-"""Tell whether a plan is what a stored run was made from."""
+"""Tell whether a plan is what a stored run was made from, and whether plans can train as one stack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.errors import InputError
+from curriculum.runner.hook_records import hook_differences, records_of, stored_records, uncertainties
 from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import made_from, versions
 from curriculum.store.reader import Run
 from curriculum.train.task import settings_of
+
+FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
 
 
 def check_same(checked: Plan, run: Run) -> None:
     """Raise `InputError` where a plan is not the one that a run was made from; it names what differs."""
     found = differences(checked, run)
     if found:
-        raise InputError(f"cannot go on with {run.path}, it was made otherwise: {'; '.join(found)}. Choose another --name to start anew")
+        raise InputError(f"cannot resume {run.path}, it was made differently: {'; '.join(found)}. Choose another --name for a new run")
 
 
-def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config")) -> list[str]:
+def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
     """Name what differs between a plan and what a run was made from, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []
@@ -29,9 +33,18 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
             found.append(f"{key} {_short(made[key])}, was {_short(stored.get(key))}")
     if "sheet" in only and stored["hashes"]["sheet"] != made["sheet"]:
         found.append(_sheet_difference(checked, run))
-    if "config" in only and stored["hashes"].get("recipe") != made["recipe"]:
+    if "config" in only:
         found += _config_differences(checked, run)
+    if "hooks" in only:
+        before = stored_records(run)
+        found += hook_differences(records_of(checked.hooks), before) if before is not None else []
     return found
+
+
+def uncertain(checked: Plan, run: Run) -> list[str]:
+    """Say of which hooks it cannot be told whether they are those of a stored run."""
+    before = stored_records(run)
+    return uncertainties(records_of(checked.hooks), before) if before is not None else []
 
 
 def _short(value: object) -> str:
@@ -52,8 +65,8 @@ def _config_differences(checked: Plan, run: Run) -> list[str]:
     except InputError as error:
         return [f"the config was another, which cannot be read now ({error})"]
     before, after = _flat(stored.dump()), _flat(checked.config.dump())
-    keys = [key for key in dict.fromkeys([*after, *before]) if before.get(key) != after.get(key) and not key.startswith("seeds")]
-    return [f"{key} {_short(after.get(key, 'absent'))}, was {_short(before.get(key, 'absent'))}" for key in keys] or ["the config"]
+    keys = [key for key in dict.fromkeys([*after, *before]) if before.get(key) != after.get(key) and key not in FREE]
+    return [f"{key} {_short(after.get(key, 'absent'))}, was {_short(before.get(key, 'absent'))}" for key in keys]
 
 
 def _flat(tree: object, prefix: str = "") -> dict[str, object]:
@@ -69,3 +82,32 @@ def other_versions(run: Run) -> list[str]:
     stored = run.manifest.get("versions", {})
     changed = [f"{name} {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]]
     return [f"{run.path} is now trained with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []
+
+
+def shared(checked: Plan) -> dict[str, object]:
+    """List what the arms of one stack share, by the names of the settings: training takes it from the first of them."""
+    config = checked.config.dump()
+    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads")})
+    return {"steps": len(checked.schedule), "task.version": checked.task.version, **settings}
+
+
+def check_arms(plans: Sequence[Plan], paths: Sequence[Path | None]) -> None:
+    """Raise `InputError` where plans cannot train as one stack; it names two of them and what differs."""
+    stored = [path for path in paths if path is not None]
+    for path in stored:
+        if stored.count(path) > 1:
+            raise InputError(f"two arms of one stack cannot both be stored in {path}: choose another name for one of them")
+    names = [
+        f"{f'arm {number}' if path is None else path} ({checked.sheet.source})"
+        for number, (checked, path) in enumerate(zip(plans, paths, strict=True), 1)
+    ]
+    first = shared(plans[0])
+    for checked, name in zip(plans, names, strict=True):
+        own = shared(checked)
+        found = [key for key in dict.fromkeys([*first, *own]) if first.get(key) != own.get(key)]
+        if found:
+            values = (f"{key} ({_short(first.get(key, 'absent'))} and {_short(own.get(key, 'absent'))})" for key in found)
+            raise InputError(
+                "arms of one stack must share the task, the optimizer, the device, the threads and the number of steps: "
+                f"{names[0]} and {name} differ in {', '.join(values)}. Train them one by one"
+            )

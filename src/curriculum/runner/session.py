@@ -24,8 +24,8 @@ from curriculum.store.checkpoint import Checkpoint
 from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
-from curriculum.train.events import Chunk, Diverged
-from curriculum.train.hooks import Hook, Hooks
+from curriculum.train.events import Action, Chunk, Diverged
+from curriculum.train.hooks import Hook, Hooks, supervised
 from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 
@@ -70,6 +70,8 @@ class Session:
     ):
         self.task = checked.task
         self.rows = arm.rows
+        # Built here: a thread that builds a model would change PyTorch's global generator.
+        self.ensemble = Ensemble(checked.task)
         self.references = arm.references
         self.background = background
         self.layout = state.layout
@@ -87,7 +89,13 @@ class Session:
             self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
             self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
             self._began -= checkpoint.record.seconds
-        hooks = [Hook(Chunk, self._keep_last), Hook(Diverged, self._note), *watch, *checked.hooks]
+        hooks = [
+            Hook(Chunk, self._keep_last),
+            Hook(Action, self._captured),
+            Hook(Diverged, self._note),
+            *(supervised(hook, looks_on=True) for hook in watch),
+            *map(supervised, checked.hooks),
+        ]
         if folder is not None:
             log = EventLog(folder, checked.task, background)
             if checkpoint is None:
@@ -168,7 +176,7 @@ class Session:
         self.folder.write_model({name: value.numpy() for name, value in parameters.items()})
         references = {f"reference.{name}": value for name, value in self.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
-        shown = {**Ensemble(self.task).exhibit(parameters), **references, **fixed}
+        shown = {**self.ensemble.exhibit(parameters), **references, **fixed}
         self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
@@ -179,7 +187,7 @@ class Session:
         self.finished = True
 
     def _keep_last(self, event: Chunk) -> None:
-        self.flat, self.references = event.flat, event.references
+        self.flat = event.flat
         alive = int(event.total.isfinite().any(1).sum())
         if not alive:
             return
@@ -187,6 +195,9 @@ class Session:
         self.last.clear()
         self.last["total"] = event.total[-1].clone()
         self.last |= {name: values[-1].clone() for name, values in event.terms.items()}
+
+    def _captured(self, event: Action) -> None:
+        self.references = event.references
 
     def _note(self, event: Diverged) -> None:
         self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"

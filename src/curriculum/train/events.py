@@ -36,12 +36,16 @@ class PhaseStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class Action(Event):
-    """An action of the sheet fires. The task's own part in it, if any, is done already."""
+    """An action of the sheet fires. The task's own part in it, if any, is done already.
+
+    `references` are all that this and earlier actions have captured, each `[S, ...]`.
+    """
 
     kind: ClassVar[str] = "action"
     name: str
     parameters: Mapping[str, Tensor]
     schedule: Schedule
+    references: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class Chunk(Event):
     """The losses of a few hundred steps at once, ending with this one, and the weights after it.
 
     `total` is `[C, S]` and each of `terms` `[C, S]`, for the steps `first` to `step`; terms that were not
-    computed are missing, and a seed that diverged has NaN. `flat` `[S, P]` are the weights, and `references` what actions have
-    captured, by name `[S, ...]`; both stay as they are, and where training is.
+    computed are missing, and a seed that diverged has NaN. `flat` `[S, P]` are the weights; they stay as they are, and
+    where training is.
     """
 
     kind: ClassVar[str] = "chunk"
@@ -98,7 +102,6 @@ class Chunk(Event):
     terms: Mapping[str, Tensor]
     schedule: Schedule
     flat: Tensor
-    references: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)

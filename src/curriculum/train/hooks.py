@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
 
 from curriculum.errors import CurriculumError, InputError
 from curriculum.train.events import EVENTS, Action, Event, Retarget
-
-if TYPE_CHECKING:
-    pass
 
 Answer = Retarget | Iterable[Retarget] | None
 
@@ -59,19 +61,74 @@ class Hooks:
         for hook in self._by_type.get(type(event), ()):
             if hook.name is not None and (not isinstance(event, Action) or hook.name != event.name):
                 continue
-            try:
-                answer = hook(event)
-            except CurriculumError:
-                raise
-            except Exception as error:
-                name = getattr(hook.call, "__qualname__", repr(hook.call))
-                place = f"at step {event.step} on {event.kind}"
-                raise CurriculumError(f"the hook {name} failed {place}: {type(error).__name__}: {error}") from error
-            found = [answer] if isinstance(answer, Retarget) else [] if answer is None else answer
-            if not isinstance(found, list | tuple) or not all(isinstance(request, Retarget) for request in found):
-                name = getattr(hook.call, "__qualname__", repr(hook.call))
-                raise CurriculumError(
-                    f"the hook {name} returned {answer!r} at step {event.step}: return None, a Retarget, or a list of them"
-                )
-            requests += found
+            answer = hook(event)
+            requests += [answer] if isinstance(answer, Retarget) else answer or ()
         return requests
+
+
+def definition(call: Callable[..., Any]) -> Any:
+    """Find what a callable is known by, which has a `__qualname__`: the function of a partial, the class of an object."""
+    while isinstance(call, partial):
+        call = call.func
+    return call if hasattr(call, "__qualname__") else type(call)
+
+
+def supervised(hook: Hook, looks_on: bool = False) -> Hook:
+    """Wrap a user's hook, so that what goes wrong in it is a `CurriculumError` that names it, the step and the event.
+
+    That is an exception, `SystemExit` included; a changed global setting of PyTorch, which is set back; or a result that is no
+    `Retarget`. A hook that only `looks_on` may not return one either. `KeyboardInterrupt` remains an interrupt.
+    """
+    name = definition(hook.call).__qualname__
+
+    def call(event: Event) -> list[Retarget]:
+        place = f"at step {event.step} on {event.kind}"
+        before = [get() for get, _ in _GLOBALS.values()]
+        try:
+            answer = hook.call(event)
+        except (Exception, SystemExit) as error:
+            why = f"{type(error).__name__}: {error}{_line(hook.call, error)}"
+            hint = "; to stop early, raise KeyboardInterrupt" if isinstance(error, SystemExit) else ""
+            raise CurriculumError(f"the hook {name} failed {place}: {why}{hint}") from error
+        finally:
+            changed = _put_back(before)
+        if changed:
+            raise CurriculumError(f"the hook {name} changed PyTorch's {changed} {place}: set it back before the hook returns")
+        found = [answer] if isinstance(answer, Retarget) else [] if answer is None else answer
+        if not isinstance(found, list | tuple) or not all(isinstance(request, Retarget) for request in found):
+            raise CurriculumError(f"the hook {name} returned {answer!r} {place}: return None, a Retarget, or a list of them")
+        if looks_on and found:
+            raise CurriculumError(f"the hook {name} returned {answer!r} {place}, but it only looks on: pass it as one of the plan's hooks")
+        return list(found)
+
+    return replace(hook, call=call)
+
+
+# What training depends on, and a hook may change for all of the process: how to get it, and how to set it.
+_GLOBALS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    # Setting the CPU explicitly would slow down every call.
+    "default device": (torch.get_default_device, lambda device: torch.set_default_device(None if device.type == "cpu" else device)),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+}
+
+
+def _put_back(before: list[Any]) -> str:
+    """Set the global settings to what they were; return the last that was changed as a clause, empty where none was."""
+    changed = ""
+    for (name, (get, put)), was in zip(_GLOBALS.items(), before, strict=True):
+        if (now := get()) != was:
+            put(was)
+            changed = f"{name} from {was} to {now}"
+    return changed
+
+
+def _line(call: Callable[..., Any], error: BaseException) -> str:
+    """Say at which line of the file that defines a hook it failed; nothing where that has no Python source."""
+    try:
+        own = inspect.getsourcefile(inspect.unwrap(definition(call)))
+    except TypeError:
+        return ""
+    lines = [f"{own}:{line}" for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == own]
+    return f" ({lines[-1]})" if lines else ""

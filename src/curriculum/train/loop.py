@@ -139,7 +139,7 @@ def _open(task: Task, models: Ensemble, state: State, arm: Arm, emit: Emitter) -
     for name in arm.schedule.actions_at(step):
         if name in task.actions:
             references = {**references, **models.capture(name, state.parameters(arm))}
-        requests += emit(Action(step, name, state.parameters(arm), arm.schedule))
+        requests += emit(Action(step, name, state.parameters(arm), arm.schedule, references))
     return _retarget(replace(arm, references=references), step, requests, emit)
 
 

@@ -61,7 +61,7 @@ class Losses:
         last = first + self.trained - 1
         for n, (arm, emit) in enumerate(zip(arms, emitters, strict=True)):
             own = {name: terms[:, arm.rows, self.plan.active.index(name)] for name in self.plan.own[n]}
-            asked[n] += emit(Chunk(last, first, arm.seeds, totals[:, arm.rows], own, arm.schedule, flat[arm.rows], arm.references))
+            asked[n] += emit(Chunk(last, first, arm.seeds, totals[:, arm.rows], own, arm.schedule, flat[arm.rows]))
         return asked
 
     def reason(self) -> str:
