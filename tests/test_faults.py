@@ -69,7 +69,12 @@ SHEETS = {
     "inf": (HEAD + FIRST + "9,,,-inf,\n", ":3:4: ", "'-inf'"),
     "too large a number": (HEAD + FIRST + "9,,,1e999,\n", ":3:4: ", "'1e999'"),
     "log column with 0": (f"STEP,PHASE,lr:log,loss-recon\n0,{PHASE},0.01,1\n9,,0,\n", ":3:3: ", "'0'", "log", "greater than 0"),
-    "negative lr": (HEAD + FIRST + "9,,,-0.01,\n", ":3:4: ", "-0.01"),
+    "negative lr": (HEAD + FIRST + "9,,,-0.01,\n", ":3:4: ", "lr", "-0.01", "at least 0"),
+    "negative weight": (HEAD + FIRST + "9,,,,-0.5\n", ":3:5: ", "loss-recon", "-0.5", "at least 0"),
+    "hues beyond all": (
+        f"STEP,PHASE,lr,loss-recon,data-hues\n0,{PHASE},0.01,1,0\n9,,,,1.0000001\n",
+        *(":3:5: ", "data-hues", "1.0000001", "0 to 1"),
+    ),
     "crossing rows": (HEAD + FIRST + "+8,,,0.02,\n-5,,,0.03,\n10,,,,\n", ":4:1: ", "step 5", "step 8", "line 3"),
     "steps that a spreadsheet changed": (HEAD + FIRST + "500,,,,\n10,,,0.02,\n900,,,,\n", ":4:1: ", "'prev+10'"),
     "bare fraction": (HEAD + FIRST + "0.4,,,,\n9,,,,\n", ":3:1: ", "'40%'"),

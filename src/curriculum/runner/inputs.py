@@ -11,6 +11,7 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
 from curriculum.errors import InputError, Problem, unknown
 from curriculum.find_file import CONFIGS, SHEETS, find_file, read_bytes, read_text
+from curriculum.sheet.bounds import allowed
 from curriculum.sheet.document import Dopesheet, write
 from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
@@ -62,9 +63,12 @@ def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> lis
         problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
     elif not problems and not any(term in sheet.properties for term in task.terms):
         problems.append(sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}"))
+    bounds = {name: task.bounds_of(name) for name in sheet.properties}
     for row in sheet.rows:
-        if row.values.get(RATE, 0.0) < 0:
-            problems.append(sheet.problem(f"{RATE}: a learning rate cannot be {row.values[RATE]:g}, below 0", row.line, RATE))
+        for name, value in row.values.items():
+            if not bounds[name][0] <= value <= bounds[name][1]:
+                message = f"{name}: {value:.15g} is outside its bounds (allowed: {allowed(bounds[name])})"
+                problems.append(sheet.problem(message, row.line, name))
         for name in row.actions:
             answered = [*task.actions, *(hook.name for hook in hooks if hook.name)]
             if name not in answered:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
+from curriculum.sheet.bounds import check_path
 from curriculum.sheet.schedule import RATE, Schedule
 from curriculum.train import optimizers as optimizer
 from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
@@ -170,7 +171,7 @@ def _open(task: Task, ensemble: Ensemble, state: State, arm: Arm, emit: Emitter)
         if name in task.actions:
             references = {**references, **ensemble.capture(name, state.parameters(arm))}
         requests += emit(Action(step, name, state.parameters(arm), arm.schedule))
-    return _retarget(replace(arm, references=references), step, requests, emit)
+    return _retarget(task, replace(arm, references=references), step, requests, emit)
 
 
 def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, emit: Emitter, requests: list[Retarget]) -> Arm:
@@ -180,18 +181,18 @@ def _close(task: Task, ensemble: Ensemble, state: State, arm: Arm, step: int, em
         inputs = task.validation(phase)
         seen = ensemble.observe(state.parameters(arm), inputs)
         requests += emit(PhaseEnd(step, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
-    return _retarget(arm, step, requests, emit)
+    return _retarget(task, arm, step, requests, emit)
 
 
-def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
+def _retarget(task: Task, arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
     """Apply what hooks asked for at a step; its own values stay, the path leaves from them."""
     for request in requests:
         try:
-            if request.name == RATE and request.value < 0:
-                raise InputError(f"a learning rate cannot be {request.value:g}, below 0")
-            arm = replace(arm, schedule=arm.schedule.retarget(request.name, step, request.value, request.duration))
+            schedule = arm.schedule.retarget(request.name, step, request.value, request.duration)
+            check_path(schedule, request.name, step, task.bounds_of(request.name))
         except InputError as error:
-            raise CurriculumError(f"a hook's retarget at step {step} cannot be followed: {error}") from error
+            raise CurriculumError(f"a hook's retarget at step {step} is not possible: {error}") from error
+        arm = replace(arm, schedule=schedule)
         emit(Retargeted(step, request.name, request.value, request.duration))
     return arm
 
