@@ -271,7 +271,7 @@ def test_an_action_may_be_a_hooks_own():
     fired = []
     run("ex-1.6", sheet, hooks=[on(Action, "sparkle")(fired.append)])
     assert [event.step for event in fired] == [3]
-    with pytest.raises(InputError, match=r"<sheet>:3:3: no hook answers .* unknown action 'sparkle'"):
+    with pytest.raises(InputError, match=r"<sheet>:3:3: no hook handles .* unknown action 'sparkle'"):
         run("ex-1.6", sheet)
 
 

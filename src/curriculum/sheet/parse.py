@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 
-from curriculum.errors import Problem, SheetError, nearest, unknown
+from curriculum.errors import MOST_PROBLEMS, Problem, SheetError, nearest, unknown
 from curriculum.sheet.document import LAST_STEP_ALLOWED, RESERVED, VALUES_ALLOWED, Column, Dopesheet, Row
 from curriculum.sheet.easings import ALIASES, DEFAULT_SPACE, DEFAULT_TIMING, EASINGS, SPACES
 from curriculum.sheet.lines import CELL_LIMIT, Line, NotCsvError, delimiter_of, records
@@ -63,6 +63,8 @@ class _Parser:
 
     def _report(self, line: int, column: int, message: str) -> None:
         self.problems.append(Problem(self.source, line, column, message))
+        if len(self.problems) == MOST_PROBLEMS:
+            self._stop()
 
     def _stop(self) -> None:
         if self.problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 INTEGER = re.compile(r"[0-9]{1,18}")
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -64,7 +65,8 @@ def resolve(cell: str, before: int | None, after: int | None) -> int:
     if not _FRACTION.fullmatch(amount):
         meant = re.sub(r"\s+", "", cell)
         raise ValueError(f"cannot read STEP {cell!r}: {f'write {meant!r}' if meant != cell else forms}")
-    fraction = float(Decimal(amount[:-1]) / 100 if amount.endswith("%") else Decimal(amount))
+    # Exact, so that what lies half-way between two steps as it is written is half-way when it is rounded.
+    fraction = Fraction(Decimal(amount.removesuffix("%"))) / (100 if amount.endswith("%") else 1)
     if not 0 < fraction < 1:
         raise ValueError(f"STEP {cell!r}: a fraction lies strictly between 0 and 1 (between 0% and 100%)")
     if before is None or after is None:
