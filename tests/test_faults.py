@@ -347,6 +347,35 @@ def test_the_process_itself_ends_in_order(process, bench, tree, args, code, text
     assert tree(bench) == before
 
 
+# the environment
+
+
+def test_a_backend_that_matplotlib_does_not_know_changes_nothing(process, empty):
+    """Figures are drawn without any of matplotlib's backends, so what MPLBACKEND names does not matter."""
+    env = {"MPLBACKEND": "nosuch"}
+    for name in ("a", "b"):
+        trained = process("train", "-d", "smooth", "--steps", "12", "--name", name, cwd=empty, env=env)
+        assert trained.code == 0, trained.err
+    figures = sorted(path.name for path in (empty / "runs" / "a" / "figures").iterdir())
+    assert figures == ["latents.png", "losses.png", "timeline.png"]
+    for args in (("compare", "a", "b"), ("animate", "a", "-o", "p.png", *SMALL), ("dopesheet", "plot", "smooth", "-o", "s.png")):
+        done = process(*args, cwd=empty, env=env)
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(("backend", "kept"), [("nosuch", "None"), ("pdf", "pdf")])
+def test_from_python_a_backend_is_left_as_it_was_chosen(empty, backend, kept):
+    script = (
+        "import os\nfrom curriculum import run\n"
+        "print(run('color', 'smooth', steps=3, folder='runs', name='a').status)\n"
+        "import matplotlib\nprint(matplotlib.get_backend(auto_select=False), os.environ['MPLBACKEND'])\n"
+    )
+    env = {**os.environ, "MPLBACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"finished\n{kept} {backend}\n"), done.stderr
+    assert (empty / "runs" / "a" / "figures" / "losses.png").is_file()
+
+
 # outputs that exist
 
 
