@@ -139,7 +139,8 @@ def test_the_largest_action_follows_the_sheet_at_every_step():
 def test_every_horizon_has_its_steps_and_they_are_marked():
     batch = drawn(e2c(), sheet(last=3, horizon=(1, 3)), range(4), [0])
     assert batch["states"].shape[:4] == (4, 1, 64, 4)
-    assert batch["within"][:, 0, 0].sum(-1).tolist() == [1, 2, 2, 3] or batch["within"][:, 0, 0].sum(-1).tolist() == [1, 1, 3, 3]
+    # A third of the way a minimum-jerk path has come 17/81 of its way: the horizons are 1, 1.42, 2.58 and 3 before rounding.
+    assert batch["within"][:, 0, 0].sum(-1).tolist() == [1, 1, 3, 3]
 
 
 def test_arms_of_different_horizons_train_together_as_they_do_alone():
