@@ -8,7 +8,7 @@ they do not shock the optimizer.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice, product
+from itertools import islice
 
 import numpy as np
 import torch
@@ -23,17 +23,17 @@ from curriculum.tasks.color import by_hand
 from curriculum.tasks.color.colors import (
     BATCH,
     HUES,
-    SATURATIONS,
-    VALUES,
     Array,
     bias,
     cube,
+    hsv_grid,
     insertions,
     primary_focus,
     rgb,
     sampling_weights,
     scaled,
     uniforms_of,
+    vivid,
 )
 from curriculum.tasks.color.model import SEPARATE_EPS, ColorAutoencoder, ColorSettings, DataName
 from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
@@ -67,15 +67,8 @@ class ColorTask(Task):
     def __init__(self, settings: Settings):
         assert isinstance(settings, ColorSettings)
         self.settings = settings
-        hsv = np.array(list(product(np.arange(HUES) / HUES, np.linspace(0, 1, SATURATIONS), np.linspace(0, 1, VALUES))))
-        vivid = np.array([(k / HUES, 1.0, 1.0) for k in range(HUES)])
-        self.colors = {
-            "primary": rgb(np.array([(k / 6, 1.0, 1.0) for k in range(6)])),
-            "full": rgb(hsv),
-            "rgb": cube(8),
-            "hues": rgb(vivid),
-            "g5": cube(5),
-        }
+        hsv = hsv_grid()
+        self.colors = {"primary": rgb(vivid(6)), "full": rgb(hsv), "rgb": cube(8), "hues": rgb(vivid(HUES)), "g5": cube(5)}
         self.bias = bias(hsv[:, 1], hsv[:, 2])
         self.vibrancy = hsv[:, 1] * hsv[:, 2]
         self.primary_focus = primary_focus(hsv[:, 0])
@@ -188,7 +181,7 @@ class ColorTask(Task):
         return Observation(model.decoder(latents), latents)
 
     def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
-        """Give the latents of the vivid hues and of the primaries, from which it is told whether they form a circle."""
+        """Give the latents of the vivid hues and of the primaries, which show whether they form a circle."""
         assert isinstance(model, ColorAutoencoder)
         return {"latents.hues": model.encode(self.colors["hues"]), "latents.prim": model.encode(self.colors["primary"])}
 

@@ -54,24 +54,10 @@ class E2cTask(Task):
     controls = (LARGEST, RHO, HORIZON)
     integers = (HORIZON,)
     measures = (
-        "unfolded",
-        "time_to_unfold",
-        "step_variance",
-        "unpredicted",
-        "affine_r2",
-        "worst_r2",
-        "folding",
-        "anisotropy",
-        "edge_variation",
-        "posterior_spread",
-        "prediction_r2",
-        "step_ratio",
-        "trust",
-        "continuity",
-        "gradient_noise",
-        "gradient_noise_encoder",
-        "gradient_noise_transition",
-        "gradient_noise_decoder",
+        *("unfolded", "time_to_unfold", "step_variance", "unpredicted"),
+        *("affine_r2", "worst_r2", "folding", "anisotropy", "edge_variation"),
+        *("posterior_spread", "prediction_r2", "step_ratio", "trust", "continuity"),
+        *("gradient_noise", "gradient_noise_encoder", "gradient_noise_transition", "gradient_noise_decoder"),
     )
     hypotheses = {
         "M": "the latent map unfolds, more often and sooner",
