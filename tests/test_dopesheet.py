@@ -66,6 +66,28 @@ def test_step_spellings_between_100_and_600(written, step):
     assert steps("0", "100", written, "600")[2] == step
 
 
+@pytest.mark.parametrize(
+    ("written", "last", "step"),
+    [
+        ("50%", 5, 2),  # 2.5
+        ("50%", 7, 4),  # 3.5
+        ("+0.5", 1, 0),
+        ("50%", 3, 2),
+        ("next-50%", 5, 2),
+        ("-0.5", 7, 4),
+        # Half-way too, though products of floating-point numbers come out below or above.
+        ("70%", 45, 32),  # 31.5
+        ("+0.7", 45, 32),
+        ("54.5%", 100, 54),  # 54.5
+        ("next-58%", 25, 10),  # 10.5
+        ("next-54.5%", 100, 46),  # 45.5
+        ("0." + "4" * 9000 + "%", 1000, 4),
+    ],
+)
+def test_a_fraction_half_way_between_two_steps_is_rounded_to_the_even_one(written, last, step):
+    assert steps("0", written, str(last))[1] == step
+
+
 def test_relative_steps_count_from_anchors_not_from_neighbours():
     assert steps("0", "+10", "+20", "50%", "-20", "-10", "100", "+5", "+7") == [0, 10, 20, 50, 80, 90, 100, 105, 107]
 

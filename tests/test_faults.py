@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import curriculum
 from curriculum.store.reader import Run
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
@@ -69,7 +70,12 @@ SHEETS = {
     "inf": (HEAD + FIRST + "9,,,-inf,\n", ":3:4: ", "'-inf'"),
     "too large a number": (HEAD + FIRST + "9,,,1e999,\n", ":3:4: ", "'1e999'"),
     "log column with 0": (f"STEP,PHASE,lr:log,loss-recon\n0,{PHASE},0.01,1\n9,,0,\n", ":3:3: ", "'0'", "log", "greater than 0"),
-    "negative lr": (HEAD + FIRST + "9,,,-0.01,\n", ":3:4: ", "-0.01"),
+    "negative lr": (HEAD + FIRST + "9,,,-0.01,\n", ":3:4: ", "lr", "-0.01", "at least 0"),
+    "negative weight": (HEAD + FIRST + "9,,,,-0.5\n", ":3:5: ", "loss-recon", "-0.5", "at least 0"),
+    "hues beyond all": (
+        f"STEP,PHASE,lr,loss-recon,data-hues\n0,{PHASE},0.01,1,0\n9,,,,1.0000001\n",
+        *(":3:5: ", "data-hues", "1.0000001", "0 to 1"),
+    ),
     "crossing rows": (HEAD + FIRST + "+8,,,0.02,\n-5,,,0.03,\n10,,,,\n", ":4:1: ", "step 5", "step 8", "line 3"),
     "steps that a spreadsheet changed": (HEAD + FIRST + "500,,,,\n10,,,0.02,\n900,,,,\n", ":4:1: ", "'prev+10'"),
     "bare fraction": (HEAD + FIRST + "0.4,,,,\n9,,,,\n", ":3:1: ", "'40%'"),
@@ -127,10 +133,63 @@ def test_the_cells_below_a_bad_header_are_checked_too(here, empty):
     refused(here("train", "-d", "bad.csv"), 2, "bad.csv:1:3: ", "bad.csv:2:3: ")
 
 
+MANY = 30_000
+HOPELESS = {
+    "unreadable": HEAD + FIRST + "".join(f"{step},,,x,y\n" for step in range(1, MANY)),
+    "out of bounds": HEAD + FIRST + "".join(f"{step},,,-1,-1\n" for step in range(1, MANY)),
+    "unknown actions": HEAD + FIRST + "".join(f"{step},,a{step},,\n" for step in range(1, MANY)),
+    "unknown phases": HEAD + FIRST + "".join(f"{step},p{step},,,\n" for step in range(1, MANY)),
+    "unknown columns": "STEP,PHASE,lr," + ",".join(f"p{index}" for index in range(MANY)) + f"\n0,{PHASE},1{',1' * MANY}\n",
+}
+
+
+@pytest.mark.parametrize("text", HOPELESS.values(), ids=HOPELESS)
+def test_of_a_great_many_mistakes_the_first_are_shown(here, empty, text):
+    (empty / "bad.csv").write_text(text)
+    for command in (("train", "-d", "bad.csv"), ("dopesheet", "check", "bad.csv", "--config", "color")):
+        outcome = here(*command)
+        refused(outcome, 2, "bad.csv:")
+        *shown, last = outcome.err.splitlines()
+        assert len(shown) == 50
+        assert re.fullmatch(r" +\.\.\. and at least [0-9]{2,4} more", last)
+        assert all(len(line) < 2000 for line in shown)
+
+
+def test_a_few_more_mistakes_than_are_shown_are_counted(here, empty):
+    for name in ("one.csv", "two.csv"):
+        (empty / name).write_text(HEAD + FIRST + "".join(f"{step},,,x,\n" for step in range(1, 41)))
+    outcome = here("dopesheet", "check", "one.csv", "nosuch.csv", "two.csv")
+    *shown, last = outcome.err.splitlines()
+    assert "'nosuch.csv'" in shown[0]
+    assert (len(shown), last.strip()) == (50, "... and 31 more")
+
+
 def test_what_does_not_fit_the_task_is_reported_in_one_go(here, empty):
     (empty / "bad.csv").write_text("STEP,PHASE,ACTION,lr,loss-recon,reg-nrom\n0,Primary,anchr,-1,1,0\n9,,,,,\n")
     outcome = here("train", "-d", "bad.csv")
     refused(outcome, 2, "bad.csv:1:6: ", "bad.csv:2:2: ", "bad.csv:2:3: ", "bad.csv:2:4: ")
+
+
+def test_broken_tasks_stop_no_other(process, empty):
+    """The file of another task that cannot be imported changes nothing, not even for a sheet that does not fit."""
+    shutil.copytree(Path(curriculum.__file__).parent, empty / "src" / "curriculum", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, broken in (("aaa", "raise OSError('no such library')"), ("bbb", "import sys; sys.exit(3)"), ("ccc", "TASK = ("), ("ddd", "")):
+        task = empty / "src" / "curriculum" / "tasks" / name / "task.py"
+        task.parent.mkdir()
+        task.write_text(broken + "\n")
+    (empty / "c.yaml").write_text("task: {name: color}\n")
+    (empty / "good.csv").write_text(HEAD + FIRST + "9,,,,\n")
+    (empty / "e2c.csv").write_text("STEP,lr,loss-recon,kl-prior,max-step\n0,0.01,1,1,2\n9,,,,\n")
+    env = {"PYTHONPATH": str(empty / "src")}
+    good = process("train", "-d", "good.csv", "-c", "c.yaml", "--dry-run", cwd=empty, env=env)
+    assert good.code == 0, good.err
+    strange = process("dopesheet", "check", "good.csv", "e2c.csv", "--config", "c.yaml", cwd=empty, env=env)
+    assert "good.csv: 10 steps" in strange.out
+    assert strange.code == 2
+    for part in ("'kl-prior'", "'max-step'", "looks like a sheet for the task 'e2c'"):
+        assert part in strange.err
+    assert "Traceback" not in strange.err
+    assert "no such library" not in strange.err
 
 
 # names
@@ -286,6 +345,35 @@ def test_the_process_itself_ends_in_order(process, bench, tree, args, code, text
     refused(outcome, code, *texts)
     one_sentence(outcome)
     assert tree(bench) == before
+
+
+# the environment
+
+
+def test_a_backend_that_matplotlib_does_not_know_changes_nothing(process, empty):
+    """Figures are drawn without any of matplotlib's backends, so what MPLBACKEND names does not matter."""
+    env = {"MPLBACKEND": "nosuch"}
+    for name in ("a", "b"):
+        trained = process("train", "-d", "smooth", "--steps", "12", "--name", name, cwd=empty, env=env)
+        assert trained.code == 0, trained.err
+    figures = sorted(path.name for path in (empty / "runs" / "a" / "figures").iterdir())
+    assert figures == ["latents.png", "losses.png", "timeline.png"]
+    for args in (("compare", "a", "b"), ("animate", "a", "-o", "p.png", *SMALL), ("dopesheet", "plot", "smooth", "-o", "s.png")):
+        done = process(*args, cwd=empty, env=env)
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(("backend", "kept"), [("nosuch", "None"), ("pdf", "pdf")])
+def test_from_python_a_backend_is_left_as_it_was_chosen(empty, backend, kept):
+    script = (
+        "import os\nfrom curriculum import run\n"
+        "print(run('color', 'smooth', steps=3, folder='runs', name='a').status)\n"
+        "import matplotlib\nprint(matplotlib.get_backend(auto_select=False), os.environ['MPLBACKEND'])\n"
+    )
+    env = {**os.environ, "MPLBACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"finished\n{kept} {backend}\n"), done.stderr
+    assert (empty / "runs" / "a" / "figures" / "losses.png").is_file()
 
 
 # outputs that exist

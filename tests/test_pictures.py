@@ -6,19 +6,24 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 
 from curriculum.draw import style
 from curriculum.draw.ffmpeg import encode
 from curriculum.draw.frames import frame_steps
 from curriculum.draw.motion import Motion
-from curriculum.draw.plots import timeline
+from curriculum.draw.plots import bands, effects, finals, latents, losses, schedules, timeline
 from curriculum.draw.scene import Look
 from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
+from curriculum.measure.bands import curves
+from curriculum.measure.comparison import compare
 from curriculum.measure.geometry import orientation
 from curriculum.runner.execute import run
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.reader import Run
 
 SMALL = Look(width=480, height=270)
 
@@ -204,6 +209,86 @@ def test_a_curve_of_many_points_is_drawn_with_its_band():
     style.curve(axes, np.arange(5000), y, 200, "black")
     (band,) = [artist for artist in axes.collections if isinstance(artist, PolyCollection)]
     assert band.get_paths()[0].vertices[:, 1].max() == 1.0
+
+
+# names that TeX would read otherwise, and one that matplotlib would hide
+
+ODD = ("$$", "a$b_c", "_x_y", "\\alpha")
+
+
+def legends(figure) -> list[list[str]]:
+    figure.canvas.draw()
+    return [[text.get_text() for text in legend.get_texts()] for legend in figure.findobj(Legend) if legend.get_texts()]
+
+
+def shown(figure) -> set[str]:
+    """Collect the lines of text that a figure shows; none of them is TeX."""
+    figure.canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert [text.get_text() for text in texts if "mathdefault" in text.get_text()] == []
+    assert [text.get_text() for text in texts if text.get_parse_math() and "$" in text.get_text()] == []
+    return {line for text in texts for line in text.get_text().splitlines()}
+
+
+@pytest.fixture(scope="module")
+def odd(process, tmp_path_factory):
+    """Train two runs whose phases, actions, sheets and names are odd, with the real command."""
+    folder = tmp_path_factory.mktemp("odd")
+    phases = "".join(f"    '{name}': {{train: full, validate: rgb}}\n" for name in ODD)
+    hooks = "".join(f"  - {{on: 'action:{name}', call: 'odd_hooks:look'}}\n" for name in ODD)
+    (folder / "c.yaml").write_text(f"task:\n  name: color\n  phases:\n{phases}hooks:\n{hooks}threads: 1\n")
+    (folder / "odd_hooks.py").write_text("def look(event):\n    assert event.name\n")
+    rows = "".join(f"{5 * k},{name},{name},,,,\n" for k, name in enumerate(ODD) if k)
+    (folder / "$$.csv").write_text(
+        f"STEP,PHASE,ACTION,lr:log,loss-recon,data-hues,data-vibrancies\n0,$$,$$,0.01,1,0.5,0.5\n{rows}29,,,0.1,,,\n"
+    )
+    for name in ("_x_y", "_z"):
+        done = process("train", "-d", "$$.csv", "-c", "c.yaml", "--name", name, "--seeds", "0:8", cwd=folder)
+        assert done.code == 0, done.err
+    return folder
+
+
+def test_a_sheet_with_odd_names_is_plotted_with_all_of_them(process, tmp_path):
+    columns, phases = ",".join(f"{name}:log" for name in ODD), "".join(f"{9 * k},{name},{name},{'1,' * 4}1\n" for k, name in enumerate(ODD))
+    (tmp_path / "$$.csv").write_text(f"STEP,PHASE,ACTION,lr,{columns}\n{phases}99,,,,,,,\n")
+    for more in ((), ("--derivatives",)):
+        done = process("dopesheet", "plot", "$$.csv", "-o", f"plot{len(more)}.png", *more, cwd=tmp_path)
+        assert (done.code, done.err) == (0, "")
+    figure = timeline.draw(compile_sheet(parse((tmp_path / "$$.csv").read_text())), "$$.csv", derivatives=True)
+    assert {*ODD, "$$.csv", "lr"} <= shown(figure)
+    assert [*ODD, "lr"] == [name for own in legends(figure) for name in own]
+
+
+def test_runs_with_odd_names_are_drawn_compared_and_shown_with_all_of_them(process, odd):
+    runs = [Run(odd / "runs" / name) for name in ("_x_y", "_z")]
+    assert sorted(path.name for path in runs[0].figure("losses.png").parent.iterdir()) == ["latents.png", "losses.png", "timeline.png"]
+    compared = process("compare", "_x_y", "_z", cwd=odd)
+    assert compared.code == 0, compared.err
+    poster = process("animate", "_x_y", "_z", "-o", "p.png", "--at", 20, "--size", "640x360", cwd=odd)
+    assert (poster.code, (odd / "p.png").is_file()) == (0, True), poster.err
+    found = compare(runs)
+    names = [run.name for run in runs]
+    error = bands.draw(runs, curves(runs), found.windows["transitions"], "error")
+    for figure in (losses.draw(runs), schedules.draw(runs), error):
+        assert legends(figure) == [names]
+    alone = (timeline.draw(runs[0].schedule, "$$.csv"), latents.draw(runs[0]), losses.draw(runs[:1]))
+    for figure in (*alone, finals.draw(runs, [found.final[0].values[name] for name in names]), effects.draw(found), error):
+        assert any("_x_y" in line for line in shown(figure))
+    scene = make_scene(runs, SMALL)
+    assert {"_x_y", "$$   step"} <= shown(scene.figure)
+    scene.show(len(scene.frames) - 1)
+    assert "\\alpha   step" in shown(scene.figure)
+
+
+def test_the_ticks_of_a_log_scale_are_powers_of_ten():
+    with style.themed(style.LIGHT):
+        figure = style.figure(4, 3)
+        axes = figure.subplots()
+        style.log_scale(axes)
+        axes.set_ylim(1e-3, 1e2)
+    assert {"10⁻³", "10⁰", "10²"} <= shown(figure)
+    axes.set_ylim(0.2, 0.7)
+    assert {f"{digit}\N{MULTIPLICATION SIGN}10⁻¹" for digit in (2, 6)} <= shown(figure)
 
 
 def test_properties_of_very_different_size_get_panels_of_their_own():

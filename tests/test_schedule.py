@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curriculum.errors import InputError
+from curriculum.sheet.bounds import ABOVE_ZERO, NONNEGATIVE, UNBOUNDED, allowed, check_path
 from curriculum.sheet.document import Phase
 from curriculum.sheet.easings import EASINGS
 from curriculum.sheet.parse import parse
@@ -422,6 +423,90 @@ def test_any_retarget_arrives_exactly_and_reaches_every_later_key(space, timing,
 def test_a_retarget_that_cannot_be_is_refused(value, duration, says):
     with pytest.raises(InputError, match=says):
         schedule({0: 1.0}, "x:log", last=100).retarget("x", 5, value, duration)
+
+
+# --- bounds of a retargeted path ---
+
+
+def falling(header="x"):
+    """A property on its way from 0.02 to 0.001, fastest at step 200."""
+    return schedule({0: 0.02, 400: 0.001}, header, last=2000)
+
+
+def extreme(moved, step, pick):
+    values = moved.column("x")[step:]
+    return f"{values[pick(values)]:.4g} at step {step + pick(values)}"
+
+
+def test_a_path_that_overshoots_its_bounds_is_an_error_with_the_extreme_and_its_step():
+    moved = falling().retarget("x", 200, 0.001, 1500)  # stored runs have such paths, so this alone is no error
+    reached = extreme(moved, 200, np.argmin)
+    assert reached.startswith("-0.0")
+    with pytest.raises(InputError) as caught:
+        check_path(moved, "x", 200, NONNEGATIVE)
+    for part in ("'x'", reached, "at least 0", "shorter duration", "more slowly"):
+        assert part in str(caught.value)
+    check_path(falling().retarget("x", 200, 0.001, 100), "x", 200, NONNEGATIVE)
+    check_path(falling("x:log").retarget("x", 200, 0.001, 1500), "x", 200, NONNEGATIVE)
+
+
+def test_the_whole_path_counts_up_to_both_bounds():
+    rising = schedule({0: 0.0, 100: 1.0}, last=300)
+    check_path(rising, "x", 0, (0.0, 1.0))
+    check_path(rising.retarget("x", 20, 1.0, 60), "x", 20, (0.0, 1.0))
+    moved = rising.retarget("x", 50, 1.0, 200)
+    with pytest.raises(InputError, match=extreme(moved, 50, np.argmax) + r".*0 to 1"):
+        check_path(moved, "x", 50, (0.0, 1.0))
+
+
+def test_without_a_bound_a_path_may_overshoot_by_the_range_of_its_keys():
+    rising = schedule({0: 0.0, 100: 1.0}, last=9000)
+    near, far = (rising.retarget("x", 50, 0.5, duration) for duration in (120, 5000))
+    assert 0.7 < near.column("x").max() < 1.0 < far.column("x").max()
+    check_path(near, "x", 50, UNBOUNDED)
+    with pytest.raises(InputError, match=extreme(far, 50, np.argmax) + r".*above 1: .*0 to 0\.5"):
+        check_path(far, "x", 50, UNBOUNDED)
+
+
+def test_the_range_of_the_keys_is_taken_in_the_propertys_own_space():
+    # In linear space 0.01 to 1 leaves room up to 1.99; in log space it spans a factor of 100, and leaves room up to 100.
+    moved = schedule({0: 0.01, 100: 1.0}, "x:log", last=3000).retarget("x", 50, 1.0, 200)
+    assert 1.99 < moved.column("x").max() < 100
+    check_path(moved, "x", 50, UNBOUNDED)
+    further = schedule({0: 0.01, 100: 1.0}, "x:log", last=3000).retarget("x", 50, 1.0, 600)
+    assert further.column("x").max() > 100
+    with pytest.raises(InputError, match=r"above 100"):
+        check_path(further, "x", 50, UNBOUNDED)
+
+
+@pytest.mark.parametrize(("value", "bounds", "says"), [(-0.01, NONNEGATIVE, "at least 0"), (1.5, (0.0, 1.0), "0 to 1")])
+def test_a_target_outside_the_bounds_is_an_error_also_beyond_the_end_of_the_run(value, bounds, says):
+    for duration in (20, 5000):
+        moved = schedule({0: 0.5}, last=50).retarget("x", 0, value, duration)
+        with pytest.raises(InputError, match=rf"target {value} of 'x'.*{says}"):
+            check_path(moved, "x", 0, bounds)
+
+
+def test_rounding_leaves_no_bound():
+    for value in (1.0 + 1e-13, -1e-13):
+        check_path(schedule({0: 0.5}, last=90).retarget("x", 10, value, 30), "x", 10, (0.0, 1.0))
+    with pytest.raises(InputError, match=r"1\.00000001"):
+        check_path(schedule({0: 0.5}, last=90).retarget("x", 10, 1.00000001, 30), "x", 10, (0.0, 1.0))
+    check_path(schedule({0: 0.3}, last=90).retarget("x", 10, 0.3, 30), "x", 10, UNBOUNDED)  # at rest: the range is empty
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        ((0, 1), "0 to 1"),
+        (NONNEGATIVE, "at least 0"),
+        ((-math.inf, 2.5), "at most 2.5"),
+        ((ABOVE_ZERO, 2), "above 0, at most 2"),
+        ((ABOVE_ZERO, math.inf), "above 0"),
+    ],
+)
+def test_bounds_are_described_in_words(bounds, says):
+    assert allowed(bounds) == says
 
 
 # --- SmoothProp ---

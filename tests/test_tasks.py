@@ -1,12 +1,15 @@
 """What every task must keep to; a new file in `tasks/` is picked up by its name."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from curriculum import plugins
 from curriculum.config.settings import schema_of
-from curriculum.runner.inputs import load_config
+from curriculum.runner.inputs import check_sheet, load_config
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE, compile_sheet
 from curriculum.train import optimizers as optimizer
@@ -14,7 +17,6 @@ from curriculum.train.stack import Ensemble, initial_parameters
 from curriculum.train.task import Stacked, make_task, settings_of
 
 SEEDS = [3, 8]
-VALUES = {"max-step": 2.5, "horizon": 2}  # of columns in which 0.5 makes no sense
 
 
 @pytest.fixture(params=plugins.names("task"))
@@ -23,19 +25,23 @@ def task(request):
     return make_task(config)
 
 
-@pytest.fixture
-def schedule(task):
-    """A short sheet in which every term has weight, through all phases of the task's settings."""
+def sheet_of(task, value):
+    """A short sheet through all phases of the task's settings; `value` gives each column's from its bounds."""
     phases = list(getattr(task.settings, "phases", {"": None}))
     columns = [RATE, *task.terms, *task.controls]
     header = ",".join(["STEP", "PHASE", "ACTION", *columns])
-    rows = [
-        f"{20 * k},{name},{task.actions[0] if task.actions and not k else ''}," + ",".join(str(VALUES.get(name, 0.5)) for name in columns)
-        for k, name in enumerate(phases)
-    ]
+    values = ",".join(repr(float(value(*task.bounds_of(name)))) for name in columns)
+    rows = [f"{20 * k},{name},{task.actions[0] if task.actions and not k else ''},{values}" for k, name in enumerate(phases)]
     sheet = parse("\n".join([header, *rows, f"{20 * len(phases)},,," + "," * (len(columns) - 1)]))
+    assert not check_sheet(sheet, task)
     assert not task.check(sheet)
-    return compile_sheet(sheet)
+    return sheet
+
+
+@pytest.fixture
+def schedule(task):
+    """A short sheet in which every term has weight."""
+    return compile_sheet(sheet_of(task, lambda low, high: min(max(0.5, 2 * low), high)))
 
 
 def drawn(task, schedule, start):
@@ -58,6 +64,29 @@ def test_columns_have_one_meaning(task):
     assert len(set(names)) == len(names)
     assert set(task.needs) <= set(task.terms)
     assert set(task.needs.values()) <= set(task.actions)
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["low", "high"])
+def test_a_sheet_may_hold_every_column_at_its_bounds(task, side):
+    assert set(task.bounds) <= {RATE, *task.terms, *task.controls}
+    assert all(low < high for low, high in map(task.bounds_of, [RATE, *task.terms, *task.controls]))
+    schedule = compile_sheet(sheet_of(task, lambda *bounds: bounds[side] if math.isfinite(bounds[side]) else 1.0))
+    for phase in schedule.phases:
+        assert all(values.isfinite().all() for values in drawn(task, schedule, phase.end).values())
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["low", "high"])
+def test_a_sheet_may_not_hold_any_column_beyond_its_bounds(task, side):
+    sheet = sheet_of(task, lambda *bounds: bounds[side] if math.isfinite(bounds[side]) else 1.0)
+    beyond = {}
+    for name in (RATE, *task.terms, *task.controls):
+        bound = task.bounds_of(name)[side]
+        if math.isfinite(bound):
+            beyond[name] = math.nextafter(bound, math.inf if side else -math.inf)
+    row = replace(sheet.rows[0], values={**sheet.rows[0].values, **beyond})
+    found = check_sheet(replace(sheet, rows=(row, *sheet.rows[1:])), task)
+    assert [problem.message.partition(":")[0] for problem in found] == list(beyond)
+    assert {problem.line for problem in found} <= {row.line}
 
 
 def test_batches_are_a_pure_function_of_steps_and_seeds(task, schedule):
@@ -89,13 +118,17 @@ def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
         pytest.skip("the task has no faster ways")
     ensemble = Ensemble(task)
     layout, flat = initial_parameters(task, SEEDS)
-    parameters = layout.views(flat)
-    batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, parameters)
-    weights = torch.full((len(SEEDS), len(task.terms)), 0.3)
-    found, expected = (
-        compute(parameters, batch, references, task.terms, weights) for compute in (task.stacked_gradients, ensemble.differentiate)
-    )
-    torch.testing.assert_close(found[0], expected[0], rtol=1e-3, atol=1e-6)
+    # Away from where the references were captured, so that no term and no gradient is 0.
+    batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, layout.views(flat))
+    parameters = layout.views(flat + 0.05)
+    for active in (task.terms, *([term] for term in task.terms)):
+        weights = torch.rand(len(SEEDS), len(active), generator=torch.Generator().manual_seed(0)) + 0.5
+        found, gradients = task.stacked_gradients(parameters, batch, references, active, weights)
+        expected, derivatives = ensemble.differentiate(parameters, batch, references, active, weights)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+        for name, own, wanted in zip(parameters, gradients, derivatives, strict=True):
+            largest = max(float(each.abs().max()) for each in derivatives)
+            assert torch.allclose(own, wanted, rtol=1e-3, atol=1e-5 * largest), (active, name)
     inputs = task.probes()[0].inputs
     fast, slow = task.stacked_observe(parameters, inputs), ensemble.observe_each(parameters, inputs)
     torch.testing.assert_close(fast.outputs, slow.outputs)

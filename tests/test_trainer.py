@@ -154,6 +154,42 @@ def test_a_retarget_of_the_data_changes_which_colors_are_drawn():
     assert losses[6] != plain[6]
 
 
+FALLING = """STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies
+0,All hues,0.02,1,0.5,0,0
+40,,0.001,2,0,1,0
+300,,,,,,
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "duration", "says"),
+    [
+        ("lr", 0.001, 200, r"'lr' would reach -0\.0\d+ at step \d+, .*at least 0"),
+        ("reg-norm", 0.0, 200, r"'reg-norm' would reach -0\.\d+ at step \d+, .*at least 0"),
+        ("data-hues", 1.0, 200, r"'data-hues' would reach 2\.466 at step \d+, .*0 to 1"),
+        ("loss-recon", 1.5, 270, r"'loss-recon' would reach 4 at step \d+, .*above 2"),
+        ("lr", -0.001, 10, r"target -0\.001 of 'lr'.*at least 0"),
+        ("data-hues", 1.5, 10, r"target 1\.5 of 'data-hues'.*0 to 1"),
+    ],
+)
+def test_a_retarget_whose_path_leaves_the_bounds_of_its_column_is_an_error(name, value, duration, says):
+    @on(StepMetrics)
+    def ask(event):
+        return Retarget(name, value, duration) if event.step == 20 else None
+
+    with pytest.raises(CurriculumError, match=rf"at step 20 .*{says}"):
+        run("color", parse(FALLING), hooks=[ask])
+
+
+def test_a_retarget_whose_path_stays_within_bounds_is_followed():
+    @on(StepMetrics)
+    def ask(event):
+        return [Retarget("lr", 0.001, 15), Retarget("data-hues", 1.0, 15)] if event.step == 20 else None
+
+    result = run("color", parse(FALLING), hooks=[ask], steps=60)
+    assert (result.schedule.at(35)["lr"], result.schedule.at(35)["data-hues"]) == (0.001, 1.0)
+
+
 def test_a_seed_in_a_stack_trains_as_it_does_alone():
     sheet = parse(SHEET.replace("8,,,,,,,1,1", "500,,,,,,,1,1"))
     together = run("ex-1.6", sheet, seeds=[5, 0, 9]).parameters
@@ -371,7 +407,7 @@ def test_an_action_may_be_a_hooks_own():
     fired = []
     run("ex-1.6", sheet, hooks=[on(Action, "sparkle")(fired.append)])
     assert [event.step for event in fired] == [3]
-    with pytest.raises(InputError, match=r"<sheet>:3:3: no hook answers .* unknown action 'sparkle'"):
+    with pytest.raises(InputError, match=r"<sheet>:3:3: no hook handles .* unknown action 'sparkle'"):
         run("ex-1.6", sheet)
 
 

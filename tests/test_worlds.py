@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curriculum.sheet.bounds import ABOVE_ZERO
 from curriculum.tasks.e2c.streams import DATA, SECOND_NOISE
 from curriculum.tasks.e2c.worlds.pendulum import FASTEST, STEP, Pendulum, PendulumSettings, move
 from curriculum.tasks.e2c.worlds.plane import Plane, PlaneSettings
@@ -128,16 +129,15 @@ def test_a_longer_horizon_keeps_the_first_step():
 
 
 @pytest.mark.parametrize(
-    ("given", "bound", "says"),
-    [
-        ({}, 0.9, "moves of at most 0.9 pixels leave no valid move (positions are whole, so it is at least 1)"),
-        ({"positions": "continuous"}, 0.0, "leave no valid move"),
-        ({}, 17, "longer than the image's side (16)"),
-    ],
+    ("given", "least"),
+    [({}, 1), ({"positions": "continuous"}, ABOVE_ZERO), ({"size": 10, "agent_half": 2, "obstacles": True}, 6)],
 )
-def test_a_bound_that_leaves_nothing_to_do_is_refused(given, bound, says):
-    assert says in plane(**given).refusal(bound)
-    assert plane(**given).refusal(2) is None
+def test_the_smallest_largest_action_leaves_a_move_to_choose(given, least):
+    world = plane(**given)
+    assert world.bounds == (least, world.size)
+    if least >= 1:
+        assert draw(world, least)[1].any()
+        assert not draw(world, least - 1e-6)[1].any()
 
 
 def test_the_lattice_has_all_its_edges_and_cells():

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-MOST_PROBLEMS_SHOWN = 20
+MOST_PROBLEMS = 500  # that are looked for in one input
+MOST_PROBLEMS_SHOWN = 50
 
 
 class CurriculumError(Exception):
@@ -43,7 +44,10 @@ class Problem:
 
 
 class ProblemsError(InputError):
-    """All the mistakes that were found in one input, reported in one go."""
+    """The mistakes in the input, reported together; of a great many the first are shown and the others counted.
+
+    Whoever looks for them may stop after `MOST_PROBLEMS`.
+    """
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
@@ -53,7 +57,8 @@ class ProblemsError(InputError):
         lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
         hidden = len(self.problems) - len(lines)
         if hidden:
-            lines.append(f"... and {hidden} more")
+            atleast = "at least " if len(self.problems) >= MOST_PROBLEMS else ""
+            lines.append(f"... and {atleast}{hidden} more")
         return "\n".join(lines)
 
 

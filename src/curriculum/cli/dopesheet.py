@@ -61,10 +61,9 @@ def check(
 
       curriculum dopesheet check smooth.csv --config color
     """
-    from curriculum.errors import InputError, ProblemsError, SheetError
+    from curriculum.errors import InputError, Problem, ProblemsError, SheetError
 
-    problems: list[Any] = []
-    missing: list[str] = []
+    problems: list[Problem] = []
     task = None
     if config is not None:
         from curriculum.runner.inputs import check_sheet, load_config
@@ -81,12 +80,12 @@ def check(
         except ProblemsError as error:
             problems += error.problems
         except InputError as error:
-            missing.append(str(error))
+            problems.append(Problem("", 0, 0, str(error)))
         else:
             phases = ", ".join(repr(phase.name) for phase in sheet.phases)
             put(f"{sheet.source}: {sheet.last_step + 1:,} steps, {len(sheet.columns)} properties, phases {phases}")
-    if missing or problems:
-        raise InputError("\n".join([*missing, *(str(problem) for problem in sorted(problems))]))
+    if problems:
+        raise ProblemsError(problems)
 
 
 @dopesheet.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -30,6 +31,7 @@ from curriculum.sheet.schedule import RATE, Schedule
 MOVING = 10  # the z-order of what moves: above curves, spines and ticks
 FONT = 12.5 / 900  # of the picture's height
 MOST_COLUMNS = 4
+LEGEND: dict[str, Any] = {"alignment": "left", "handlelength": 1.4}
 TRAIL = 60  # frames for which a path stays
 TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
 
@@ -250,7 +252,7 @@ class Scene:
         draw_values(bars[0], column.schedule, shown, theme, keys=False, lw=1.3 * unit, names_in_order=self._names)
         draw_values(bars[1], column.schedule, [RATE], theme, keys=False, lw=1.3 * unit)
         pixels = int(layout.right - layout.left)
-        bars[2].set_yscale("log")
+        style.log_scale(bars[2])
         for name in reversed(["total", *self._terms]):
             if name in column.losses and np.isfinite(column.losses[name]).any():
                 color = style.color_of(name, self._names, theme)
@@ -269,12 +271,12 @@ class Scene:
         head = self._axes(index, layout.left, 12 * unit, layout.right - layout.left, 42 * unit)
         head.set_axis_off()
         size = 15 * unit * 72 / 100
-        head.text(0, 0.62, column.name, fontsize=size * 1.25, fontweight="bold", va="center", parse_math=False)
-        head.text(0, 0.05, column.subtitle, fontsize=size * 0.72, va="center", color=theme.muted, parse_math=False)
+        head.text(0, 0.62, column.name, fontsize=size * 1.25, fontweight="bold", va="center")
+        head.text(0, 0.05, column.subtitle, fontsize=size * 0.72, va="center", color=theme.muted)
         # The step changes with every frame, what stands before it seldom: its place is kept free.
-        step = head.text(1, 0.5, f"{self._last:,}", fontsize=size, ha="right", va="center", zorder=MOVING, parse_math=False)
+        step = head.text(1, 0.5, f"{self._last:,}", fontsize=size, ha="right", va="center", zorder=MOVING)
         room = step.get_window_extent(self.figure.canvas.get_renderer()).width / head.bbox.width  # type: ignore[attr-defined]
-        phase = head.text(1 - room - 0.012, 0.5, "", fontsize=size, ha="right", va="center", parse_math=False)
+        phase = head.text(1 - room - 0.012, 0.5, "", fontsize=size, ha="right", va="center")
         self._points.append(points)
         self._cursors.append(cursors)
         self._steps.append(step)
@@ -300,20 +302,18 @@ class Scene:
     def _draw_legends(self) -> None:
         """Name the curves: beside the latent space where there is room, else once along the bottom."""
         theme, layout = self.theme, self._layout()
-        props = [Line2D([], [], color=style.color_of(n, self._names, theme), label=n) for n in self._properties]
-        losses = [Line2D([], [], color=style.color_of(n, self._names, theme), label=n) for n in ("total", *self._terms)]
+        props, losses = self._properties, ["total", *self._terms]
+        lines = {name: Line2D([], [], color=style.color_of(name, self._names, theme)) for name in (*props, *losses)}
         if self._narrow():
-            distinct = {(line.get_label(), line.get_color()): line for line in [*props, *losses]}
-            columns = min(len(distinct), max(4, math.floor(self.look.width / self.look.height * 7)))
+            columns = min(len(lines), max(4, math.floor(self.look.width / self.look.height * 7)))
             self.figure.legend(
-                handles=list(distinct.values()), loc="lower center", ncols=columns, borderaxespad=0.2, handlelength=1.2, columnspacing=1.2
+                list(lines.values()), list(lines), loc="lower center", ncols=columns, borderaxespad=0.2, handlelength=1.2, columnspacing=1.2
             )
             return
         for index in range(len(self.columns)):
             beside = self._axes(index, layout.square_left + layout.square, layout.square_top, 1, layout.square)
             beside.set_axis_off()
-            first = beside.legend(
-                handles=props, loc="upper left", bbox_to_anchor=(18, 1), title="schedule", alignment="left", handlelength=1.4
-            )
+            upper, lower = ([lines[name] for name in names] for names in (props, losses))
+            first = beside.legend(upper, props, loc="upper left", bbox_to_anchor=(18, 1), title="schedule", **LEGEND)
             beside.add_artist(first)
-            beside.legend(handles=losses, loc="lower left", bbox_to_anchor=(18, 0), title="loss", alignment="left", handlelength=1.4)
+            beside.legend(lower, losses, loc="lower left", bbox_to_anchor=(18, 0), title="loss", **LEGEND)

@@ -14,12 +14,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from curriculum.sheet.document import Phase
 from curriculum.store.files import write_file
 
 DPI = 150
+TIMES = "\N{MULTIPLICATION SIGN}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ def themed(theme: Theme, size: float = 9) -> Iterator[None]:
         "legend.frameon": False,
         "lines.linewidth": 1.3,
         "path.simplify": False,
+        # Names are the user's: a `$` in one is no formula. So nothing is, and log scales write their powers in plain text.
+        "text.usetex": False,
+        "text.parse_math": False,
+        "axes.formatter.use_mathtext": False,
     }
     with mpl.rc_context(cast(Any, settings)):
         yield
@@ -159,6 +167,32 @@ def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = Fals
             va="bottom",
             annotation_clip=False,
         )
+
+
+def run_lines(count: int, theme: Theme) -> list[Line2D]:
+    """Make a line in each run's color, for a legend.
+
+    A legend is given its lines and labels: of curves, matplotlib leaves out those whose label begins with `_`.
+    """
+    return [Line2D([], [], color=theme.runs[index % len(theme.runs)]) for index in range(count)]
+
+
+class _Powers(LogFormatter):
+    """Labels the ticks of a log scale that matplotlib would label, with plain text such as 10⁻³."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if not super().__call__(x, pos):
+            return ""
+        mantissa, exponent = f"{x:.0e}".split("e")
+        power = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
+        return power if mantissa == "1" else f"{mantissa}{TIMES}{power}"
+
+
+def log_scale(axes: Axes) -> None:
+    """Make the vertical axis a log scale."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_Powers())
+    axes.yaxis.set_minor_formatter(_Powers(labelOnlyBase=False))
 
 
 def envelope(x: NDArray[Any], y: NDArray[Any], pixels: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
-from curriculum.errors import InputError, Problem, unknown
+from curriculum.errors import MOST_PROBLEMS, InputError, Problem, unknown
 from curriculum.find_file import CONFIGS, SHEETS, find_file, read_bytes, read_text
+from curriculum.sheet.bounds import allowed
 from curriculum.sheet.document import Dopesheet, write
 from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
@@ -50,24 +52,44 @@ def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[
 
 
 def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
-    """Find the columns and actions of a sheet that the task and the hooks do not know."""
+    """Find the columns, values and actions of a sheet that do not fit the task and the hooks; at most `MOST_PROBLEMS`."""
+    handled = [*task.actions, *(hook.name for hook in hooks if hook.name)]
+    return list(islice(chain(_column_problems(sheet, task), _row_problems(sheet, task, handled)), MOST_PROBLEMS))
+
+
+def _column_problems(sheet: Dopesheet, task: Task) -> Iterator[Problem]:
     known = [RATE, *task.terms, *task.controls]
     strange = [name for name in sheet.properties if name not in known]
-    problems = [sheet.problem(unknown("property", name, known), None, name) for name in strange]
-    for other in plugins.names("task"):
-        its = plugins.find("task", other).TASK
-        if len(strange) > 1 and {*strange} <= {*its.terms, *its.controls}:
-            problems.append(sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config"))
+    for name in strange:
+        yield sheet.problem(unknown("property", name, known), cell=name)
+    if len(strange) > 1:
+        for other in _tasks_with(set(strange)):
+            yield sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config")
     if RATE not in sheet.properties:
-        problems.append(sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate"))
-    elif not problems and not any(term in sheet.properties for term in task.terms):
-        problems.append(sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}"))
+        yield sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate")
+    elif not strange and not any(term in sheet.properties for term in task.terms):
+        yield sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}")
+
+
+def _row_problems(sheet: Dopesheet, task: Task, handled: Sequence[str]) -> Iterator[Problem]:
+    bounds = {name: task.bounds_of(name) for name in sheet.properties}
     for row in sheet.rows:
-        if row.values.get(RATE, 0.0) < 0:
-            problems.append(sheet.problem(f"{RATE}: a learning rate cannot be {row.values[RATE]:g}, below 0", row.line, RATE))
+        for name, value in row.values.items():
+            if not bounds[name][0] <= value <= bounds[name][1]:
+                yield sheet.problem(f"{name}: {value:.15g} is outside its bounds (allowed: {allowed(bounds[name])})", row, name)
         for name in row.actions:
-            answered = [*task.actions, *(hook.name for hook in hooks if hook.name)]
-            if name not in answered:
-                message = f"no hook answers an action of this sheet: {unknown('action', name, answered)}"
-                problems.append(sheet.problem(message, row.line, "ACTION"))
-    return problems
+            if name not in handled:
+                yield sheet.problem(f"no hook handles an action of this sheet: {unknown('action', name, handled)}", row, "ACTION")
+
+
+def _tasks_with(columns: set[str]) -> Iterator[str]:
+    """Name the tasks that have all these columns; one that cannot be imported has none."""
+    for name in plugins.names("task"):
+        try:
+            task = plugins.find("task", name).TASK
+            suits = columns <= {*task.terms, *task.controls}
+        except (Exception, SystemExit):
+            # Whatever is wrong with another task is no concern of whoever trains this one.
+            continue
+        if suits:
+            yield name

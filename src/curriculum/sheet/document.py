@@ -96,12 +96,10 @@ class Dopesheet:
         """List (step, value) of every key of a property, in order of step."""
         return tuple((row.step, row.values[name]) for row in self.rows if name in row.values)
 
-    def problem(self, message: str, line: int | None = None, cell: str = "") -> Problem:
-        """Make a `Problem` at a cell of this sheet; at the header where no line is given."""
-        if line is None or line == self.header_line:
-            return Problem(self.source, self.header_line, self.header_cells.get(cell, 1), message)
-        row = next(row for row in self.rows if row.line == line)
-        return Problem(self.source, line, row.cells.get(cell, 1), message)
+    def problem(self, message: str, row: Row | None = None, cell: str = "") -> Problem:
+        """Make a `Problem` at a cell of a row, or of the header where no row is given."""
+        line, cells = (self.header_line, self.header_cells) if row is None else (row.line, row.cells)
+        return Problem(self.source, line, cells.get(cell, 1), message)
 
 
 def write(sheet: Dopesheet) -> str:

@@ -1,8 +1,8 @@
-"""Easings: how a property moves from one key to the next.
+"""Easings and spaces: how a property moves from one key to the next, and on which scale.
 
 An easing maps normalised time u in [0, 1] to progress in [0, 1]. `EASINGS` is the table of them; a
 line added there is a timing that sheets can name. The velocity and acceleration of each are known
-in closed form, so that a path can be taken over smoothly in the middle (`schedule.retarget`).
+in closed form, so that a property can be retargeted on its way without a jump in its motion.
 """
 
 from __future__ import annotations
@@ -73,19 +73,19 @@ def _solve_increasing(x: Polynomial, dx: Polynomial, u: Array) -> Array:
     u = np.asarray(u, dtype=np.float64)
     grid = np.linspace(0, 1, 129)
     s, low, high = np.interp(u, x(grid), grid), np.zeros_like(u), np.ones_like(u)
-    open_ = np.arange(u.size)
+    unsolved = np.arange(u.size)
     for _ in range(100):
-        at, target = s[open_], u[open_]
+        at, target = s[unsolved], u[unsolved]
         miss = x(at) - target
-        low[open_] = np.where(miss < 0, at, low[open_])
-        high[open_] = np.where(miss > 0, at, high[open_])
+        low[unsolved] = np.where(miss < 0, at, low[unsolved])
+        high[unsolved] = np.where(miss > 0, at, high[unsolved])
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = at - miss / dx(at)
-        inside = (newton > low[open_]) & (newton < high[open_])
-        moved = np.where(inside, newton, (low[open_] + high[open_]) / 2)
-        s[open_] = np.where(miss == 0, at, moved)
-        open_ = open_[(miss != 0) & (np.abs(moved - at) > 4e-16)]
-        if not open_.size:
+        inside = (newton > low[unsolved]) & (newton < high[unsolved])
+        moved = np.where(inside, newton, (low[unsolved] + high[unsolved]) / 2)
+        s[unsolved] = np.where(miss == 0, at, moved)
+        unsolved = unsolved[(miss != 0) & (np.abs(moved - at) > 4e-16)]
+        if not unsolved.size:
             break
     return s
 
@@ -94,16 +94,15 @@ def _zero(u: Array) -> Array:
     return np.zeros_like(u)
 
 
-_PI = np.pi
 EASINGS: dict[str, Easing] = {
     "minjerk": polynomial(0, 0, 0, 10, -15, 6),  # rest to rest; Flash & Hogan 1985
     "linear": polynomial(0, 1),
     "step-end": Easing(lambda u: np.where(u < 1, 0.0, 1.0), _zero, _zero),
     "step-start": Easing(lambda u: np.where(u > 0, 1.0, 0.0), _zero, _zero),
     "cosine": Easing(
-        lambda u: (1 - np.cos(_PI * u)) / 2,
-        lambda u: _PI * np.sin(_PI * u) / 2,
-        lambda u: _PI**2 * np.cos(_PI * u) / 2,
+        lambda u: (1 - np.cos(np.pi * u)) / 2,
+        lambda u: np.pi * np.sin(np.pi * u) / 2,
+        lambda u: np.pi**2 * np.cos(np.pi * u) / 2,
     ),
     "ease": cubic_bezier(0.25, 0.1, 0.25, 1),
     "ease-in": cubic_bezier(0.42, 0, 1, 1),

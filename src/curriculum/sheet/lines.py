@@ -1,4 +1,4 @@
-"""Split the bytes of a sheet into lines of trimmed cells, whatever its delimiter."""
+"""Split the bytes of a sheet into rows of trimmed cells, whatever its delimiter."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 from curriculum.errors import Problem, SheetError
 
-CELL_LIMIT = 10_000  # characters; longer than any name or number
-
 
 def decode(data: bytes, source: str) -> str:
     """Decode the bytes of a sheet: UTF-8, with or without a byte-order mark.
 
-    Raises `SheetError` for anything else, a spreadsheet's own format among it.
+    Raises `SheetError` for anything else, such as a spreadsheet's own format.
     """
     advice = "save the sheet as CSV, UTF-8"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -48,7 +46,7 @@ class Line:
 
 
 class NotCsvError(Exception):
-    """A line that no CSV reader can split."""
+    """A line that cannot be split into cells."""
 
     def __init__(self, line: int, reason: str):
         super().__init__(reason)
@@ -56,9 +54,11 @@ class NotCsvError(Exception):
 
 
 def records(text: str, delimiter: str) -> Iterator[Line]:
-    """Read rows of trimmed cells, passing over blank lines and comments.
+    """Read rows of trimmed cells; skip blank lines and comments.
 
     A line that starts with # never reaches the CSV reader, so that a quote in a comment opens nothing.
+
+    Raises `NotCsvError` with the line at which the text cannot be split.
     """
     first = 0
     between = True

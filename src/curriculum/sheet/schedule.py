@@ -6,9 +6,8 @@ here changes in place.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 from curriculum.errors import InputError, unknown
 from curriculum.sheet.document import Dopesheet, Phase
-from curriculum.sheet.easings import SPACES, Array, minimum_jerk_quintic
-from curriculum.sheet.tracks import Glide, Hold, Track, join_keys
+from curriculum.sheet.easings import SPACES, Array
+from curriculum.sheet.tracks import Track, make_track
 
 RATE = "lr"  # the property that every sheet has: the learning rate
 
@@ -89,31 +88,21 @@ class Schedule:
         Returns a new schedule. Raises `InputError` for an unknown property, a step outside the
         run, a duration below 1, or a value outside the property's space.
         """
-        track = self._track(name)
+        track, index = self._track(name), self._index[name]
         self._check_step(step)
         if not math.isfinite(duration) or duration != int(duration) or duration < 1:
             raise InputError(f"cannot retarget {name!r} in {duration} steps: the duration is a whole number of at least 1")
         if not np.isfinite(value) or (SPACES[track.space].positive and value <= 0):
             raise InputError(f"cannot retarget {name!r} to {value!r}: it lies outside the {track.space} space")
-        first, end = float(self.values[step, self._index[name]]), step + int(duration)
-        y0, y1 = SPACES[track.space].into(np.array([first, float(value)]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            path = minimum_jerk_quintic(float(y0), *track.motion_at(step), float(y1), duration)
-        glide = Glide(step, end, first, float(value), track.space, path)
-        before = tuple(piece for piece in track.pieces if piece.start < step)
-        later = tuple(key for key in track.keys if key[0] > end)
-        after = join_keys(((end, float(value)), *later), track.space, track.timing, self.last_step)
-        keys = (*(key for key in track.keys if key[0] < step), (step, first), (end, float(value)), *later)
-        moved = Track(name, track.space, track.timing, keys, (*before, glide, *after))
-        index = self._index[name]
         values = self.values.copy()
         with np.errstate(over="ignore", invalid="ignore"):
+            moved = track.retarget(step, float(values[step, index]), float(value), int(duration), self.last_step)
             values[step:, index] = moved.values(len(self))[step:]
         if not np.isfinite(values[step:, index]).all():
             raise InputError(f"cannot retarget {name!r} to {value!r} in {duration} steps: the path would leave the range of numbers")
         values.flags.writeable = False
         tracks = (*self.tracks[:index], moved, *self.tracks[index + 1 :])
-        return dataclasses.replace(self, values=values, tracks=tracks)
+        return replace(self, values=values, tracks=tracks)
 
     def truncate(self, steps: int) -> Schedule:
         """Cut the schedule after its first `steps` steps; the phase that is cut ends there.
@@ -126,7 +115,7 @@ class Schedule:
             return self
         phases = tuple(Phase(p.name, p.start, min(p.end, steps - 1)) for p in self.phases if p.start < steps)
         actions = tuple(action for action in self.actions if action[0] < steps)
-        return dataclasses.replace(self, values=self.values[:steps], phases=phases, actions=actions)
+        return replace(self, values=self.values[:steps], phases=phases, actions=actions)
 
     def _track(self, name: str) -> Track:
         self.column(name)
@@ -140,14 +129,9 @@ class Schedule:
 def compile_sheet(sheet: Dopesheet) -> Schedule:
     """Compute the schedule of a sheet: `values[T, P]` for T = its last step + 1."""
     steps = sheet.last_step + 1
-    tracks = []
-    values = np.empty((steps, len(sheet.columns)))
-    for index, column in enumerate(sheet.columns):
-        keys = sheet.keys(column.name)
-        pieces = join_keys(keys, column.space, column.timing, sheet.last_step)
-        first_step, first_value = keys[0]
-        rest = (Hold(0, first_step, first_value),) if first_step > 0 or not pieces else ()
-        tracks.append(Track(column.name, column.space, column.timing, keys, (*rest, *pieces)))
-        values[:, index] = tracks[-1].values(steps)
+    tracks = tuple(make_track(column, sheet.keys(column.name), sheet.last_step) for column in sheet.columns)
+    values = np.empty((steps, len(tracks)))
+    for index, track in enumerate(tracks):
+        values[:, index] = track.values(steps)
     values.flags.writeable = False
-    return Schedule(sheet.properties, values, sheet.phases, sheet.actions, tuple(tracks))
+    return Schedule(sheet.properties, values, sheet.phases, sheet.actions, tracks)

@@ -1,58 +1,42 @@
-"""The grammar of the STEP column: a step, or one relative to the steps above and below."""
+"""The grammar of the STEP column: a step, or a position relative to the nearest steps above and below."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 INTEGER = re.compile(r"[0-9]{1,18}")
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+UNREADABLE = -1  # stands for an anchor that cannot be read
+
 _RELATIVE = re.compile(r"(?:prev)?(?P<sign>\+)(?P<ahead>.+)|(?:next)?(?P<minus>-)(?P<back>.+)|(?P<percent>.+%)")
 _FRACTION = re.compile(r"[0-9]*\.[0-9]+|[0-9]+(\.[0-9]*)?%")
-UNREADABLE = -1  # stands for a step that was meant to be an anchor, and cannot be read
+_FORMS = "write a step such as 500, or one relative to the steps above and below: prev+10, next-1, 40%, next-40%"
 
 
-def anchor_of(cell: str) -> int | None:
-    """Read an anchor; None for a relative step."""
-    if INTEGER.fullmatch(cell):
-        return int(cell)
-    return None if _RELATIVE.fullmatch(cell) else UNREADABLE
+def anchors(cells: Sequence[str]) -> list[tuple[int | None, int | None]]:
+    """Find the nearest anchors above and below each written STEP; an anchor's own cell is both.
 
-
-def carry(anchors: Sequence[int | None]) -> list[int | None]:
-    """Carry each anchor on to the rows after it."""
-    carried: list[int | None] = []
-    last: int | None = None
-    for anchor in anchors:
-        last = last if anchor is None else anchor
-        carried.append(last)
-    return carried
+    None where there is no anchor, `UNREADABLE` where the nearest one cannot be read.
+    """
+    own = [_anchor(cell) for cell in cells]
+    return list(zip(_carry(own), reversed(_carry(reversed(own))), strict=True))
 
 
 def resolve(cell: str, before: int | None, after: int | None) -> int:
     """Turn a written STEP into a step, given the nearest anchors above and below.
 
-    An anchor's own cell is both. Raises ValueError with a sentence that says what is wrong.
+    A fraction that lands half-way between two steps is rounded to the even one. Raises `ValueError` with a sentence that
+    says what is wrong.
     """
-    forms = "write a step such as 500, or one relative to the steps above and below: prev+10, next-1, 40%, next-40%"
-    if not cell:
-        raise ValueError(f"STEP is empty in a row that is not: {forms}")
     if INTEGER.fullmatch(cell):
         return int(cell)
     match = _RELATIVE.fullmatch(cell)
     if not match:
-        if DECIMAL.fullmatch(cell) and 0 < float(cell) < 1:
-            percent = f"{Decimal(cell) * 100:f}".rstrip("0").rstrip(".") + "%"
-            raise ValueError(
-                f"STEP {cell!r} is a bare fraction; if a spreadsheet turned '+{cell}' into '{cell}', write '{percent}' or 'prev+{percent}'"
-            )
-        meant = re.sub(r"\s+", "", cell).replace("\u2212", "-").removesuffix(".0")
-        if meant != cell and (INTEGER.fullmatch(meant) or _RELATIVE.fullmatch(meant)):
-            raise ValueError(f"cannot read STEP {cell!r}: write {meant!r}")
-        raise ValueError(f"cannot read STEP {cell!r}: {forms}")
-    amount = match["ahead"] or match["back"] or match["percent"]
-    backward = bool(match["minus"])
+        raise ValueError(_unreadable(cell))
+    amount, backward = match["ahead"] or match["back"] or match["percent"], bool(match["minus"])
     if INTEGER.fullmatch(amount):
         anchor = after if backward else before
         if anchor is None:
@@ -62,12 +46,42 @@ def resolve(cell: str, before: int | None, after: int | None) -> int:
             raise ValueError(f"STEP {cell!r} is {amount} before step {anchor} below it, and that is before step 0")
         return step
     if not _FRACTION.fullmatch(amount):
-        meant = re.sub(r"\s+", "", cell)
-        raise ValueError(f"cannot read STEP {cell!r}: {f'write {meant!r}' if meant != cell else forms}")
-    fraction = float(Decimal(amount[:-1]) / 100 if amount.endswith("%") else Decimal(amount))
+        raise ValueError(_unreadable(cell))
+    # Exact, so that what is written as half-way is half-way when it is rounded.
+    fraction = Fraction(Decimal(amount.removesuffix("%"))) / (100 if amount.endswith("%") else 1)
     if not 0 < fraction < 1:
         raise ValueError(f"STEP {cell!r}: a fraction lies strictly between 0 and 1 (between 0% and 100%)")
     if before is None or after is None:
         missing = "above" if before is None else "below"
         raise ValueError(f"STEP {cell!r} lies between the steps above and below it, and there is none {missing}")
     return round(after - fraction * (after - before) if backward else before + fraction * (after - before))
+
+
+def _anchor(cell: str) -> int | None:
+    """Read an anchor; None for a relative step."""
+    if INTEGER.fullmatch(cell):
+        return int(cell)
+    return None if _RELATIVE.fullmatch(cell) else UNREADABLE
+
+
+def _carry(own: Iterable[int | None]) -> list[int | None]:
+    """Carry each anchor on to the cells after it, up to the next one."""
+    carried: list[int | None] = []
+    last: int | None = None
+    for anchor in own:
+        last = last if anchor is None else anchor
+        carried.append(last)
+    return carried
+
+
+def _unreadable(cell: str) -> str:
+    """Say what a STEP was probably meant to be, or which forms there are."""
+    if not cell:
+        return f"STEP is empty in a row that is not: {_FORMS}"
+    if DECIMAL.fullmatch(cell) and 0 < float(cell) < 1:
+        percent = f"{Decimal(cell) * 100:f}".rstrip("0").rstrip(".") + "%"
+        return f"STEP {cell!r} is a bare fraction; if a spreadsheet turned '+{cell}' into '{cell}', write '{percent}' or 'prev+{percent}'"
+    meant = re.sub(r"\s+", "", cell).replace("\N{MINUS SIGN}", "-").removesuffix(".0")
+    if meant != cell and (INTEGER.fullmatch(meant) or _RELATIVE.fullmatch(meant)):
+        return f"cannot read STEP {cell!r}: write {meant!r}"
+    return f"cannot read STEP {cell!r}: {_FORMS}"

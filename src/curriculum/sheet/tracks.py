@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from curriculum.sheet.easings import EASINGS, SPACES, Array, Space
+from curriculum.sheet.document import Column
+from curriculum.sheet.easings import EASINGS, SPACES, Array, Space, minimum_jerk_quintic
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,22 @@ class Track:
         velocity, acceleration = piece.motion(np.array([float(step)]))
         return float(velocity[0]), float(acceleration[0])
 
+    def retarget(self, step: int, first: float, target: float, duration: int, last_step: int) -> Track:
+        """Leave the path at `step`, where its value is `first`, and come to rest at a target after `duration` steps.
+
+        Keys within that time are dropped; later ones are still reached.
+        """
+        end = step + duration
+        y0, y1 = SPACES[self.space].into(np.array([first, target]))
+        path = minimum_jerk_quintic(float(y0), *self.motion_at(step), float(y1), duration)
+        earlier, later = (key for key in self.keys if key[0] < step), tuple(key for key in self.keys if key[0] > end)
+        pieces = (
+            *(piece for piece in self.pieces if piece.start < step),
+            Glide(step, end, first, target, self.space, path),
+            *_join(((end, target), *later), self.space, self.timing, last_step),
+        )
+        return replace(self, keys=(*earlier, (step, first), (end, target), *later), pieces=pieces)
+
     def _fill(self, steps: int, read: Callable[[Piece, Array], Array]) -> Array:
         out = np.empty(steps)
         for piece in self.pieces:
@@ -133,7 +150,15 @@ class Track:
         return out
 
 
-def join_keys(keys: Sequence[tuple[int, float]], space: str, timing: str, last_step: int) -> tuple[Piece, ...]:
+def make_track(column: Column, keys: tuple[tuple[int, float], ...], last_step: int) -> Track:
+    """Make the track of a column from its keys: it rests before the first and after the last."""
+    pieces = _join(keys, column.space, column.timing, last_step)
+    first_step, first_value = keys[0]
+    rest = (Hold(0, first_step, first_value),) if first_step > 0 or not pieces else ()
+    return Track(column.name, column.space, column.timing, keys, (*rest, *pieces))
+
+
+def _join(keys: Sequence[tuple[int, float]], space: str, timing: str, last_step: int) -> tuple[Piece, ...]:
     """Join keys into moves, and hold the last one's value to the last step."""
     pieces: list[Piece] = [Move(start, end, first, last, space, timing) for (start, first), (end, last) in pairwise(keys)]
     end, value = keys[-1]

@@ -15,7 +15,7 @@ import torch
 
 from curriculum.config.settings import Adam
 from curriculum.errors import CurriculumError, DivergedError, InputError
-from curriculum.sheet.schedule import RATE
+from curriculum.sheet.bounds import check_path
 from curriculum.train import freeze, optimizers
 from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
 from curriculum.train.losses import Losses
@@ -124,7 +124,7 @@ def leave(
             inputs = task.validation(phase)
             seen = models.observe(state.parameters(arm), inputs)
             requests += emit(PhaseEnd(last, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
-        arms.append(_retarget(arm, last, requests, emit))
+        arms.append(_retarget(task, arm, last, requests, emit))
     paused = state.step < stretch.steps.stop and not any(asked)
     return replace(state, arms=tuple(arms), stretch=stretch.steps if paused else None), stretch if paused else None
 
@@ -140,17 +140,17 @@ def _open(task: Task, models: Ensemble, state: State, arm: Arm, emit: Emitter) -
         if name in task.actions:
             references = {**references, **models.capture(name, state.parameters(arm))}
         requests += emit(Action(step, name, state.parameters(arm), arm.schedule, references))
-    return _retarget(replace(arm, references=references), step, requests, emit)
+    return _retarget(task, replace(arm, references=references), step, requests, emit)
 
 
-def _retarget(arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
+def _retarget(task: Task, arm: Arm, step: int, requests: Iterable[Retarget], emit: Emitter) -> Arm:
     """Apply what hooks asked for at a step; its own values stay, the path leaves from them."""
     for request in requests:
         try:
-            if request.name == RATE and request.value < 0:
-                raise InputError(f"a learning rate cannot be {request.value:g}, below 0")
-            arm = replace(arm, schedule=arm.schedule.retarget(request.name, step, request.value, request.duration))
+            schedule = arm.schedule.retarget(request.name, step, request.value, request.duration)
+            check_path(schedule, request.name, step, task.bounds_of(request.name))
         except InputError as error:
-            raise CurriculumError(f"a hook's retarget at step {step} cannot be followed: {error}") from error
+            raise CurriculumError(f"a hook's retarget at step {step} is not possible: {error}") from error
+        arm = replace(arm, schedule=schedule)
         emit(Retargeted(step, request.name, request.value, request.duration))
     return arm

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from curriculum import plugins
 from curriculum.config.settings import Config, Settings
 from curriculum.errors import Problem
+from curriculum.sheet.bounds import NONNEGATIVE, UNBOUNDED, Bounds
 from curriculum.sheet.document import Dopesheet, Phase
-from curriculum.sheet.schedule import Schedule
+from curriculum.sheet.schedule import RATE, Schedule
 
 Tensors = Mapping[str, Tensor]
 REAL = "real"  # in a batch, marks the samples that are not there only to fill it up
@@ -79,6 +80,8 @@ class Task(ABC):
     `controls` are the other columns that the task reads, `actions` the actions that it answers
     itself. `needs` names the action whose capture a term depends on, under
     the same name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
+    `bounds` are the smallest and the largest value of columns, both allowed; those that depend on the settings are set
+    in `__init__`. Without an entry, the learning rate and the weights of terms are at least 0, and controls are unbounded.
 
     `measures` names the modules in `metrics/` by which runs are compared, and `hypotheses` says what is judged, by the
     letters with which the measures' ids begin. `error_unit` is the unit of `probe_loss`, `plots` names the modules
@@ -92,6 +95,7 @@ class Task(ABC):
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
     integers: ClassVar[tuple[str, ...]] = ()
+    bounds: Mapping[str, Bounds] = {}
     measures: ClassVar[tuple[str, ...]] = ()
     hypotheses: ClassVar[Mapping[str, str]] = {}
     error_unit: ClassVar[str] = "MSE"
@@ -124,6 +128,11 @@ class Task(ABC):
         Where arms with batches of different size train together, the smaller ones are filled up with zeros, and
         `batch["real"]` `[B]` marks the samples that count.
         """
+
+    def bounds_of(self, column: str) -> Bounds:
+        """Give the smallest and the largest value that a column may have, in a sheet or on the path of a retarget."""
+        weight = column == RATE or column in self.terms
+        return self.bounds.get(column, NONNEGATIVE if weight else UNBOUNDED)
 
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
         """Answer an action: what is captured from one model as a reference, by name."""

@@ -35,17 +35,18 @@ def draw(
         speed = figure.add_subplot(grid[1, 0], sharex=error)
         profile = figure.add_subplot(grid[:, 1])
         for axes in (error, speed):
-            axes.set_yscale("log")
+            style.log_scale(axes)
             for start, end in moving:
                 axes.axvspan(start, end + 1, color=theme.band, lw=0, zorder=0)
             mark_boundaries(axes, runs, theme)
+        lines = []
         for index, curves in enumerate(found):
             color = theme.runs[index % len(theme.runs)]
-            _band(error, curves.steps, curves.error, color, curves.name)
+            _band(error, curves.steps, curves.error, color)
             if curves.speed.size:
-                _band(speed, curves.motion_steps, curves.speed, color, curves.name)
+                _band(speed, curves.motion_steps, curves.speed, color)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
-            profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=curves.name)
+            lines += profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
         error.set_ylabel(fill(measured, LABEL))
         speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
         unmoved = [curves.name for curves in found if not curves.speed.size]
@@ -61,17 +62,16 @@ def draw(
         profile.set_xlabel("within so many steps")
         profile.set_title("largest rise (dex)", loc="left")
         profile.set_ylim(bottom=0)
-        handles, labels = profile.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
+        figure.legend(lines, [curves.name for curves in found], loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
         counts = " and ".join(f"{len(run.seeds)} of {run.name}" for run in runs)
         title = f"median over seeds ({counts}), and where 80% of them are"
         figure.suptitle(title, x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
     return figure
 
 
-def _band(axes: Axes, x: NDArray[np.int64], values: NDArray[np.float64], color: str, label: str) -> None:
+def _band(axes: Axes, x: NDArray[np.int64], values: NDArray[np.float64], color: str) -> None:
     """Draw percentiles `[3, N]`; where points outnumber pixels the band is that of all points of a column."""
     at, low, _ = style.envelope(x, values[0], PIXELS)
     _, _, high = style.envelope(x, values[2], PIXELS)
     axes.fill_between(at, low, high, color=color, alpha=0.22, lw=0, zorder=2)
-    style.curve(axes, x, values[1], PIXELS, color, label=label, zorder=3)
+    style.curve(axes, x, values[1], PIXELS, color, zorder=3)

@@ -27,20 +27,21 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
         figure = style.figure(10, 0.9 + 1.35 * len(names))
         rows = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name in zip(rows, names, strict=True):
-            axes.set_yscale("log")
+            style.log_scale(axes)
             curves = [values[name] for _, values in data if name in values]
             axes.set_ylim(*style.log_limits(curves, trim=0.5))
-            for index, (run, (steps, values)) in enumerate(zip(runs, data, strict=True)):
+            for index, (steps, values) in enumerate(data):
                 if name in values and np.isfinite(values[name]).any():
                     color = theme.runs[index % len(theme.runs)]
-                    style.curve(axes, steps, values[name], PIXELS, color, label=run.name)
+                    style.curve(axes, steps, values[name], PIXELS, color)
             axes.set_ylabel(name)
             axes.set_xlim(0, max(last, 1))
             mark_boundaries(axes, runs, theme)
         if len(runs) == 1:
             style.bands(rows[0], runs[0].schedule.phases, theme, labels=True, width=150)
         if len(runs) > 1:
-            rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
+            lines, labels = style.run_lines(len(runs), theme), [run.name for run in runs]
+            rows[0].legend(lines, labels, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
         rows[-1].set_xlabel("step")
         named = [f"{run.name} (seed {run.seeds[index]})" for run, index in zip(runs, chosen, strict=True)]
         title = f"losses of {' and '.join(named)}; shaded: the range within a pixel"

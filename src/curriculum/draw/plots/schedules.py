@@ -27,7 +27,7 @@ def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
                     color = theme.runs[index % len(theme.runs)]
                     # Where curves lie on each other the lower, wider one still shows.
                     width = 1.4 + 1.4 * (len(runs) - 1 - index)
-                    axes.plot(np.arange(len(run.schedule)), run.schedule.column(name), color=color, lw=width, label=run.name, zorder=3)
+                    axes.plot(np.arange(len(run.schedule)), run.schedule.column(name), color=color, lw=width, zorder=3)
             axes.set_title(name, loc="left", fontsize="medium", pad=3)
             axes.set_xlim(0, max(last, 1))
             axes.margins(y=0.1)
@@ -36,8 +36,8 @@ def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
             axes.set_visible(False)
         for axes in grid[-1]:
             axes.set_xlabel("step")
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper right", ncols=len(runs), bbox_to_anchor=(0.985, 1.0))
+        names_of_runs = [run.name for run in runs]
+        figure.legend(style.run_lines(len(runs), theme), names_of_runs, loc="upper right", ncols=len(runs), bbox_to_anchor=(0.985, 1.0))
         figure.suptitle("schedules", x=0.07, ha="left", fontsize="large", fontweight="bold")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.07, right=0.98, top=1 - 0.6 / height, bottom=0.5 / height, hspace=0.38, wspace=0.14)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from curriculum.draw import style
 from curriculum.sheet.easings import Array
@@ -27,8 +28,8 @@ def draw(schedule: Schedule, title: str, derivatives: bool = False, theme: style
         figure = style.figure(10, 1.25 + sum(heights) + 0.25 * len(heights))
         rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
         for axes, group in zip(rows, groups, strict=False):
-            draw_values(axes, schedule, group, theme)
-            legend = axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
+            lines = draw_values(axes, schedule, group, theme)
+            legend = axes.legend(lines, group, loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
             for line in legend.get_lines():
                 line.set_linewidth(2)
         for axes, (kind, read) in zip(rows[len(groups) :], extra, strict=True):
@@ -71,27 +72,29 @@ def draw_values(
     keys: bool = True,
     lw: float = 1.4,
     names_in_order: Sequence[str] = (),
-) -> None:
-    """Draw some properties into a panel, with their keys marked.
+) -> list[Line2D]:
+    """Draw some properties into a panel, with their keys marked; return their curves.
 
     `names_in_order` are all that have a color, by default the schedule's; it keeps colors the same where
     several schedules are drawn.
     """
     steps = np.arange(len(schedule))
     tracks = {track.name: track for track in schedule.tracks}
+    lines = []
     for index, name in enumerate(names):
         color = theme.ink if name == RATE else style.color_of(name, names_in_order or _colored(schedule), theme)
         # Curves often lie on each other, at 0 or at 1: the lower ones are wider, so that they still show.
         width = lw * (1 + 0.22 * (len(names) - 1 - index))
-        axes.plot(steps, schedule.column(name), color=color, lw=width, label=name, zorder=3)
+        lines += axes.plot(steps, schedule.column(name), color=color, lw=width, zorder=3)
         if keys:
             _draw_keys(axes, schedule, tracks[name], color, theme)
     if names and all(tracks[name].space == "log" for name in names):
-        axes.set_yscale("log")
+        style.log_scale(axes)
     else:
         axes.margins(y=0.08)
     axes.set_ylabel(names[0] if len(names) == 1 else "value")
     axes.set_xlim(0, max(schedule.last_step, 1))
+    return lines
 
 
 def _colored(schedule: Schedule) -> list[str]:

@@ -1,7 +1,7 @@
-"""The color task for a whole stack of models, by hand-written backpropagation.
+"""The color task for a whole stack of models, with backpropagation written by hand.
 
-At 263 parameters the time goes into calls, not arithmetic, and recording a graph doubles their number. `ColorTask.losses` stays
-the definition, and tests hold the two together.
+With 263 parameters the time goes into calls, not arithmetic, and recording a graph doubles their number. `ColorTask.losses`
+remains the definition; tests check that the two agree.
 """
 
 from __future__ import annotations

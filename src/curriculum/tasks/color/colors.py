@@ -1,10 +1,10 @@
-"""The colors of the color task: which there are, and how they are sampled."""
+"""The colors of the color task: which there are, how the sheet weighs them, and how they are sampled."""
 
 from __future__ import annotations
 
 import colorsys
-import itertools
 import warnings
+from itertools import product
 
 import numpy as np
 import torch
@@ -13,20 +13,20 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 
-HUES, SATURATIONS, VALUES = 36, 10, 10
-
+HUES, SATURATIONS, VALUES = 36, 10, 10  # of the full data, a grid in HSV
 BATCH = 32
-GUIDE = 2**14  # entries in the table that speeds up sampling, from
-GUIDED = 20_000  # values on
+GUIDE = 2**14  # entries of the table that speeds up sampling
+GUIDED = 20_000  # values from which on the table is worth its making
 
 
-def sampling_weights(weights: Array) -> Array:
-    """Give the weights to sample by: those above 0, or even ones where there are none `[N]`."""
-    positive = np.maximum(weights, 0)
-    if positive.any():
-        return positive
-    warnings.warn("no color has any focus at this step: all are sampled evenly", stacklevel=2)
-    return np.ones_like(positive)
+def hsv_grid() -> Array:
+    """List the colors of the full data: `[3600, 3]`, in HSV."""
+    return np.array(list(product(np.arange(HUES) / HUES, np.linspace(0, 1, SATURATIONS), np.linspace(0, 1, VALUES))))
+
+
+def vivid(count: int) -> Array:
+    """List even hues at full saturation and value: `[count, 3]`, in HSV."""
+    return np.array([(k / count, 1.0, 1.0) for k in range(count)])
 
 
 def rgb(hsv: Array) -> Tensor:
@@ -37,11 +37,11 @@ def rgb(hsv: Array) -> Tensor:
 def cube(side: int) -> Tensor:
     """List the RGB colors of an even grid over the color cube: `[side^3, 3]`."""
     axis = np.linspace(0, 1, side)
-    return torch.tensor(list(itertools.product(axis, axis, axis)), dtype=torch.float32)
+    return torch.tensor(list(product(axis, axis, axis)), dtype=torch.float32)
 
 
 def bias(saturation: Array, value: Array) -> Array:
-    """Weigh colors by how often HSV repeats them: black and white come once for each hue."""
+    """Weigh colors against how often HSV repeats them: black and white come once for each hue."""
     return (1 - value) / (HUES * SATURATIONS) + (1 - saturation) * value / HUES + saturation * value
 
 
@@ -60,8 +60,24 @@ def scaled(weights: Array, factor: float) -> Array:
     return np.asarray(lowest_out + (1 - lowest_out) * levels)
 
 
+def sampling_weights(weights: Array) -> Array:
+    """Give the weights `[N]` to sample by: the positive ones, or equal ones, with a warning, where there are none."""
+    positive = np.maximum(weights, 0)
+    if positive.any():
+        return positive
+    warnings.warn("no color has any focus at this step: all are sampled evenly", stacklevel=2)
+    return np.ones_like(positive)
+
+
+def uniforms_of(seed: int, batches_before: int, count: int) -> Array:
+    """Read the uniforms of some batches of a seed's stream: `[C, B]`."""
+    generator = np.random.PCG64(seed)
+    generator.advance(batches_before * BATCH)
+    return np.random.Generator(generator).random((count, BATCH))
+
+
 def insertions(edges: Array, values: Array) -> NDArray[np.int64]:
-    """Find where values in [0, 1) go into sorted edges that end at 1: `np.searchsorted(side="right")`, for many faster.
+    """Find where values in [0, 1) go into sorted edges that end at 1: `np.searchsorted(side="right")`, faster for many values.
 
     A table says for each 16384th where the search begins, and nearly always it ends there.
     """
@@ -75,10 +91,3 @@ def insertions(edges: Array, values: Array) -> NDArray[np.int64]:
         flat[short] += 1
         short = short[edges[flat[short]] <= wanted[short]]
     return found
-
-
-def uniforms_of(seed: int, batches_before: int, count: int) -> Array:
-    """Read the uniforms of some batches of a seed's stream: `[C, B]`."""
-    generator = np.random.PCG64(seed)
-    generator.advance(batches_before * BATCH)
-    return np.random.Generator(generator).random((count, BATCH))

@@ -1,4 +1,4 @@
-"""What can be set of the color task, and its model."""
+"""The settings of the color task, and its model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PhaseData(Settings):
 
 
 class ColorSettings(Settings):
-    """What can be set of the color task."""
+    """The settings of the color task."""
 
     name: Literal["color"] = Field("color", description="an autoencoder of RGB colors")
     latent_dim: int = Field(4, ge=2, le=64, description="dimensions of the bottleneck")

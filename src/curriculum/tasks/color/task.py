@@ -7,8 +7,8 @@ they do not shock the optimizer.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,28 +16,29 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from curriculum.config.settings import Settings
-from curriculum.errors import Problem, nearest
+from curriculum.errors import MOST_PROBLEMS, Problem, nearest
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import Schedule
 from curriculum.tasks.color import by_hand
 from curriculum.tasks.color.colors import (
     BATCH,
     HUES,
-    SATURATIONS,
-    VALUES,
     Array,
     bias,
     cube,
+    hsv_grid,
     insertions,
     primary_focus,
     rgb,
     sampling_weights,
     scaled,
     uniforms_of,
+    vivid,
 )
 from curriculum.tasks.color.model import SEPARATE_EPS, ColorAutoencoder, ColorSettings, DataName
 from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
 
+NAMES_LISTED = 20  # in an error, of what may be many
 NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
 
 
@@ -48,6 +49,7 @@ class ColorTask(Task):
     version = 1
     terms = ("loss-recon", "reg-separate", "reg-planar", "reg-norm", "reg-anchor")
     controls = ("data-hues", "data-vibrancies")
+    bounds = {"data-hues": (0.0, 1.0), "data-vibrancies": (0.0, 1.0)}
     actions = ("anchor",)
     needs = {"reg-anchor": "anchor"}
     measures = (
@@ -65,15 +67,8 @@ class ColorTask(Task):
     def __init__(self, settings: Settings):
         assert isinstance(settings, ColorSettings)
         self.settings = settings
-        hsv = np.array(list(itertools.product(np.arange(HUES) / HUES, np.linspace(0, 1, SATURATIONS), np.linspace(0, 1, VALUES))))
-        vivid = np.array([(k / HUES, 1.0, 1.0) for k in range(HUES)])
-        self.colors = {
-            "primary": rgb(np.array([(k / 6, 1.0, 1.0) for k in range(6)])),
-            "full": rgb(hsv),
-            "rgb": cube(8),
-            "hues": rgb(vivid),
-            "g5": cube(5),
-        }
+        hsv = hsv_grid()
+        self.colors = {"primary": rgb(vivid(6)), "full": rgb(hsv), "rgb": cube(8), "hues": rgb(vivid(HUES)), "g5": cube(5)}
         self.bias = bias(hsv[:, 1], hsv[:, 2])
         self.vibrancy = hsv[:, 1] * hsv[:, 2]
         self.primary_focus = primary_focus(hsv[:, 0])
@@ -82,31 +77,26 @@ class ColorTask(Task):
         return ColorAutoencoder(self.settings.hidden, self.settings.latent_dim, self.settings.normalize_bottleneck)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        problems = [
-            sheet.problem(f"{name}: a share of the colors cannot be {row.values[name]:g} (allowed: 0 to 1)", row.line, name)
-            for row in sheet.rows
-            for name in self.controls
-            if not 0 <= row.values.get(name, 0.0) <= 1
-        ]
+        return list(islice(self._problems(sheet), MOST_PROBLEMS))
+
+    def _problems(self, sheet: Dopesheet) -> Iterator[Problem]:
+        """Find the phases without data, and the columns that are missing to sample the data of a phase."""
         known = self.settings.phases
-        for phase in {phase.name: phase for phase in reversed(sheet.phases)}.values():
-            if phase.name not in known:
-                line = next((row.line for row in sheet.rows if row.phase == phase.name), None)
-                guess = nearest(phase.name, known)
+        rows = {row.phase: row for row in reversed(sheet.rows)}
+        names = list(dict.fromkeys(phase.name for phase in sheet.phases))
+        for name in names:
+            if not name:
+                message = f"the sheet names no phase at step 0: add a PHASE column that begins with one of {_listed(known)}"
+                yield sheet.problem(message, cell="PHASE")
+            elif name not in known:
+                guess = nearest(name, known)
                 meant = f", did you mean {guess!r}?" if guess else ""
-                message = (
-                    f"the phase {phase.name!r} has no data{meant} (the sheet's phases are {_names(p.name for p in sheet.phases)}, "
-                    f"the config's task.phases are {_names(known)})"
-                )
-                if not phase.name:
-                    message = f"the sheet names no phase at step 0: add a PHASE column that begins with one of {_names(known)}"
-                problems.append(sheet.problem(message, line, "PHASE"))
-            elif known[phase.name].train == "full":
-                for name in self.controls:
-                    if name not in sheet.properties:
-                        message = f"no column {name!r}: the phase {phase.name!r} samples its colors by it"
-                        problems.append(sheet.problem(message))
-        return problems
+                lists = f"the sheet's phases are {_listed(names)}, the config's task.phases are {_listed(known)}"
+                yield sheet.problem(f"the phase {name!r} has no data{meant} ({lists})", rows[name], "PHASE")
+            elif known[name].train == "full":
+                for column in self.controls:
+                    if column not in sheet.properties:
+                        yield sheet.problem(f"no column {column!r}: the phase {name!r} samples its colors by it")
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: `colors` `[C, S, B, 3]`, and each sample's `shares` `[C, S, B]` of a per-sample term.
@@ -191,7 +181,7 @@ class ColorTask(Task):
         return Observation(model.decoder(latents), latents)
 
     def exhibit(self, model: nn.Module) -> dict[str, Tensor]:
-        """Give the latents of the vivid hues and of the primaries, from which it is told whether they form a circle."""
+        """Give the latents of the vivid hues and of the primaries, which show whether they form a circle."""
         assert isinstance(model, ColorAutoencoder)
         return {"latents.hues": model.encode(self.colors["hues"]), "latents.prim": model.encode(self.colors["primary"])}
 
@@ -221,5 +211,6 @@ class ColorTask(Task):
 TASK = ColorTask
 
 
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in dict.fromkeys(names))
+def _listed(names: Collection[str]) -> str:
+    more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+    return ", ".join(repr(name) for name in islice(names, NAMES_LISTED)) + more

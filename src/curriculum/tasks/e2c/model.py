@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from curriculum.config.settings import Settings
+from curriculum.sheet.bounds import allowed
 from curriculum.tasks.e2c.dynamics import Local
 from curriculum.tasks.e2c.worlds import World
 from curriculum.tasks.e2c.worlds.pendulum import Pendulum, PendulumSettings
@@ -55,8 +56,10 @@ class E2cSettings(Settings):
     @classmethod
     def _can_be_drawn(cls, bound: float, info: ValidationInfo) -> float:
         # Where a world is wrong itself it is missing here, and that is the mistake to tell of.
-        if {"plane", "pendulum"} <= info.data.keys() and (refusal := _world(info.data["plane"], info.data["pendulum"]).refusal(bound)):
-            raise ValueError(refusal)
+        if {"plane", "pendulum"} <= info.data.keys():
+            low, high = bounds = _world(info.data["plane"], info.data["pendulum"]).bounds
+            if not low <= bound <= high:
+                raise ValueError(f"in this world the largest action is {allowed(bounds)}")
         return bound
 
     def world(self) -> World:

@@ -19,8 +19,6 @@ from curriculum.config.settings import Settings
 from curriculum.errors import Problem
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import Schedule
-from curriculum.tasks.e2c import columns
-from curriculum.tasks.e2c.columns import HORIZON, LARGEST, RHO
 from curriculum.tasks.e2c.dynamics import kl_to_encoding, kl_to_standard, rollout
 from curriculum.tasks.e2c.examine import (
     ROWS,
@@ -38,6 +36,9 @@ from curriculum.tasks.e2c.streams import DATA, FIRST_NOISE, SECOND_NOISE
 from curriculum.train.streams import generator
 from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
 
+LARGEST, RHO, HORIZON = "max-step", "rho", "horizon"  # the columns beside the terms
+DEFAULTS = {RHO: 1.0, HORIZON: 1.0}  # where the sheet has no such column
+LONGEST = 64.0  # steps of a horizon
 WITHIN = "within"  # in a batch, marks the steps of the horizon that are not there only to fill it up
 PAPER_WEIGHTS = {"loss-recon": 1.0, "loss-predict": 1.0, "kl-prior": 1.0, "kl-transition": 0.25}  # under which gradient noise is measured
 PROBE_EVERY = 20
@@ -53,24 +54,10 @@ class E2cTask(Task):
     controls = (LARGEST, RHO, HORIZON)
     integers = (HORIZON,)
     measures = (
-        "unfolded",
-        "time_to_unfold",
-        "step_variance",
-        "unpredicted",
-        "affine_r2",
-        "worst_r2",
-        "folding",
-        "anisotropy",
-        "edge_variation",
-        "posterior_spread",
-        "prediction_r2",
-        "step_ratio",
-        "trust",
-        "continuity",
-        "gradient_noise",
-        "gradient_noise_encoder",
-        "gradient_noise_transition",
-        "gradient_noise_decoder",
+        *("unfolded", "time_to_unfold", "step_variance", "unpredicted"),
+        *("affine_r2", "worst_r2", "folding", "anisotropy", "edge_variation"),
+        *("posterior_spread", "prediction_r2", "step_ratio", "trust", "continuity"),
+        *("gradient_noise", "gradient_noise_encoder", "gradient_noise_transition", "gradient_noise_decoder"),
     )
     hypotheses = {
         "M": "the latent map unfolds, more often and sooner",
@@ -89,7 +76,7 @@ class E2cTask(Task):
         self.states = torch.from_numpy(self.atlas.states.astype(np.float32))
         self.arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
         self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
-        self.refused = columns.refusals(self.world)
+        self.bounds = {LARGEST: self.world.bounds, RHO: (0.0, 1.0), HORIZON: (1.0, LONGEST)}
 
     def to(self, device: torch.device) -> Self:
         moved = super().to(device)
@@ -101,7 +88,7 @@ class E2cTask(Task):
         return E2cModel(self.settings, self.world)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        return list(columns.problems(sheet, self.refused))
+        return [] if LARGEST in sheet.properties else [sheet.problem(f"no column {LARGEST!r}: a sheet says how large actions are")]
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: `states` `[C, S, B, K + 1, P]`, the `actions` between them `[C, S, B, K, A]`, and the noise.
@@ -109,7 +96,7 @@ class E2cTask(Task):
         `noise` `[C, S, B, L]` draws the first latent state, `fresh` `[C, S, B, K, L]` the predicted ones. Data and both kinds of noise
         come from streams of their own, so that none depends on `rho`, on the weights, or on each other.
         """
-        bounds, rhos, horizons = (columns.read(schedule, name, steps, self.refused) for name in self.controls)
+        bounds, rhos, horizons = (_column(schedule, name, steps) for name in self.controls)
         horizons = np.round(horizons).astype(np.int64)
         longest, size, latent = int(horizons.max()), self.settings.batch, self.settings.latent_dim
         states, actions = self._draw(_generators(seeds, DATA, steps), np.repeat(bounds, len(seeds)), longest)
@@ -243,6 +230,13 @@ class E2cTask(Task):
 
 
 TASK = E2cTask
+
+
+def _column(schedule: Schedule, name: str, steps: range) -> Array:
+    """Read a column at some steps, or its default where the sheet does not have it: `[C]`."""
+    if name not in schedule.properties:
+        return np.full(len(steps), DEFAULTS[name])
+    return schedule.column(name)[steps.start : steps.stop]
 
 
 def _generators(seeds: Sequence[int], stream: int, steps: range) -> list[np.random.Generator]:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from curriculum.sheet.bounds import Bounds
+
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -44,8 +46,9 @@ class World(Protocol):
         """The states of the map."""
         ...
 
-    def refusal(self, bound: float) -> str | None:
-        """Say why actions of at most `bound` cannot be drawn; None where they can."""
+    @property
+    def bounds(self) -> Bounds:
+        """The smallest and the largest value that the size of the largest action may have."""
         ...
 
     def draw(self, generators: Sequence[np.random.Generator], bounds: Array, batch: int, horizon: int) -> tuple[Array, Array]:

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from curriculum.config.settings import Settings
+from curriculum.sheet.bounds import ABOVE_ZERO, Bounds
 from curriculum.tasks.e2c.worlds import Array, Atlas
 
 GRAVITY, MASS, LENGTH, STEP = 10.0, 1.0, 1.0, 0.05
@@ -36,6 +37,7 @@ class Pendulum:
     """The pendulum."""
 
     frames, action_size = 2, 1
+    bounds: Bounds = (ABOVE_ZERO, STRONGEST)
 
     def __init__(self, settings: PendulumSettings):
         self.size = settings.size
@@ -54,11 +56,6 @@ class Pendulum:
         edges = np.concatenate([around.reshape(-1, 2), along.reshape(-1, 2)])
         resting = tuple(int(index[angle, SPEEDS // 2]) for angle in range(0, ANGLES, ANGLES // 4))
         return Atlas(states, edges, np.empty((0, 3), dtype=np.int64), linear, near, resting)
-
-    def refusal(self, bound: float) -> str | None:
-        if bound <= 0:
-            return f"torques of at most {bound:g} leave no action to choose (it is above 0)"
-        return f"a torque of {bound:g} is more than the world allows ({STRONGEST:g})" if bound > STRONGEST else None
 
     def draw(self, generators: Sequence[np.random.Generator], bounds: Array, batch: int, horizon: int) -> tuple[Array, Array]:
         uniforms = 2 * np.stack([own.random((2 + horizon, batch)) for own in generators]) - 1

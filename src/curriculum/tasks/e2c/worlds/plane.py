@@ -17,6 +17,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from curriculum.config.settings import Settings
+from curriculum.sheet.bounds import ABOVE_ZERO, Bounds
 from curriculum.tasks.e2c.worlds import Array, Atlas, Whole
 
 DISCS = np.array([(20.5, 5.5), (20.5, 13.5), (20.5, 27.5), (20.5, 35.5), (10.5, 20.5), (30.5, 20.5)])  # in an image of 40 x 40
@@ -50,8 +51,8 @@ class PlaneSettings(Settings):
 
     @model_validator(mode="after")
     def _leaves_room(self) -> Self:
-        if not len(Plane(self).lattice):
-            raise ValueError("the obstacles leave no place for an agent of this size")
+        if len(Plane(self).lattice) < (2 if self.positions == "integer" else 1):
+            raise ValueError("the obstacles leave an agent of this size no room to move")
         return self
 
 
@@ -103,18 +104,11 @@ class Plane:
         known = np.asarray((places >= 0) & (places < len(self._index))).all(-1)
         return np.asarray(np.where(known, self._index[tuple(np.where(np.expand_dims(known, 1), places, 0).T)], -1))
 
-    def refusal(self, bound: float) -> str | None:
-        if bound > self.size:
-            return f"a move of up to {bound:g} pixels is longer than the image's side ({self.size})"
-        if self.whole:
-            reach = _reach(bound)
-            if reach < 1 or self.moves(reach)[0].max() < 2:
-                least = next((other for other in range(1, self.size) if self.moves(other)[0].max() > 1), None)
-                hint = "positions are whole, so it is at least " + str(least) if least else "no state has a neighbour"
-                return f"moves of at most {bound:g} pixels leave no valid move ({hint})"
-        elif bound <= 0:
-            return f"moves of at most {bound:g} pixels leave no valid move (it is above 0)"
-        return None
+    @cached_property
+    def bounds(self) -> Bounds:
+        """From the smallest size that leaves some state a move, to the image's side; in pixels."""
+        least = next(reach for reach in range(1, self.size) if self.moves(reach)[0].max() > 1) if self.whole else ABOVE_ZERO
+        return float(least), float(self.size)
 
     def moves(self, reach: int) -> tuple[Whole, Whole]:
         """List where one move of at most `reach` per axis can lead from each lattice state.
