@@ -20,9 +20,14 @@ LABEL = 28  # characters that fit beside a panel
 
 
 def draw(
-    runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[int, int]], measured: str, theme: style.Theme = style.LIGHT
+    runs: Sequence[Run],
+    names: Sequence[str],
+    found: Sequence[Curves],
+    moving: Sequence[tuple[int, int]],
+    measured: str,
+    theme: style.Theme = style.LIGHT,
 ) -> Figure:
-    """Draw the error and the drift speed over the steps, and the draw-up profile beside them.
+    """Draw the error and the drift speed over the steps, and the draw-up profile beside them, of runs under the names that are given.
 
     `moving` are the first and last steps of the stretches in which some property moves, `measured` says what the error
     is of.
@@ -39,16 +44,16 @@ def draw(
             for start, end in moving:
                 axes.axvspan(start, end + 1, color=theme.band, lw=0, zorder=0)
             mark_boundaries(axes, runs, theme)
-        for index, curves in enumerate(found):
+        for index, (name, curves) in enumerate(zip(names, found, strict=True)):
             color = theme.runs[index % len(theme.runs)]
-            _band(error, curves.steps, curves.error, color, curves.name)
+            _band(error, curves.steps, curves.error, color, name)
             if curves.speed.size:
-                _band(speed, curves.motion_steps, curves.speed, color, curves.name)
+                _band(speed, curves.motion_steps, curves.speed, color, name)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
-            profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=curves.name)
+            profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3, label=name)
         error.set_ylabel(fill(measured, LABEL))
         speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
-        unmoved = [curves.name for curves in found if not curves.speed.size]
+        unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
         if unmoved:
             text = f"too few steps to average over: {', '.join(unmoved)}"
             speed.text(0.5, 0.5, text, transform=speed.transAxes, ha="center", va="center", color=theme.muted)
@@ -61,11 +66,10 @@ def draw(
         profile.set_xlabel("within so many steps")
         profile.set_title("largest rise (dex)", loc="left")
         profile.set_ylim(bottom=0)
-        handles, labels = profile.get_legend_handles_labels()
+        handles, _ = profile.get_legend_handles_labels()
+        labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
         figure.legend(handles, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
-        counts = " and ".join(f"{len(run.seeds)} of {run.name}" for run in runs)
-        title = f"median over seeds ({counts}), and where 80% of them are"
-        figure.suptitle(title, x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
+        figure.suptitle("median over seeds, and where 80% of them are", x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
     return figure
 
 

@@ -12,8 +12,8 @@ from curriculum.draw.plots.losses import mark_boundaries
 from curriculum.store.reader import Run
 
 
-def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw a panel for each property, with the curves of all runs that have it."""
+def draw(runs: Sequence[Run], run_names: Sequence[str], theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a panel for each property, with the curves of all runs that have it under the names that are given."""
     names = list(dict.fromkeys(name for run in runs for name in run.schedule.properties))
     last = max(run.schedule.last_step for run in runs)
     columns = 2 if len(names) > 3 else 1
@@ -22,12 +22,12 @@ def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
         figure = style.figure(10, 0.95 + 1.45 * rows)
         grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for axes, name in zip(grid.flat, names, strict=False):
-            for index, run in enumerate(runs):
+            for index, (run, run_name) in enumerate(zip(runs, run_names, strict=True)):
                 if name in run.schedule.properties:
                     color = theme.runs[index % len(theme.runs)]
                     # Where curves lie on each other the lower, wider one still shows.
                     width = 1.4 + 1.4 * (len(runs) - 1 - index)
-                    axes.plot(np.arange(len(run.schedule)), run.schedule.column(name), color=color, lw=width, label=run.name, zorder=3)
+                    axes.plot(np.arange(len(run.schedule)), run.schedule.column(name), color=color, lw=width, label=run_name, zorder=3)
             axes.set_title(name, loc="left", fontsize="medium", pad=3)
             axes.set_xlim(0, max(last, 1))
             axes.margins(y=0.1)
