@@ -1,20 +1,27 @@
 """Several schedules in one stack, experiments, and comparisons of many seeds."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import false_discovery_control
 
 from curriculum.draw.motion import task_of
 from curriculum.errors import ConfigError, InputError, OutputExistsError
+from curriculum.measure import effects
 from curriculum.measure.comparison import compare
+from curriculum.measure.metric import label
 from curriculum.runner.arms import Study, plan_study, run_study
 from curriculum.runner.execute import execute, execute_all, run
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.store.checkpoint import steps_in
+from curriculum.store.files import digest, read_safetensors, sealed, to_safetensors
 from curriculum.store.reader import Run
 from curriculum.train.stack import Ensemble, initial_parameters, join_batches
 
@@ -164,6 +171,108 @@ def test_eight_pairs_are_judged_and_fewer_are_not(arms, tmp_path):
     assert any("too few seeds to test: 7 shared seeds" in note for note in described.notes)
 
 
+def rows_of(text: str) -> dict[tuple[str, str], list[str]]:
+    """Read the tables of measures that a comparison prints: the cells behind the measure and its window."""
+    lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
+    return {(cells[0], cells[1]): cells[2:] for cells in lines if len(cells) > 2}
+
+
+@pytest.mark.parametrize("seeds", ["0:8", "0:3", "4:7"])
+def test_tables_sentences_and_json_give_the_same_effect(arms, tmp_path, here, seeds):
+    """For eight pairs, for too few to test, and for runs without a seed in common."""
+    other = arms[1] if seeds == "0:8" else execute(plans(seeds)[1], tmp_path / "late").run
+    first = execute(plans("0:3")[0], tmp_path / "early").run if seeds == "4:7" else arms[0]
+    printed = here("compare", first.path, other.path, "--runs", tmp_path).out
+    document = json.loads(here("compare", first.path, other.path, "--runs", tmp_path, "--json").out)
+    table, shown = rows_of(printed), {}
+    for row in (*document["final"], *document["measures"], *document["exploratory"]):
+        (effect,) = row["effects"]
+        *_, cell = table[label(row["id"], row["title"]), row["window"]]
+        assert cell == effects.text(np.nan if effect is None else effect, row["effect"])
+        if row["judged"]:
+            shown[row["id"], row["title"]] = effect, cell
+    for verdict in (*document["verdicts"], *document["guards"], *document["explored"]):
+        effect, cell = shown[verdict["id"], verdict["title"]]
+        assert verdict["value"] == effect
+        assert f" {cell} " in verdict["sentence"]
+    assert bool(document["verdicts"]) == (seeds == "0:8")
+    what = "between the interquartile means of runs that share no seed" if seeds == "4:7" else "interquartile mean over pairs"
+    assert f"Final error: median over seeds, and effect ({what})" in printed
+
+
+def test_a_seed_without_a_value_is_named_and_its_measure_not_judged(arms, here, tmp_path):
+    """The error of some seeds of `early` never rises, so that it has no rise time."""
+    found = compare(arms)
+    (row,) = [row for row in found.exploratory if row.id == "E6"]
+    lost = [str(seed) for seed, value in zip(arms[0].seeds, row.values[0], strict=True) if np.isnan(value)]
+    assert 0 < len(lost) < 8
+    assert np.isfinite(row.values[1]).all()
+    assert np.isnan(row.effects).all()
+    assert "E6" not in {verdict.id for verdict in found.explored}
+    note = f"E6: no value for seeds {', '.join(lost)} of early, so no effect is estimated (needs a rise of the error)"
+    assert note in found.notes
+    # The steps are too few for the filter of the drift, for every seed alike.
+    assert any(note.startswith("H3a, H3b, E4, E5: no value for any seed, so no effect") and "200 steps" in note for note in found.notes)
+    assert [own.verdict for own in found.hypotheses if own.id == "H3"] == ["not judged"]
+
+
+def without_latents(run: Run, seed_index: int, path: Path) -> Run:
+    """Copy a run in which one seed has latents that are not numbers."""
+    shutil.copytree(run.path, path)
+    file, manifest = path / "traces.safetensors", json.loads((path / "run.json").read_text())
+    arrays = {name: value.copy() for name, value in read_safetensors(file).items()}
+    arrays["latents.g5"][:, seed_index] = np.nan
+    file.write_bytes(to_safetensors(arrays))
+    manifest["files"][file.name] = digest(file.read_bytes())
+    (path / "run.json").write_text(json.dumps(sealed(manifest)))
+    return Run(path)
+
+
+def test_a_primary_measure_without_a_value_for_one_seed_is_not_blamed_on_the_steps(tmp_path):
+    early, late = (parse(f"{text}400,,,,,,,,,\n") for text in (EARLY, LATE))
+    first, gap, other = (
+        execute(plan("ex-1.6", sheet, seeds=seeds), tmp_path / name, figures=False).run
+        for name, sheet, seeds in (("first", early, "0:9"), ("gap", early, [0, 1, 2, 3, 4, 6, 7, 8]), ("other", late, "0:9"))
+    )
+    damaged = without_latents(other, 5, tmp_path / "damaged")
+    found = compare([first, damaged])
+    assert {"H1a", "H1b", "H2"} == {verdict.id for verdict in found.verdicts}
+    assert not {"E4", "E5"} & {verdict.id for verdict in found.explored}
+    assert any(note.startswith("H3a, H3b, E4, E5: no value for seed 5 of damaged, so no effect is estimated") for note in found.notes)
+    assert not any("too few steps" in note for note in found.notes)
+    # Seed 5 has no partner here: the pairs have values, and are judged.
+    paired = compare([gap, damaged])
+    assert {"H3a", "H3b"} <= {verdict.id for verdict in paired.verdicts}
+    assert any(note.startswith("H3a, H3b, E4, E5: no value for seed 5 of damaged (needs") for note in paired.notes)
+
+
+def texts_of(figure) -> str:
+    """Collect all that is written in a figure, also in legends."""
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_figures_show_the_names_that_tell_runs_apart(arms, tmp_path, monkeypatch):
+    from curriculum.draw import style
+    from curriculum.draw.figures import draw_comparison
+
+    runs = []
+    for own, parent in zip(arms, ("one", "two"), strict=True):
+        shutil.copytree(own.path, tmp_path / parent / "arm")
+        runs.append(Run(tmp_path / parent / "arm"))
+    drawn = {}
+    monkeypatch.setattr(style, "save", lambda figure, path: drawn.update({path.name: texts_of(figure)}))
+    draw_comparison(runs, compare(runs), tmp_path)
+    assert set(drawn) == {"losses.png", "schedules.png", "bands.png", "latents.png", "effects.png"}
+    for name, texts in drawn.items():
+        assert "one/arm" in texts, name
+        assert "two/arm" in texts, name
+    errors = [sorted(re.findall(rf"{parent}/arm\nbest seed (\d)", drawn["latents.png"])) for parent in ("one", "two")]
+    best = [str(run.seeds[int(np.argmin(values))]) for run, values in zip(runs, compare(runs).final[0].values, strict=True)]
+    assert errors == [[seed] for seed in best]
+
+
 def test_a_run_against_an_equal_one_shows_no_effect(tmp_path):
     early, twin = (execute(plans("0:8")[0], tmp_path / name).run for name in ("early", "twin"))
     found = compare([early, twin])
@@ -175,7 +284,7 @@ def test_runs_without_shared_seeds_are_compared_unpaired(arms, tmp_path):
     other = execute(plans("100:109")[1], tmp_path / "other").run
     found = compare([arms[0], other])
     assert not any(verdict.estimate.paired for verdict in found.verdicts)
-    assert "unpaired" in found.verdicts[0].sentence()
+    assert "unpaired" in found.verdicts[0].sentence(found.names)
 
 
 def test_of_many_seeds_the_frames_of_the_video_are_stored(tmp_path):
@@ -250,7 +359,7 @@ def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
     found = json.loads(CliRunner().invoke(app, ["compare", "early", "late", *options]).stdout)
     assert [own["name"] for own in found["runs"]] == ["late", "early"]
     assert found["smallest"] == {"ratio": 0.98, "count": 1000}
-    assert {verdict["first"] for verdict in found["verdicts"]} == {"late"}
+    assert all(": late " in verdict["sentence"] for verdict in found["verdicts"])
     assert "inconclusive" not in {verdict["verdict"] for verdict in found["verdicts"] if verdict["id"] == "H1b"}
 
 
@@ -289,9 +398,20 @@ def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts
     shorter = execute(plans("0:8", steps=90)[1], tmp_path / "shorter").run
     found = compare([arms[0], shorter])
     assert found.windows["whole"] == ((60, 89),)
-    figures = {(figure.id, figure.window): figure for figure in found.measures}
-    count, rate = figures["H1b", "whole"], figures["H1b", "whole, per 1,000 steps"]
-    assert rate.values["early"] == pytest.approx([value * 1000 / 30 for value in count.values["early"]])
+    rows = {(row.id, row.window): row for row in found.measures}
+    count, rate = rows["H1b", "whole"], rows["H1b", "whole, per 1,000 steps"]
+    assert rate.values[0] == pytest.approx([value * 1000 / 30 for value in count.values[0]])
     assert any("stability is measured at the steps both have" in note for note in found.notes)
+    # A rate says what its count says: it is shown, and none of the family of either correction.
+    rates = [row for row in (*found.measures, *found.exploratory) if "per 1,000" in row.window]
+    assert {row.id for row in rates} == {"H1b", "E10"}
+    assert not any(row.judged for row in rates)
+    explored = [verdict.id for verdict in found.explored]
+    assert explored.count("E10") == 1
+    assert len(set(explored)) == len(explored)
+    rows = {row.id: row for row in found.exploratory if row.judged}
+    assert [verdict.value for verdict in found.explored] == [rows[name].effects[0] for name in explored]
+    expected = false_discovery_control([verdict.p for verdict in found.explored])
+    assert [verdict.p_corrected for verdict in found.explored] == pytest.approx(list(expected))
     same_length = compare(arms)
-    assert not any("per 1,000" in figure.window for figure in same_length.measures)
+    assert not any("per 1,000" in row.window for row in same_length.measures)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from matplotlib.image import imread
 
 from curriculum.cli.app import app
+from curriculum.measure.comparison import compare
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.reader import Run
@@ -206,6 +208,63 @@ def test_compare_takes_the_two_newest_finished_runs(here, bench):
     assert not any("identical" in note or "different configs" in note for note in found["notes"])
 
 
+def values_in(document) -> list:
+    """What a comparison measured, without names and paths."""
+    rows = [*document["final"], *document["measures"], *document["exploratory"]]
+    parts = [[row[key] for row in rows] for key in ("values", "effects")]
+    return [*parts, document["mean_lr"], document["last_losses"], document["sheets"], document["gates"]]
+
+
+def test_runs_of_the_same_name_are_compared_like_any_others(here, bench):
+    """The folders above them have the same name, too."""
+    for name, parent in (("a", "one"), ("b", "two")):
+        shutil.copytree(f"runs/{name}", f"{parent}/exp/smooth")
+    alike = here("compare", "one/exp/smooth", "two/exp/smooth")
+    assert alike.code == 0, alike.err
+    assert "one/exp/smooth / two/exp/smooth" in alike.out
+    found = json.loads(here("compare", "one/exp/smooth", "two/exp/smooth", "--json").out)
+    assert [run["name"] for run in found["runs"]] == ["one/exp/smooth", "two/exp/smooth"]
+    assert values_in(found) == values_in(json.loads(here("compare", "a", "b", "--json").out))
+    assert set(found["final"][0]["effects"]) != {1}
+    assert Path(found["folder"]).name == "one-exp-smooth-vs-two-exp-smooth-2"
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["runs/a", "runs/b"], ["a", "b"]),
+        (["runs/a", "again/a", "runs/b"], ["runs/a", "again/a", "b"]),
+        (["x/exp/a", "y/exp/a", "x/a"], ["x/exp/a", "y/exp/a", "x/a"]),
+        (["exp/a", "x/exp/a", "a"], ["{here}/exp/a", "x/exp/a", "{here}/a"]),
+    ],
+)
+def test_runs_are_named_by_the_shortest_end_of_their_path(bench, paths, names):
+    made = []
+    for path in paths:
+        if not Path(path).exists():
+            shutil.copytree("runs/b", path)
+        made.append(Run(Path(path)))
+    assert list(compare(made).names) == [name.format(here=bench.name) for name in names]
+    assert [run.name for run in made] == [path.rpartition("/")[2] for path in paths]
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"  +", line.strip())
+
+
+def test_the_effect_of_one_seed_each_is_its_ratio_or_difference(here, bench):
+    text = here("compare", "a", "b").out
+    found = json.loads(here("compare", "a", "b", "--json").out)
+    assert "Final error: the value of one seed each, and the effect" in text
+    shown = {(row[0], row[1]): row[-1] for row in map(cells, text.splitlines()) if len(row) == 5}
+    for row in found["final"]:
+        ((first,), (other,)) = row["values"]
+        assert row["effects"] == pytest.approx([first / other])
+        assert float(shown[row["title"], row["window"]].removeprefix("x")) == pytest.approx(first / other, rel=0.03)
+    counts = next(row for row in found["exploratory"] if row["id"] == "E10")
+    assert counts["effects"] == [counts["values"][0][0] - counts["values"][1][0]]
+
+
 @pytest.mark.parametrize("steps", [1, 5])
 def test_runs_of_a_few_steps_can_be_compared(here, empty, steps):
     for name in ("a", "b"):
@@ -295,6 +354,13 @@ def test_animate_takes_the_latest_comparison_else_the_newest_runs(here, bench):
     assert chosen() == ["b", "a"]
     assert here("compare", "a", "c", "b").code == 0
     assert chosen() == ["a", "c", "b"]
+    # As earlier versions stored them, with values by name.
+    document = json.loads((Path(__file__).parent / "data" / "version-0.1" / "compare.json").read_text())
+    for run in document["runs"]:
+        run["path"] = str(bench / "runs" / run["name"])
+    (bench / "runs" / "comparisons" / "old").mkdir()
+    (bench / "runs" / "comparisons" / "old" / "compare.json").write_text(json.dumps({"created": "9999", **document}))
+    assert chosen() == ["a", "b"]
 
 
 def test_videos_without_a_name_do_not_replace_each_other(here, bench):

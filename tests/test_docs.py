@@ -1,5 +1,6 @@
 """The documentation holds: its commands exist, its sheets and its Python run."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from curriculum.cli.app import app
+from curriculum.measure.comparison import Comparison
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 
@@ -101,6 +103,13 @@ def test_the_documented_ways_to_read_a_run_work(tmp_path):
 def test_the_example_draws_its_two_figures(tmp_path):
     subprocess.run([sys.executable, ROOT / "examples" / "smooth_prop.py", tmp_path], check=True, capture_output=True, timeout=120)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["smooth-prop-starts.png", "smooth-prop-targets.png"]
+
+
+def test_every_key_of_a_stored_comparison_is_documented():
+    text = (ROOT / "docs" / "runs.md").read_text()
+    rows = [line.split("|")[1] for line in text[text.index("`compare.json` lists") :].split("\n\n")[1].splitlines()[2:]]
+    documented = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert documented == {"schema", "created"} | {field.name for field in dataclasses.fields(Comparison)}
 
 
 def test_links_and_pictures_of_the_documentation_exist():

@@ -226,8 +226,8 @@ def test_gradient_noise_is_the_trace_of_the_covariance_over_draws():
 def test_two_variants_are_compared_and_drawn_like_any_task(size_e, tmp_path, here):
     found = compare([size_e["shared"], size_e["fresh"]])
     assert found.final[0].unit == "nats per image"
-    assert {figure.id for figure in found.measures} == {"M1", "M2", "S1", "P1"}
-    assert all(math.isfinite(value) for figure in found.measures for values in figure.values.values() for value in values)
+    assert {row.id for row in found.measures} == {"M1", "M2", "S1", "P1"}
+    assert all(math.isfinite(value) for row in found.measures for values in row.values for value in values)
     for name in ("image-rows.png", "vector-field.png", "latents.png"):
         assert size_e["shared"].figure(name).stat().st_size > 10_000
     made = here("animate", size_e["shared"].path, size_e["fresh"].path, "-o", tmp_path / "maps.png", "--seeds", "all")

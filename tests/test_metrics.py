@@ -1,15 +1,19 @@
 """Each measure on synthetic curves and latents of known truth."""
 
 import math
-from dataclasses import replace
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.spatial import procrustes
 
 from curriculum import plugins
+from curriculum.errors import InputError
 from curriculum.measure.metric import Metric
 from curriculum.measure.metrics.detrended import detrended_deviation
 from curriculum.measure.metrics.draw_up import draw_up, largest_rise
@@ -22,12 +26,13 @@ from curriculum.measure.metrics.peak_speed import peak_speed
 from curriculum.measure.metrics.procrustes import disparities, procrustes_step
 from curriculum.measure.metrics.rise_time import rise_time
 from curriculum.measure.metrics.sparc import HIGHEST, arc_length, sparc
-from curriculum.measure.metrics.spike_score import spike_score
+from curriculum.measure.metrics.spike_score import moving_moments, spike_score
 from curriculum.measure.metrics.spikes import count_spikes
 from curriculum.measure.metrics.unrecovered import count_unrecovered
 from curriculum.measure.metrics.von_neumann import von_neumann
-from curriculum.measure.trace import Trace
-from curriculum.tasks.e2c.task import E2cTask
+from curriculum.measure.trace import Trace, common_strides, trace
+from curriculum.runner.execute import execute
+from curriculum.runner.plan import Plan, plan
 
 STEPS = 4001
 ALL = np.ones(STEPS, dtype=bool)
@@ -205,6 +210,40 @@ def test_one_wild_value_in_a_quiet_run_is_its_spike_score():
     assert spike_score(trace_of(y), ALL) == pytest.approx(100 / (STEPS - 1000))
 
 
+@given(st.floats(-12, 3), st.sampled_from([1, 7, 20]))
+def test_a_flat_error_has_no_spikes_and_a_single_spike_is_exactly_its_share(level, stride):
+    y = np.full(STEPS, level)
+    assert spike_score(trace_of(y, stride=stride), ALL) == 0
+    y[150 * stride] += 2
+    assert spike_score(trace_of(y, stride=stride), ALL) == (0 if 150 * stride < 1000 else 100 / (len(y[::stride]) - 1000 // stride))
+
+
+def test_an_error_that_flickers_by_the_rounding_of_its_storage_has_no_spikes():
+    y = np.full(STEPS, np.float32(0.003))
+    y[1500::700] = np.nextafter(y[0], np.float32(1))
+    assert spike_score(trace_of(np.log10(y.astype(float))), ALL) == 0
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(0, 100), st.sampled_from([1e-3, 1, 1e6]))
+def test_moving_means_and_deviations_are_those_of_each_window(seed, size, more, jump):
+    """Also behind values that are far larger, where differences of running sums would have no digits left."""
+    values = np.random.default_rng(seed).normal(loc=3, scale=0.01, size=size + more)
+    values[: more // 2] *= jump
+    mean, spread = moving_moments(values, size)
+    direct = np.lib.stride_tricks.sliding_window_view(values, size)
+    np.testing.assert_allclose(mean, direct.mean(1), rtol=1e-12)
+    assert (np.abs(spread - direct.std(1)) <= 1e-12 * np.abs(direct).max(1)).all()
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 80), max_size=4), st.floats(0.01, 3))
+def test_the_spike_score_is_that_of_its_definition(seed, places, height):
+    y = np.random.default_rng(seed).normal(loc=-3, scale=0.02, size=STEPS)
+    y[50 * np.array(places, dtype=int)] += height
+    error = 10 ** y[::50]
+    far = [abs(error[i] - error[i - 20 : i].mean()) > 7 * error[i - 20 : i].std() for i in range(20, len(error))]
+    assert spike_score(trace_of(y, stride=50), ALL) == pytest.approx(100 * np.mean(far))
+
+
 def test_the_von_neumann_deviation_is_that_of_the_noise_without_the_trend():
     noise = np.random.default_rng(6).normal(scale=0.05, size=STEPS)
     assert von_neumann(trace_of(noise + np.linspace(0, 3, STEPS)), ALL) == pytest.approx(0.05, rel=0.05)
@@ -276,28 +315,52 @@ def test_of_two_transitions_the_spectral_arc_length_is_the_mean():
     assert sparc(trace_of(latents=once), first) == pytest.approx(one, rel=0.01)
 
 
-def circle() -> dict[str, np.ndarray]:
-    """What a run of the color task exhibits whose hues lie on the unit circle, in order."""
-    hues = 2 * np.pi * np.arange(36) / 36
-    z = np.stack([np.cos(hues), np.sin(hues), 0 * hues], 1)
-    return {"latents.hues": z, "latents.prim": z[::6], "reference.anchor": z[::6]}
+GENERAL = [name for name in plugins.names("measure") if plugins.find("measure", name).__name__.startswith("curriculum.measure.")]
 
 
-def metrics() -> list[Metric]:
-    return [plugins.find("measure", name).METRIC for name in plugins.names("measure")]
+@pytest.mark.parametrize("name", GENERAL)
+def test_every_general_measure_has_a_number_for_a_run_and_none_for_an_empty_window(name):
+    trace = trace_of(spiky([0.5]), min_jerk(500))
+    compute = plugins.find("measure", name).METRIC.compute
+    assert math.isfinite(compute(trace, ALL))
+    assert math.isnan(compute(trace, np.zeros(STEPS, dtype=bool)))
 
 
-def metrics_of_curves() -> list[Metric]:
-    """Those of the latent maps have a test of their own."""
-    return [plugins.find("measure", name).METRIC for name in plugins.names("measure") if name not in E2cTask.measures]
+def declared(task: str) -> list[Metric]:
+    """The measures by which runs of a task are compared, as the task says."""
+    return [plugins.find("measure", name).METRIC for name in plugins.find("task", task).TASK.measures]
 
 
-@pytest.mark.parametrize("metric", metrics_of_curves(), ids=lambda metric: metric.id)
-def test_every_metric_has_a_number_for_a_run_and_none_for_an_empty_window(metric):
-    trace = replace(trace_of(spiky([0.5]), min_jerk(500)), exhibits=circle())
-    assert math.isfinite(metric.compute(trace, ALL))
-    assert math.isnan(metric.compute(trace, np.zeros(STEPS, dtype=bool)))
+def fitting_plan(task: str) -> Plan:
+    """A short training of a task: of its shipped config, with the first shipped sheet that fits it."""
+    for sheet in sorted(path.name for path in (Path(__file__).parents[1] / "dopesheets").glob("*.csv")):
+        with suppress(InputError):
+            return plan(task, sheet, seeds="0:2", steps=250)
+    raise AssertionError(f"no shipped sheet fits the task {task}")
 
 
-def test_metrics_have_distinct_ids_and_places():
-    assert len({metric.id for metric in metrics()}) == len({metric.order for metric in metrics()}) == len(metrics())
+@pytest.fixture(scope="module", params=plugins.names("task"))
+def trained_task(request, tmp_path_factory):
+    """A task, and a short run of it."""
+    checked = fitting_plan(request.param)
+    return request.param, execute(checked, tmp_path_factory.mktemp(request.param) / "run", figures=False).run
+
+
+def test_every_measure_that_a_task_declares_takes_its_runs(trained_task):
+    """How its numbers come out on runs of known truth is for the tests of its task."""
+    task, stored = trained_task
+    window, own = np.ones(len(stored.schedule), dtype=bool), trace(stored, 1, common_strides([stored]))
+    found = {metric.id: metric.compute(own, window) for metric in declared(task)}
+    assert all(type(value) is float for value in found.values()), found
+    assert np.isfinite(list(found.values())).mean() > 0.5, found
+    assert all(math.isnan(metric.compute(own, ~window)) for metric in declared(task))
+
+
+@pytest.mark.parametrize("task", plugins.names("task"))
+def test_the_measures_of_a_task_have_distinct_ids_and_places_and_belong_to_its_hypotheses(task):
+    metrics = declared(task)
+    assert len({metric.id for metric in metrics}) == len({metric.order for metric in metrics}) == len(metrics)
+    tested = [metric.id for metric in metrics if not metric.exploratory and metric.limit is None]
+    questions = plugins.find("task", task).TASK.hypotheses
+    assert all(sum(own.startswith(question) for question in questions) == 1 for own in tested)
+    assert all(any(own.startswith(question) for own in tested) for question in questions)

@@ -5,6 +5,9 @@ import pytest
 
 from curriculum import plugins
 from curriculum.measure import stats, verdicts
+from curriculum.measure.judging import estimates
+from curriculum.measure.measuring import measured
+from curriculum.measure.pairing import Pairing
 from curriculum.measure.trace import common_strides, trace
 from curriculum.measure.verdicts import SmallestEffect
 from curriculum.measure.windows import windows
@@ -36,13 +39,10 @@ def values(tmp_path_factory):
 
 def family(first, other, paired):
     """Judge the five measures of two halves of the seeds, `[5, 32]` both."""
-    found = []
-    for metric, a, b in zip(MEASURES, first, other, strict=True):
-        estimate = verdicts.estimate(a, b, metric.effect, paired=paired)
-        found.append(
-            verdicts.to_verdict(metric.id, metric.title, metric.effect, metric.better, ("a", "b"), estimate, np.empty(0), many=False)
-        )
-    return verdicts.correct(found, SmallestEffect())
+    places = tuple(range(first.shape[1]))
+    pairings = [Pairing(1, places, places, paired=paired, tested=True)]
+    rows = [measured(metric, "whole", values, pairings) for metric, *values in zip(MEASURES, first, other, strict=True)]
+    return verdicts.correct(estimates(rows, pairings), SmallestEffect())
 
 
 @pytest.mark.slow

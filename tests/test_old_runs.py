@@ -26,8 +26,8 @@ def test_old_runs_compare_as_before():
     for kind in ("final", "measures"):
         for own, old in zip(found[kind], before[kind], strict=True):
             assert own["title"] == old["title"]
-            for run, values in old["values"].items():
-                assert own["values"][run] == (values if None in values else pytest.approx(values, rel=1e-9))
+            for values, before_values in zip(own["values"], old["values"].values(), strict=True):
+                assert values == (before_values if None in before_values else pytest.approx(before_values, rel=1e-9))
 
 
 def test_old_runs_are_drawn_with_their_circle():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,7 @@ from curriculum.console import number, put, put_json, put_table
 
 if TYPE_CHECKING:
     from curriculum.measure.comparison import Comparison
-    from curriculum.measure.measuring import Figure
+    from curriculum.measure.measuring import Measured
     from curriculum.measure.verdicts import SmallestEffect
     from curriculum.store.reader import Run
 
@@ -71,58 +70,93 @@ def compare_and_print(chosen: list[Run], runs: Path, as_json: bool, smallest: Sm
 
 def print_comparison(found: Comparison) -> None:
     """Print a comparison as sentences, tables and notes."""
-    for other, hypotheses in found.hypotheses.items():
-        put(f"{found.names[0]} against {other}")
-        for name, verdict in hypotheses.items():
-            put(f"  {name} {found.questions[name]}: {verdict}")
-            for own in found.verdicts:
-                if own.other == other and own.id.startswith(name):
-                    put(f"     {own.sentence()}")
-        for guard in found.guards:
-            if guard.other == other:
-                put(f"  {guard.sentence()}")
-        for own in found.explored:
-            if own.other == other:
-                put(f"  {own.sentence()}")
-        put("")
-    against = [f"{found.names[0]} / {other}" for other in found.names[1:]]
-    header = ["measure", "window", *found.names, *against]
-    right = list(range(2, len(header)))
-    many = any(len(run["seeds"]) > 1 for run in found.runs)
-    median = ", median over seeds" if many else ""
-    put_table(header, [_row(figure, found) for figure in found.final], f"Final error{median}", right)
-    title = f"Measures from step {found.first_step:,} on{median}"
-    put_table(header, [_row(figure, found) for figure in (*found.measures, *found.exploratory)], title, right)
-    rates = [["mean lr", window, *(number(means[name]) for name in found.names)] for window, means in found.mean_lr.items()]
-    put_table(["", "window", *found.names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(found.names))))
-    terms = list(dict.fromkeys(term for losses in found.last_losses.values() for term in losses))
-    last = [[term, *(number(found.last_losses[name].get(term)) for name in found.names)] for term in terms]
-    put_table(["loss", *found.names], last, f"Losses of the last step, as logged{median}", right=list(range(1, 1 + len(found.names))))
-    for other, sheets in found.sheets.items():
+    for place in range(1, len(found.runs)):
+        _print_verdicts(found, place)
+    _print_measures(found)
+    _print_rates_and_losses(found)
+    for other, sheets in zip(found.names[1:], found.sheets, strict=True):
         put(f"Schedules of {found.names[0]} and {other}")
         print_diff(sheets, found.names[0], other, keys=False)
-    if found.gates:
-        sides = {"lower": "at most", "higher": "at least"}
-        gates = [
-            [f"{g.id} {g.title}", f"{sides[g.better]} {number(g.limit)}", g.run, f"{g.passed} of {g.of}", number(g.worst)]
-            for g in found.gates
-        ]
-        put_table(["gate", "passes", "run", "passed", "worst seed"], gates, "Gates: is the result what was wanted?", right=[3, 4])
-    if found.tails:
-        tails = [[t.id, t.run, number(t.worst), number(t.worst_tenth)] for t in found.tails]
-        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], tails, "What a median hides", right=[2, 3])
+    _print_gates(found)
+    _print_tails(found)
     if found.verdicts:
         put(f"smallest effect of interest: a ratio of 1 +- {found.smallest.ratio:g}, a count of +- {found.smallest.count:g}")
     for note in found.notes:
         put(f"note: {note}")
 
 
-def _row(figure: Figure, found: Comparison) -> list[str]:
-    first, *others = (figure.median(name) for name in found.names)
-    window = figure.window
-    if figure.effect in ("difference", "share"):
-        effects = [f"{first - other:+.3g}" if math.isfinite(first - other) else "-" for other in others]
-    else:
-        effects = [f"x{number(first / other)}" if other > 0 and math.isfinite(first / other) and first > 0 else "-" for other in others]
-    values = [number(value) for value in (first, *others)]
-    return [f"{figure.id} {figure.title}" if figure.id != "final" else figure.title, window, *values, *effects]
+def _print_verdicts(found: Comparison, place: int) -> None:
+    """Print what was found of the first run against the one at a place, where it was judged."""
+    hypotheses = [hypothesis for hypothesis in found.hypotheses if hypothesis.other == place]
+    if not hypotheses:
+        return
+    put(f"{found.names[0]} against {found.names[place]}")
+    for hypothesis in hypotheses:
+        put(f"  {hypothesis.id} {hypothesis.question}: {hypothesis.verdict}")
+        for verdict in found.verdicts:
+            if verdict.other == place and verdict.id.startswith(hypothesis.id):
+                put(f"     {verdict.sentence(found.names)}")
+    for verdict in (*found.guards, *found.explored):
+        if verdict.other == place:
+            put(f"  {verdict.sentence(found.names)}")
+    put("")
+
+
+def _print_measures(found: Comparison) -> None:
+    """Print the final errors and the measures of each run, and the effects of the first against each other one."""
+    header = ["measure", "window", *found.names, *(f"{found.names[0]} / {other}" for other in found.names[1:])]
+    right = list(range(2, len(header)))
+    shown = _shown(found)
+    put_table(header, [_row(row) for row in found.final], f"Final error{shown}", right)
+    rows = [_row(row) for row in (*found.measures, *found.exploratory)]
+    put_table(header, rows, f"Measures from step {found.first_step:,} on{shown}", right)
+
+
+def _row(row: Measured) -> list[str]:
+    from curriculum.measure.effects import text
+    from curriculum.measure.metric import label
+
+    medians = [number(row.median(run)) for run in range(len(row.values))]
+    return [label(row.id, row.title), row.window, *medians, *(text(effect, row.effect) for effect in row.effects)]
+
+
+def _shown(found: Comparison) -> str:
+    """Say what the columns of a table of measures show."""
+    if not _many(found):
+        return ": the value of one seed each, and the effect"
+    paired = {bool(set(found.runs[0].seeds) & set(run.seeds)) for run in found.runs[1:]}
+    effects = {True: "interquartile mean over pairs", False: "between the interquartile means of runs that share no seed"}
+    return f": median over seeds, and effect ({', '.join(effects[kind] for kind in sorted(paired, reverse=True))})"
+
+
+def _many(found: Comparison) -> bool:
+    return any(len(run.seeds) > 1 for run in found.runs)
+
+
+def _print_rates_and_losses(found: Comparison) -> None:
+    """Print the mean learning rate of each run in each window, and the losses of its last step."""
+    names = found.names
+    rates = [["mean lr", window, *map(number, means)] for window, means in found.mean_lr.items()]
+    put_table(["", "window", *names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(names))))
+    terms = list(dict.fromkeys(term for losses in found.last_losses for term in losses))
+    last = [[term, *(number(losses.get(term)) for losses in found.last_losses)] for term in terms]
+    title = f"Losses of the last step, as logged{', median over seeds' if _many(found) else ''}"
+    put_table(["loss", *names], last, title, right=list(range(1, 1 + len(names))))
+
+
+def _print_gates(found: Comparison) -> None:
+    """Print how many seeds of each run pass each gate, where the task has gates."""
+    sides = {"lower": "at most", "higher": "at least"}
+    rows = [
+        [f"{g.id} {g.title}", f"{sides[g.better]} {number(g.limit)}", found.names[g.run], f"{g.passed} of {g.of}", number(g.worst)]
+        for g in found.gates
+    ]
+    if rows:
+        put_table(["gate", "passes", "run", "passed", "worst seed"], rows, "Gates: is the result what was wanted?", right=[3, 4])
+
+
+def _print_tails(found: Comparison) -> None:
+    """Print the worst seeds of each run, where there are several."""
+    rows = [[t.id, found.names[t.run], number(t.worst), number(t.worst_tenth)] for t in found.tails]
+    if rows:
+        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], rows, "What a median hides", right=[2, 3])

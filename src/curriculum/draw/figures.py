@@ -25,7 +25,7 @@ def draw_run(run: Run) -> None:
     sheet = run.manifest.get("sheet", "dopesheet.csv")
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
     (middle,) = median_seeds([run])
-    style.save(losses.draw([run], [middle]), run.figure("losses.png"))
+    style.save(losses.draw([run], [run.name], [middle]), run.figure("losses.png"))
     style.save(latents.draw(run, middle), run.figure("latents.png"))
     for name in run.look.plots:
         style.save(plugins.find("figure", name).draw(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
@@ -38,17 +38,14 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     from curriculum.measure.bands import curves
     from curriculum.measure.trace import median_seeds
 
-    style.save(losses.draw(runs, median_seeds(runs)), folder / "losses.png")
-    style.save(schedules.draw(runs), folder / "schedules.png")
-    style.save(
-        bands.draw(
-            runs, curves(runs), found.windows["transitions"], f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})"
-        ),
-        folder / "bands.png",
-    )
-    final = found.final[0].values
-    ended = [run for run in runs if run.phase_ends]
+    names, final = found.names, found.final[0]
+    style.save(losses.draw(runs, names, median_seeds(runs)), folder / "losses.png")
+    style.save(schedules.draw(runs, names), folder / "schedules.png")
+    measured = f"{final.title.removeprefix('final ')} ({final.unit})"
+    style.save(bands.draw(runs, names, curves(runs), found.windows["transitions"], measured), folder / "bands.png")
+    ended = [i for i, run in enumerate(runs) if run.phase_ends]
     if ended:
-        style.save(finals.draw(ended, [final[run.name] for run in ended]), folder / "latents.png")
+        shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [final.values[i] for i in ended])
+        style.save(shown, folder / "latents.png")
     if found.verdicts:
         style.save(effects.draw(found), folder / "effects.png")

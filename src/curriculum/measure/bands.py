@@ -27,7 +27,6 @@ class Curves:
     within `lags` `[W]` steps, in dex; `speed` `[3, G]` that of the drift per step at `motion_steps` `[G]`.
     """
 
-    name: str
     steps: NDArray[np.int64]
     error: Array
     lags: NDArray[np.int64]
@@ -37,7 +36,7 @@ class Curves:
 
 
 def curves(runs: Sequence[Run]) -> list[Curves]:
-    """Compute the curves of runs that are compared with each other."""
+    """Compute the curves of runs that are compared with each other, in their order."""
     whole = windows([run.schedule for run in runs])["whole"]
     strides = common_strides(runs)
     return [_curves_of(run, whole, strides) for run in runs]
@@ -61,7 +60,6 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
             speeds.append(moved)
     speed = np.percentile(speeds, BAND, axis=0) if speeds else np.empty((len(BAND), 0))
     return Curves(
-        name=run.name,
         steps=steps,
         error=10 ** np.percentile(dex[:, kept], BAND, axis=1),
         lags=np.asarray(PROFILE),

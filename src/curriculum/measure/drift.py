@@ -9,6 +9,7 @@ from curriculum.measure.trace import Array, Trace
 from curriculum.measure.windows import inside
 
 FILTER = 200  # steps that the low-pass spans
+NEEDS = f"latents over more than {FILTER} steps of the window"
 
 
 def positions(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> tuple[Array, Array] | None:

@@ -14,8 +14,10 @@ def orientation(latents: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.floa
     It is multiplied from the right. Source: the orthogonal Procrustes problem (Schoenemann 1966). Where the latents are
     not finite, nothing is turned.
     """
+    from scipy.linalg import orthogonal_procrustes
+
     apart = latents - latents.mean(0)
     if not np.isfinite(apart).all():
         return np.eye(2)
-    u, _, vt = np.linalg.svd(apart.astype(np.float64).T @ (targets - targets.mean(0)))
-    return np.asarray(u @ vt)
+    turn, _ = orthogonal_procrustes(apart.astype(np.float64), targets - targets.mean(0))
+    return np.asarray(turn)

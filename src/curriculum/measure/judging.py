@@ -1,87 +1,98 @@
-"""Judge the differences between runs: estimates by pair of runs, and what qualifies them."""
+"""Judge what was measured: the verdicts on each measure, what qualifies them, and what they say of the hypotheses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from curriculum.measure import verdicts
-from curriculum.measure.measuring import Figure
-from curriculum.measure.verdicts import Verdict
-from curriculum.store.reader import Run
-
-
-def shared_seeds(first: Run, other: Run) -> list[int]:
-    """List the seeds that pair: those in both runs."""
-    return [seed for seed in first.seeds if seed in other.seeds]
+from curriculum.measure import effects, verdicts
+from curriculum.measure.measuring import Measured, Measurements
+from curriculum.measure.pairing import ComparedRun, Lineup, Pairing
+from curriculum.measure.verdicts import SmallestEffect, Verdict
 
 
-def estimates(runs: Sequence[Run], figures: Sequence[Figure]) -> list[Verdict]:
-    """Estimate every figure for the first run against each other one, where both have enough seeds."""
-    found = []
-    first = runs[0]
-    for other in runs[1:]:
-        shared = shared_seeds(first, other)
-        if min(len(first.seeds), len(other.seeds)) < verdicts.FEWEST or 0 < len(shared) < verdicts.FEWEST:
-            continue
-        if max(diverged_share(first), diverged_share(other)) > verdicts.DIVERGED_SHARE:
-            continue
-        for figure in figures:
-            a = np.array([figure.values[first.name][first.seeds.index(seed)] for seed in shared or first.seeds])
-            b = np.array([figure.values[other.name][other.seeds.index(seed)] for seed in shared or other.seeds])
-            if np.isnan(a).any() or np.isnan(b).any():
-                continue
-            estimate = verdicts.estimate(a, b, figure.effect, paired=bool(shared))
-            pairs = verdicts.effects(a, b, figure.effect) if shared else np.empty(0)
-            names = (first.name, other.name)
-            made = verdicts.to_verdict(figure.id, figure.title, figure.effect, figure.better, names, estimate, pairs, len(runs) > 2)
-            found.append(made)
-    return found
+@dataclass(frozen=True)
+class Hypothesis:
+    """What the verdicts say of one hypothesis, for the first run against another, `other` being its place among the runs."""
+
+    id: str
+    question: str
+    other: int
+    verdict: str
 
 
-def diverged_share(run: Run) -> float:
-    """Give the share of a run's seeds that diverged."""
-    return len(run.diverged) / len(run.seeds)
+@dataclass(frozen=True)
+class Judgement:
+    """What is found: of the measures that are tested as one family, of the final errors, and of exploratory measures."""
+
+    verdicts: tuple[Verdict, ...]
+    guards: tuple[Verdict, ...]
+    explored: tuple[Verdict, ...]
+    hypotheses: tuple[Hypothesis, ...]
 
 
-def caveats_of(
-    runs: Sequence[Run], verdict: Verdict, guards: Sequence[Verdict], variants: dict[Any, Any], primary: Sequence[Figure]
-) -> list[str]:
-    """Qualify a verdict: what it cost, how often it happened, and whether it holds for other settings of the measure."""
-    caveats = []
-    figure = next(figure for figure in primary if figure.id == verdict.id)
-    if verdict.effect in ("share", "time"):
-        pair = [run for run in runs if run.name in (verdict.first, verdict.other)]
-        caveats.append(" and ".join(f"{_happened(run, figure)} of {len(run.seeds)} in {run.name}" for run in pair))
-    if verdict.verdict == verdicts.SUPPORTED:
-        costs = [guard for guard in guards if guard.other == verdict.other and guard.verdict == verdicts.CONTRADICTED]
-        if costs:
-            worst = max(costs, key=lambda guard: guard.value)
-            caveats.append(f"at the cost of a final error x{worst.value:.2f}")
-    first, other = (next(run for run in runs if run.name == name) for name in (verdict.first, verdict.other))
-    for (metric, _), values in variants.items():
-        if metric == verdict.id:
-            figure = Figure(metric, verdict.title, "", verdict.effect, verdict.better, "whole", values)
-            again = estimates([first, other], [figure])
-            if again and again[0].estimate.value * verdict.estimate.value < 0:
-                return [*caveats, "depends on the window"]
-    return caveats
+def judge(found: Measurements, lineup: Lineup, questions: Mapping[str, str], smallest: SmallestEffect) -> Judgement:
+    """Judge the effects of the first run against each other one, where both have enough seeds; `questions` are the hypotheses."""
+    guards = [verdicts.correct([guard], smallest)[0] for guard in estimates(found.final, lineup.pairings)]
+    family = estimates(found.measures, lineup.pairings) if found.long_enough else []
+    judged = [
+        replace(verdict, caveats=tuple(_caveats(verdict, found, guards, lineup.runs))) for verdict in verdicts.correct(family, smallest)
+    ]
+    return Judgement(
+        verdicts=tuple(judged),
+        guards=tuple(guards),
+        explored=tuple(verdicts.explore(estimates(found.exploratory, lineup.pairings))),
+        hypotheses=tuple(_hypotheses(judged, [row.id for row in found.measures if row.judged], questions)),
+    )
 
 
-def _happened(run: Run, figure: Figure) -> int:
+def estimates(rows: Sequence[Measured], pairings: Sequence[Pairing]) -> list[Verdict]:
+    """Estimate the effects that are judged, each with its interval and test; what has no effect is left out."""
+    return [
+        _estimate(row, pairing)
+        for pairing in pairings
+        for row in rows
+        if pairing.tested and row.judged and not math.isnan(row.effects[pairing.other - 1])
+    ]
+
+
+def _estimate(row: Measured, pairing: Pairing) -> Verdict:
+    """Make the verdict of one measure, not yet corrected for its family."""
+    first, other = pairing.pick(row.values)
+    found = effects.estimate(first, other, row.effect, pairing.paired)
+    low, high = (effects.unscaled(end, row.effect) for end in (found.low, found.high))
+    pairs = tuple(map(float, effects.pair_effects(first, other, row.effect))) if pairing.paired else ()
+    value = row.effects[pairing.other - 1]
+    return Verdict(row.id, row.title, row.effect, row.better, pairing.other, value, low, high, found.p, found, pairs)
+
+
+def _caveats(verdict: Verdict, found: Measurements, guards: Sequence[Verdict], runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """Say what qualifies a verdict: how often it happened, what it cost, and whether it holds for other settings of the measure."""
+    row = next(row for row in found.measures if row.id == verdict.id and row.judged)
+    if row.effect in ("share", "time"):
+        pair = [(runs[place], row.values[place]) for place in (0, verdict.other)]
+        yield " and ".join(f"{_happened(row, run, values)} of {len(values)} in {run.name}" for run, values in pair)
+    costs = [guard.value for guard in guards if guard.other == verdict.other and guard.verdict == verdicts.CONTRADICTED]
+    if verdict.verdict == verdicts.SUPPORTED and costs:
+        yield f"at the cost of a final error {effects.text(max(costs), 'ratio')}"
+    varied = [variant.effects[verdict.other - 1] for variant in found.variants[row.id]]
+    own = effects.direction(verdict.value, row.effect)
+    if any(own * effects.direction(value, row.effect) < 0 for value in varied):
+        yield "depends on the window"
+    elif any(math.isnan(value) for value in varied):
+        yield "not checked with every window"
+
+
+def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:
     """Count the seeds of a run for which it holds, or has happened by the run's last step."""
-    own = figure.values[run.name]
-    return sum(value == 1 if figure.effect == "share" else value <= run.schedule.last_step for value in own)
+    return sum(value == 1 if row.effect == "share" else value <= run.last_step for value in values)
 
 
-def hypotheses_of(judged: Sequence[Verdict], questions: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Sum up each hypothesis for each run that the first is measured against."""
-    return {
-        other: {
-            name: verdicts.hypothesis([verdict.verdict for verdict in judged if verdict.other == other and verdict.id.startswith(name)])
-            for name in questions
-        }
-        for other in dict.fromkeys(verdict.other for verdict in judged)
-    }
+def _hypotheses(judged: Sequence[Verdict], measures: Sequence[str], questions: Mapping[str, str]) -> Iterator[Hypothesis]:
+    """Sum up each hypothesis, whose measures have ids that begin with its own, for each run that the first is measured against."""
+    for other in dict.fromkeys(verdict.other for verdict in judged):
+        found = {verdict.id: verdict.verdict for verdict in judged if verdict.other == other}
+        for name, question in questions.items():
+            own = [found.get(measure, verdicts.NOT_JUDGED) for measure in measures if measure.startswith(name)]
+            yield Hypothesis(name, question, other, verdicts.hypothesis(own))

@@ -1,27 +1,36 @@
-"""Measure runs: the value of each measure, by run and seed, over each window."""
+"""Measure runs: the value of each measure for every seed of every run, and the effects of the first run against the others."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from curriculum import plugins
-from curriculum.measure import stats, verdicts
+from curriculum.measure import stats
+from curriculum.measure.effects import SCALED, effect
 from curriculum.measure.metric import Metric
-from curriculum.measure.windows import Mask, per_thousand
+from curriculum.measure.pairing import Pairing
+from curriculum.measure.trace import Trace, common_strides, trace
+from curriculum.measure.windows import Mask, first_step, long_enough, per_thousand, windows
 from curriculum.store.reader import Run
 
-Array = NDArray[np.float64]
+LAST = "last 5% of steps"  # of each run, the window of its final errors
+Values = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measure over one window: `values` by run, one for each of its seeds, the worst there is for one that diverged."""
+class Measured:
+    """One measure over one window.
+
+    `values` are those of each run, one for each of its seeds: NaN where there is none, the worst there is for a seed that
+    diverged. `effects` are those of the first run against each run after it, from the seeds that form pairs, or from all
+    where none do: a ratio or a difference, as `effect` says, NaN where one of these seeds has no value. `judged` says
+    whether its effects are judged; else they are only shown. `needs` says what a seed without a value may lack.
+    """
 
     id: str
     title: str
@@ -29,22 +38,15 @@ class Figure:
     effect: str
     better: str
     window: str
-    values: dict[str, tuple[float, ...]]
+    values: Values
+    effects: tuple[float, ...]
+    judged: bool
+    needs: str
 
-    def median(self, run: str) -> float:
-        """Give the median over the seeds of a run; NaN where no seed has a number."""
+    def median(self, run: int) -> float:
+        """Compute the median over the seeds of a run that have a value; NaN where none has."""
         numbers = [value for value in self.values[run] if not math.isnan(value)]
-        return float(np.median(numbers)) if numbers else float("nan")
-
-
-@dataclass(frozen=True)
-class Tail:
-    """What an average hides, of one measure in one run: the worst seed, and the mean of the worst tenth."""
-
-    id: str
-    run: str
-    worst: float
-    worst_tenth: float
+        return float(np.median(numbers)) if numbers else math.nan
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,78 @@ class Gate:
     unit: str
     better: str
     limit: float
-    run: str
+    run: int
     passed: int
     of: int
     worst: float
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What an average hides, of one measure in one run: the worst seed, and the mean of the worst tenth."""
+
+    id: str
+    run: int
+    worst: float
+    worst_tenth: float
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What is measured of some runs at the steps that all of them have, and of their final errors.
+
+    `windows` mark steps `[T]`; the error is compared every `stride` steps. `measures`, `exploratory` and `gated` have a row
+    for each measure and window; `variants` are the rows of measures with other settings, by id. Where `long_enough` is
+    false, the steps end before the first descent does.
+    """
+
+    windows: dict[str, Mask]
+    first_step: int
+    long_enough: bool
+    stride: int
+    final: tuple[Measured, ...]
+    measures: tuple[Measured, ...]
+    exploratory: tuple[Measured, ...]
+    gated: tuple[Measured, ...]
+    gates: tuple[Gate, ...]
+    variants: dict[str, tuple[Measured, ...]]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A measure that is asked for over a window, perhaps with other settings."""
+
+    metric: Metric
+    window: str
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+def measure(runs: Sequence[Run], pairings: Sequence[Pairing], watch: Callable[[int], None]) -> Measurements:
+    """Measure every seed of runs of one task; `watch` is told how many seeds are measured."""
+    schedules = [run.schedule for run in runs]
+    parts, strides = windows(schedules), common_strides(runs)
+    final, own = _final_metrics(runs[0]), metrics_of(runs[0])
+    asked = [_Asked(metric, LAST) for metric in final]
+    asked += [_Asked(metric, window) for metric in own for window in parts if metric.windowed or window == metric.window]
+    if any(pairing.tested for pairing in pairings):
+        asked += [_Asked(metric, metric.window, options) for metric in own for options in metric.variants]
+    found = zip(asked, _values(runs, asked, parts, strides, watch), strict=True)
+    rows = [(ask, measured(ask.metric, ask.window, values, pairings)) for ask, values in found]
+    if len({len(schedule) for schedule in schedules}) > 1:
+        rows += [(ask, _per_thousand(row, parts[row.window], pairings)) for ask, row in rows if ask.metric.counts and not ask.options]
+    shown = [(ask.metric, row) for ask, row in rows if not ask.options and ask.window != LAST]
+    return Measurements(
+        windows=parts,
+        first_step=first_step(schedules),
+        long_enough=long_enough(schedules),
+        stride=strides[0],
+        final=tuple(row for ask, row in rows if ask.window == LAST),
+        measures=tuple(row for metric, row in shown if not metric.exploratory and metric.limit is None),
+        exploratory=tuple(row for metric, row in shown if metric.exploratory and metric.limit is None),
+        gated=tuple(row for metric, row in shown if metric.limit is not None),
+        gates=tuple(gate for metric, row in shown if metric.limit is not None for gate in _gates(row, metric.limit)),
+        variants={metric.id: tuple(row for ask, row in rows if ask.metric == metric and ask.options) for metric in own},
+    )
 
 
 def metrics_of(run: Run) -> list[Metric]:
@@ -68,49 +138,84 @@ def metrics_of(run: Run) -> list[Metric]:
     return sorted(found, key=lambda metric: metric.order)
 
 
-def as_rate(figure: Figure, parts: Mapping[str, Mask]) -> Figure:
+def measured(metric: Metric, window: str, values: Values, pairings: Sequence[Pairing]) -> Measured:
+    """Make the row of a measure over a window from its values, with its effects."""
+    effects = tuple(effect(*pairing.pick(values), metric.effect, pairing.paired) for pairing in pairings)
+    judged = window == metric.window and metric.limit is None
+    return Measured(metric.id, metric.title, metric.unit, metric.effect, metric.better, window, values, effects, judged, metric.needs)
+
+
+def tails(rows: Sequence[Measured]) -> Iterator[Tail]:
+    """Find the worst seeds of each run by each measure, where there are several."""
+    for row in rows:
+        sign = 1 if row.better == "lower" else -1
+        for run, own in enumerate(row.values):
+            if row.judged and row.effect != "share" and len(own) > 1:
+                worst, tenth = stats.tail(sign * np.array(own))
+                yield Tail(row.id, run, sign * worst, sign * tenth)
+
+
+def _values(
+    runs: Sequence[Run], asked: Sequence[_Asked], parts: Mapping[str, Mask], strides: tuple[int, int], watch: Callable[[int], None]
+) -> list[Values]:
+    """Compute what is asked of every seed: for each measure, its values by run and seed. One seed is in memory at a time."""
+    by_run: list[list[tuple[float, ...]]] = []
+    done = 0
+    for run in runs:
+        by_seed = []
+        for index, seed in enumerate(run.seeds):
+            own = trace(run, index, strides)
+            by_seed.append([_worst(ask.metric) if seed in run.diverged else _value(ask, own, parts) for ask in asked])
+            watch(done := done + 1)
+        by_run.append(list(zip(*by_seed, strict=True)))
+    return list(zip(*by_run, strict=True))
+
+
+def _value(ask: _Asked, own: Trace, parts: Mapping[str, Mask]) -> float:
+    return ask.metric.compute(own, parts.get(ask.window, parts["whole"]), **ask.options)
+
+
+def _worst(metric: Metric) -> float:
+    """Give the value of a seed that diverged: it is never dropped, it ranks worst."""
+    if metric.effect == "share":
+        return 1.0 if metric.better == "lower" else 0.0
+    return math.inf if metric.better == "lower" else 0.0 if metric.effect in SCALED else -math.inf
+
+
+def _final_metrics(run: Run) -> list[Metric]:
+    """Make a measure of the final error on each probe that has one."""
+    return [
+        Metric(
+            order=0,
+            id="final",
+            title=f"final error on {probe.title}",
+            unit=run.look.error_unit,
+            compute=partial(_final_error, probe=probe.name),
+            windowed=False,
+            window=LAST,
+            needs="the last steps of the run, where this probe is recorded",
+        )
+        for probe in run.probes
+        if "final" in probe.uses
+    ]
+
+
+def _final_error(trace: Trace, window: Mask, probe: str) -> float:
+    return float(10 ** trace.final[probe])
+
+
+def _per_thousand(row: Measured, mask: Mask, pairings: Sequence[Pairing]) -> Measured:
     """Give counts per 1,000 steps of their window, as a window of its own: it is shown, not judged."""
-    values = {name: tuple(per_thousand(value, parts[figure.window]) for value in own) for name, own in figure.values.items()}
-    return replace(figure, unit=f"{figure.unit} per 1,000 steps", window=f"{figure.window}, per 1,000 steps", values=values)
+    values = tuple(tuple(per_thousand(value, mask) for value in own) for own in row.values)
+    effects = tuple(effect(*pairing.pick(values), row.effect, pairing.paired) for pairing in pairings)
+    window, unit = f"{row.window}, per 1,000 steps", f"{row.unit} per 1,000 steps"
+    return replace(row, unit=unit, window=window, values=values, effects=effects, judged=False)
 
 
-def gates_of(figure: Figure, limit: float | None) -> Iterator[Gate]:
+def _gates(row: Measured, limit: float) -> Iterator[Gate]:
     """Count the seeds of each run that pass a gate; what is missing or diverged does not."""
-    assert limit is not None
-    sign = 1 if figure.better == "lower" else -1
-    for name, own in figure.values.items():
+    sign = 1 if row.better == "lower" else -1
+    for run, own in enumerate(row.values):
         passed = sum(sign * value <= sign * limit for value in own)
         worst = sign * max((sign * value for value in own if not math.isnan(value)), default=math.nan)
-        yield Gate(figure.id, figure.title, figure.unit, figure.better, limit, name, passed, len(own), worst)
-
-
-def tail_of(figure: Figure, name: str) -> Tail:
-    """Give the worst seeds of a run by a measure."""
-    sign = 1 if figure.better == "lower" else -1
-    worst, tenth = stats.tail(sign * np.array(figure.values[name]))
-    return Tail(figure.id, name, sign * worst, sign * tenth)
-
-
-def windows_of(metric: Metric, parts: dict[str, Any]) -> list[str]:
-    """List the windows over which a measure is reported."""
-    return [window for window in parts if window == metric.window or metric.windowed]
-
-
-def add(table: dict[Any, dict[str, tuple[float, ...]]], key: Any, run: Run, value: float) -> None:
-    """Add the value of a run's next seed to a row of a table."""
-    row = table.setdefault(key, {})
-    row[run.name] = (*row.get(run.name, ()), value)
-
-
-def or_worst(run: Run, index: int, value: float, metric: Metric | None = None) -> float:
-    """Replace the value of a seed that diverged: it is never dropped, it ranks worst."""
-    if not _diverged(run, index):
-        return value
-    lower = metric is None or metric.better == "lower"
-    if metric is not None and metric.effect == "share":
-        return 1.0 if lower else 0.0
-    return math.inf if lower else 0.0 if metric is not None and metric.effect in verdicts.SCALED else -math.inf
-
-
-def _diverged(run: Run, index: int) -> bool:
-    return run.seeds[index] in run.diverged
+        yield Gate(row.id, row.title, row.unit, row.better, limit, run, passed, len(own), worst)

@@ -14,9 +14,10 @@ Better = Literal["lower", "higher"]
 class Metric:
     """A measure of one seed's trace within a window of steps.
 
-    `compute(trace, window)` gives a number, NaN where the window has too few steps; `window` `[T]` marks
-    steps. It is judged over one `window`; `windowed` says whether it is also reported for the others. `better` is `lower` or
-    `higher`. `variants` are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
+    `compute(trace, window)` gives a number, NaN where there is none; `window` `[T]` marks steps. `needs` says what must be
+    there for a number, such as `a rise of the error`: a comparison tells it of seeds that have none. The measure is judged
+    over one `window`; `windowed` says whether it is also reported for the others. `better` is `lower` or `higher`.
+    `variants` are other settings, as keywords of `compute`: a finding that does not hold for them depends on the window. An
     `exploratory` measure is none of the family that is tested. One with a `limit` is a gate: a seed passes where it is
     not on the worse side of that, and no effect is judged. One that `counts` events is also shown per 1,000 steps where runs
     differ in length.
@@ -39,3 +40,9 @@ class Metric:
     limit: float | None = None
     window: str = "whole"
     counts: bool = False
+    needs: str = ""
+
+
+def label(id_: str, title: str) -> str:
+    """Write a measure's id and title; final errors have the title alone."""
+    return title if id_ == "final" else f"{id_} {title}"

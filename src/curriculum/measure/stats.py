@@ -41,9 +41,27 @@ class Estimate:
 
 def interquartile_mean(values: Array) -> Array:
     """Compute the mean of the middle half along the last axis, whole values only: `[..., N]` to `[...]`."""
-    ordered = np.sort(values, axis=-1)
-    cut = ordered.shape[-1] // 4
-    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1))
+    from scipy.stats import trim_mean
+
+    # trim_mean partitions sorted rows several times faster than unsorted ones.
+    return np.asarray(trim_mean(np.sort(values, axis=-1), 0.25, axis=-1))
+
+
+def center(values: Array) -> float:
+    """Compute the interquartile mean of a sample `[N]` in which runs that diverged are infinite.
+
+    It is infinite where more of the middle half is infinite in one direction than in the other; as many in both cancel.
+    """
+    cut = len(values) // 4
+    middle = np.sort(values)[cut : len(values) - cut]
+    excess = float(np.sign(middle[np.isinf(middle)]).sum())
+    return math.copysign(math.inf, excess) if excess else float(interquartile_mean(_finite(values)))
+
+
+def shift(first: Array, second: Array) -> float:
+    """Compute the difference of the interquartile means of two samples `[N]` and `[M]`; two that are infinite alike do not differ."""
+    a, b = center(first), center(second)
+    return 0.0 if a == b else a - b
 
 
 def paired_estimate(differences: Array) -> Estimate:
@@ -52,14 +70,16 @@ def paired_estimate(differences: Array) -> Estimate:
     The interquartile mean with a percentile bootstrap over pairs, and a two-sided Wilcoxon signed-rank test. Infinite
     differences, of a run that diverged, count as one beyond all others.
     """
-    d = _finite(np.round(differences, ROUNDING))
+    rounded = np.round(differences, ROUNDING)
+    d = _finite(rounded)
     if not d.any():
         return Estimate(0.0, 0.0, 0.0, 1.0, 0.5, 0.0, len(d), paired=True)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = interquartile_mean(d[rng.integers(0, len(d), (RESAMPLES, len(d)))])
-    low, high = _interval(drawn, len(d))
+    value = center(rounded)
+    low, high = _interval(drawn, len(d), value)
     better = float(np.mean(np.where(d < 0, 1.0, np.where(d == 0, 0.5, 0.0))))
-    return Estimate(float(interquartile_mean(d)), low, high, _wilcoxon(d), better, _rank_biserial(d), len(d), paired=True)
+    return Estimate(value, low, high, _wilcoxon(d), better, _rank_biserial(d), len(d), paired=True)
 
 
 def unpaired_estimate(first: Array, second: Array) -> Estimate:
@@ -69,16 +89,17 @@ def unpaired_estimate(first: Array, second: Array) -> Estimate:
     """
     from scipy.stats import mannwhitneyu
 
-    both = _finite(np.round(np.concatenate([first, second]), ROUNDING))
+    rounded = np.round(np.concatenate([first, second]), ROUNDING)
+    value = shift(rounded[: len(first)], rounded[len(first) :])
+    both = _finite(rounded)
     a, b = both[: len(first)], both[len(first) :]
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn_a = interquartile_mean(a[rng.integers(0, len(a), (RESAMPLES, len(a)))])
     drawn_b = interquartile_mean(b[rng.integers(0, len(b), (RESAMPLES, len(b)))])
-    low, high = _interval(drawn_a - drawn_b, min(len(a), len(b)))
+    low, high = _interval(drawn_a - drawn_b, min(len(a), len(b)), value)
     sign = np.sign(_ranks(a, b)[: len(a), None] - _ranks(a, b)[None, len(a) :])
     better = float(np.mean((1 - sign) / 2))
     p = 1.0 if not sign.any() else float(mannwhitneyu(_ranks(a, b)[: len(a)], _ranks(a, b)[len(a) :]).pvalue)
-    value = float(interquartile_mean(a) - interquartile_mean(b))
     return Estimate(value, low, high, p, better, float(sign.mean()), min(len(a), len(b)), paired=False)
 
 
@@ -93,8 +114,7 @@ def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
 
     n, m = len(first), len(second)
     p1, p2 = float(first.mean()), float(second.mean())
-    low1, high1 = _wilson(p1, n)
-    low2, high2 = _wilson(p2, m)
+    (low1, high1), (low2, high2) = (binomtest(int(own.sum()), len(own)).proportion_ci(LEVEL, method="wilson") for own in (first, second))
     correlation = 0.0
     if paired:
         both, neither = int((first * second).sum()), int(((1 - first) * (1 - second)).sum())
@@ -130,13 +150,9 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     """Turn p values into q values: the share of false ones among those at or below each."""
-    order = np.argsort(p)[::-1]
-    adjusted = np.empty(len(p))
-    lowest = 1.0
-    for place, index in enumerate(order):
-        lowest = min(lowest, p[index] * len(p) / (len(p) - place))
-        adjusted[index] = lowest
-    return [float(value) for value in adjusted]
+    from scipy.stats import false_discovery_control
+
+    return [float(q) for q in false_discovery_control(p, method="bh")]
 
 
 def tail(values: Array) -> tuple[float, float]:
@@ -145,27 +161,17 @@ def tail(values: Array) -> tuple[float, float]:
     return float(ordered[0]), float(ordered[: max(1, round(len(ordered) / 10))].mean())
 
 
-def _interval(drawn: Array, n: int) -> tuple[float, float]:
+def _interval(drawn: Array, n: int, value: float) -> tuple[float, float]:
     """Take the percentiles of resampled estimates that hold the truth at LEVEL, also where pairs are few.
 
     A resample varies less than a sample does; the percentiles are moved out as Student's t is wider than a normal
-    (the expanded percentile interval, Hesterberg 2015).
+    (the expanded percentile interval, Hesterberg 2015). Where the estimated `value` is infinite, the interval ends there.
     """
     from scipy.stats import norm, t
 
     share = float(norm.cdf(t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1))))
     low, high = np.quantile(drawn, [share, 1 - share])
-    return float(low), float(high)
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Compute the score interval of a share of `n` (Wilson 1927), at LEVEL."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + LEVEL) / 2))
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (value if value == -math.inf else float(low)), (value if value == math.inf else float(high))
 
 
 def _finite(values: Array) -> Array:

@@ -81,14 +81,13 @@ class Run:
             raise self._damaged(MANIFEST, f"{place}: {first['msg']}") from None
         self.manifest: dict[str, Any] = plain
         self._verified: set[str] = set()
-        self.alias = ""  # another name for it, where it is shown beside a run of the same name
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
     @property
     def name(self) -> str:
-        return self.alias or self.path.name
+        return self.path.name
 
     @property
     def status(self) -> str:

@@ -20,9 +20,14 @@ LABEL = 28  # characters that fit beside a panel
 
 
 def draw(
-    runs: Sequence[Run], found: Sequence[Curves], moving: Sequence[tuple[int, int]], measured: str, theme: style.Theme = style.LIGHT
+    runs: Sequence[Run],
+    names: Sequence[str],
+    found: Sequence[Curves],
+    moving: Sequence[tuple[int, int]],
+    measured: str,
+    theme: style.Theme = style.LIGHT,
 ) -> Figure:
-    """Draw the error and the drift speed over the steps, and the draw-up profile beside them.
+    """Draw the error and the drift speed over the steps, and the draw-up profile beside them, of runs under the names that are given.
 
     `moving` are the first and last steps of the stretches in which some property moves, `measured` says what the error
     is of.
@@ -49,7 +54,7 @@ def draw(
             lines += profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
         error.set_ylabel(fill(measured, LABEL))
         speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
-        unmoved = [curves.name for curves in found if not curves.speed.size]
+        unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
         if unmoved:
             text = f"too few steps to average over: {', '.join(unmoved)}"
             speed.text(0.5, 0.5, text, transform=speed.transAxes, ha="center", va="center", color=theme.muted)
@@ -62,10 +67,9 @@ def draw(
         profile.set_xlabel("within so many steps")
         profile.set_title("largest rise (dex)", loc="left")
         profile.set_ylim(bottom=0)
-        figure.legend(lines, [curves.name for curves in found], loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
-        counts = " and ".join(f"{len(run.seeds)} of {run.name}" for run in runs)
-        title = f"median over seeds ({counts}), and where 80% of them are"
-        figure.suptitle(title, x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
+        labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
+        figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
+        figure.suptitle("median over seeds, and where 80% of them are", x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
     return figure
 
 

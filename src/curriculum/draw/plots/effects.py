@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 
 from curriculum.draw import style
 from curriculum.measure.comparison import Comparison
-from curriculum.measure.verdicts import CONTRADICTED, SCALED, SUPPORTED, SmallestEffect, Verdict
+from curriculum.measure.effects import SCALED
+from curriculum.measure.verdicts import CONTRADICTED, SUPPORTED, SmallestEffect, Verdict
 
 LINE = 38  # characters that fit beside a row
 WIDEST = 1e4  # a ratio beyond it, or its inverse, is drawn at the edge
@@ -26,7 +27,8 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         figure = style.figure(10, height)
         grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, verdict in zip(grid, rows, strict=True):
-            _row(axes, verdict, found.smallest, theme)
+            against = f" (vs {found.names[verdict.other]})" if len(found.names) > 2 else ""
+            _row(axes, verdict, f"{verdict.label}{against}", found.smallest, theme)
         paired = all(verdict.estimate.paired for verdict in rows)
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
         title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
@@ -41,9 +43,9 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
     return figure
 
 
-def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Theme) -> None:
+def _row(axes: Axes, verdict: Verdict, label: str, smallest: SmallestEffect, theme: style.Theme) -> None:
     ratio = verdict.effect in SCALED
-    effects = np.asarray(verdict.effects)
+    effects = np.asarray(verdict.pair_effects)
     values = 10**effects if ratio else effects
     color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
     low, high = smallest.bounds(verdict.effect)
@@ -88,9 +90,7 @@ def _row(axes: Axes, verdict: Verdict, smallest: SmallestEffect, theme: style.Th
         axes.xaxis.set_minor_formatter(NullFormatter())
     if verdict.better == "higher":
         axes.invert_xaxis()
-    name = verdict.title if verdict.id == "final" else f"{verdict.id} {verdict.title}"
-    other = f" (vs {verdict.other})" if verdict.many else ""
-    axes.text(-0.04, 0.5, fill(name + other, LINE), transform=axes.transAxes, ha="right", va="center")
+    axes.text(-0.04, 0.5, fill(label, LINE), transform=axes.transAxes, ha="right", va="center")
     axes.text(
         1.03, 0.5, f"{verdict.amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
     )

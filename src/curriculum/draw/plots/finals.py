@@ -14,8 +14,8 @@ from curriculum.store.reader import Run
 KINDS = ("best", "median", "worst")
 
 
-def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw a row for each run; `errors` are the final errors by which its seeds are ranked."""
+def draw(runs: Sequence[Run], names: Sequence[str], errors: Sequence[Sequence[float]], theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a row for each run under the name that is given; `errors` are the final errors by which its seeds are ranked."""
     picked, last_phases = [], []
     for run, own in zip(runs, errors, strict=True):
         ends = run.phase_ends
@@ -29,11 +29,11 @@ def draw(runs: Sequence[Run], errors: Sequence[Sequence[float]], theme: style.Th
     with style.themed(theme):
         figure = style.figure(3 * columns + 0.6, 3.2 * len(runs) + 0.9)
         grid = figure.subplots(len(runs), columns, squeeze=False)
-        for run, own, row, last, cells in zip(runs, errors, picked, last_phases, grid, strict=True):
+        for run, name, own, row, last, cells in zip(runs, names, errors, picked, last_phases, grid, strict=True):
             for kind, (index, z), axes in zip(KINDS if len(row) > 1 else ("",), row, cells, strict=False):
                 frame(axes, limit, theme, run.look.circles)
                 scatter(axes, z, run.phase_ends, last, theme)
-                axes.set_title(f"{run.name}\n{kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace("\n ", "\n"), loc="left")
+                axes.set_title(f"{name}\n{kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace("\n ", "\n"), loc="left")
         figure.suptitle(
             "latent spaces at the end (z0, z1)", x=0.02, y=1 - 0.2 / figure.get_figheight(), ha="left", fontsize="large", fontweight="bold"
         )

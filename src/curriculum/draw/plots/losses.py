@@ -14,13 +14,9 @@ from curriculum.store.reader import Run
 PIXELS = 900  # columns of the envelope: about the panel's width in pixels
 
 
-def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw one panel for the total and one for each term, all runs in each.
-
-    Of a run with many seeds the first is shown, or that of `seed_indices`.
-    """
-    chosen = list(seed_indices or [0] * len(runs))
-    data = [run.losses(index) for run, index in zip(runs, chosen, strict=True)]
+def draw(runs: Sequence[Run], run_names: Sequence[str], seed_indices: Sequence[int], theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw one panel for the total and one for each term, all runs in each under the names that are given: one seed of each run."""
+    data = [run.losses(index) for run, index in zip(runs, seed_indices, strict=True)]
     names = ["total", *dict.fromkeys(name for _, values in data for name in values if name != "total")]
     last = max(run.schedule.last_step for run in runs)
     with style.themed(theme):
@@ -40,10 +36,11 @@ def draw(runs: Sequence[Run], seed_indices: Sequence[int] | None = None, theme: 
         if len(runs) == 1:
             style.bands(rows[0], runs[0].schedule.phases, theme, labels=True, width=150)
         if len(runs) > 1:
-            lines, labels = style.run_lines(len(runs), theme), [run.name for run in runs]
-            rows[0].legend(lines, labels, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2)
+            rows[0].legend(
+                style.run_lines(len(runs), theme), run_names, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs), borderaxespad=0.2
+            )
         rows[-1].set_xlabel("step")
-        named = [f"{run.name} (seed {run.seeds[index]})" for run, index in zip(runs, chosen, strict=True)]
+        named = [f"{run_name} (seed {run.seeds[index]})" for run, run_name, index in zip(runs, run_names, seed_indices, strict=True)]
         title = f"losses of {' and '.join(named)}; shaded: the range within a pixel"
         figure.suptitle(title, x=0.09, y=1 - 0.12 / figure.get_figheight(), ha="left", fontsize="medium", fontweight="bold")
         height = figure.get_figheight()

@@ -12,8 +12,8 @@ from curriculum.draw.plots.losses import mark_boundaries
 from curriculum.store.reader import Run
 
 
-def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw a panel for each property, with the curves of all runs that have it."""
+def draw(runs: Sequence[Run], run_names: Sequence[str], theme: style.Theme = style.LIGHT) -> Figure:
+    """Draw a panel for each property, with the curves of all runs that have it under the names that are given."""
     names = list(dict.fromkeys(name for run in runs for name in run.schedule.properties))
     last = max(run.schedule.last_step for run in runs)
     columns = 2 if len(names) > 3 else 1
@@ -36,8 +36,7 @@ def draw(runs: Sequence[Run], theme: style.Theme = style.LIGHT) -> Figure:
             axes.set_visible(False)
         for axes in grid[-1]:
             axes.set_xlabel("step")
-        names_of_runs = [run.name for run in runs]
-        figure.legend(style.run_lines(len(runs), theme), names_of_runs, loc="upper right", ncols=len(runs), bbox_to_anchor=(0.985, 1.0))
+        figure.legend(style.run_lines(len(runs), theme), run_names, loc="upper right", ncols=len(runs), bbox_to_anchor=(0.985, 1.0))
         figure.suptitle("schedules", x=0.07, ha="left", fontsize="large", fontweight="bold")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.07, right=0.98, top=1 - 0.6 / height, bottom=0.5 / height, hspace=0.38, wspace=0.14)

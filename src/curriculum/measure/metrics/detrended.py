@@ -31,4 +31,13 @@ def detrended_deviation(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.mean(spreads)) if spreads else float("nan")
 
 
-METRIC = Metric(12, "E7", f"detrended deviation (blocks of {BLOCK} steps)", "dex", detrended_deviation, windowed=False, exploratory=True)
+METRIC = Metric(
+    12,
+    "E7",
+    f"detrended deviation (blocks of {BLOCK} steps)",
+    "dex",
+    detrended_deviation,
+    windowed=False,
+    exploratory=True,
+    needs=f"{FEWEST} recorded steps in one block of {BLOCK}",
+)

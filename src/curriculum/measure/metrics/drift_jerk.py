@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import FILTER, positions
+from curriculum.measure.drift import FILTER, NEEDS, positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
@@ -20,4 +20,6 @@ def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> f
     return float(np.sqrt((third**2).sum(axis=(1, 2)).mean() / slow.shape[1]))
 
 
-METRIC = Metric(4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False, variants=({"span": 100}, {"span": 400}))
+METRIC = Metric(
+    4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False, variants=({"span": 100}, {"span": 400}), needs=NEEDS
+)

@@ -32,4 +32,12 @@ def fluctuation(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.mean(spreads)) if spreads else float("nan")
 
 
-METRIC = Metric(3, "H2", f"loss fluctuation (blocks of {BLOCK} steps)", "dex", fluctuation, windowed=True)
+METRIC = Metric(
+    3,
+    "H2",
+    f"loss fluctuation (blocks of {BLOCK} steps)",
+    "dex",
+    fluctuation,
+    windowed=True,
+    needs=f"enough recorded steps in one block of {BLOCK}",
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import FILTER, positions
+from curriculum.measure.drift import FILTER, NEEDS, positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
@@ -20,4 +20,6 @@ def jitter(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> float
     return float(np.median(apart))
 
 
-METRIC = Metric(5, "H3b", "jitter of the latents", "latent units", jitter, windowed=False, variants=({"span": 100}, {"span": 400}))
+METRIC = Metric(
+    5, "H3b", "jitter of the latents", "latent units", jitter, windowed=False, variants=({"span": 100}, {"span": 400}), needs=NEEDS
+)

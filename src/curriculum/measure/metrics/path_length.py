@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import positions
+from curriculum.measure.drift import NEEDS, positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
@@ -19,4 +19,4 @@ def path_length(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).sum())
 
 
-METRIC = Metric(9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True)
+METRIC = Metric(9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True, needs=NEEDS)

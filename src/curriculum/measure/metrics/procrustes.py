@@ -38,4 +38,13 @@ def _of_unit_size(shapes: Array) -> Array:
     return np.asarray(np.divide(apart, size, out=np.zeros_like(apart), where=size > 0))
 
 
-METRIC = Metric(13, "E8", "Procrustes step of the latents", "", procrustes_step, windowed=False, exploratory=True)
+METRIC = Metric(
+    13,
+    "E8",
+    "Procrustes step of the latents",
+    "",
+    procrustes_step,
+    windowed=False,
+    exploratory=True,
+    needs="consecutive recorded latents in the window",
+)

@@ -45,4 +45,5 @@ METRIC = Metric(
     windowed=False,
     better="higher",
     exploratory=True,
+    needs="a rise of the error",
 )

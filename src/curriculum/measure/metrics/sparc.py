@@ -62,4 +62,5 @@ METRIC = Metric(
     windowed=False,
     window="transitions",
     exploratory=True,
+    needs=f"a transition in which the latents move, with {FEWEST + 1} recorded",
 )

@@ -17,4 +17,6 @@ def von_neumann(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.sqrt((np.diff(trace.y)[both] ** 2).mean() / 2)) if both.any() else float("nan")
 
 
-METRIC = Metric(8, "E3", "von Neumann deviation", "dex", von_neumann, windowed=False, exploratory=True)
+METRIC = Metric(
+    8, "E3", "von Neumann deviation", "dex", von_neumann, windowed=False, exploratory=True, needs="consecutive recorded steps in the window"
+)

@@ -1,0 +1,50 @@
+"""What was not measured, and why as far as is known: no value is left out without a word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from curriculum.measure.measuring import LAST, Measured, Measurements
+from curriculum.measure.pairing import ComparedRun
+
+
+def gaps(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """Say what cannot be seen or tested, and which seeds have no value of which measures.
+
+    Measures of which the same is to say share a sentence.
+    """
+    if found.stride > 1:
+        yield f"the error is compared every {found.stride} steps: what is faster is not seen"
+    if not found.long_enough:
+        yield "the steps that all runs have end before the first phase does: what is measured is the first descent, and is not tested"
+    alike: dict[str, list[str]] = {}
+    for row in (*found.final, *found.measures, *found.exploratory, *found.gated):
+        # A rate has no value where its count has none.
+        if row.window in (*found.windows, LAST) and (gap := _gap(row, found, runs)):
+            alike.setdefault(gap, []).append(row.title if row.window == LAST else row.id)
+    for gap, measures in alike.items():
+        yield f"{', '.join(measures)}{gap}"
+
+
+def _gap(row: Measured, found: Measurements, runs: Sequence[ComparedRun]) -> str:
+    """Say which seeds have no value of a measure, what follows, and what a value needs; nothing where all have one."""
+    lost = [run.name for run, effect in zip(runs[1:], row.effects, strict=True) if math.isnan(effect)]
+    seeds = [_seeds(run, own) for run, own in zip(runs, row.values, strict=True) if any(map(math.isnan, own))]
+    if not seeds:
+        return f": values are negative, so they have no ratio to those of {' and '.join(lost)}" if lost else ""
+    gate = row.id in {own.id for own in found.gated}
+    over = "" if row.judged or gate else f" over {row.window}"
+    nowhere = all(math.isnan(value) for own in row.values for value in own)
+    against = "" if len(lost) == len(row.effects) else f" against {' and '.join(lost)}"
+    follows = ", which do not pass" if gate else f", so no effect{against} is estimated" if lost else ""
+    recorded = row.window == LAST or found.windows[row.window][:: found.stride].any()
+    needs = row.needs if recorded else "a recorded step in the window"
+    return f"{over}: no value for {'any seed' if nowhere else ' and '.join(seeds)}{follows}{f' (needs {needs})' if needs else ''}"
+
+
+def _seeds(run: ComparedRun, values: Sequence[float]) -> str:
+    missing = [str(seed) for seed, value in zip(run.seeds, values, strict=True) if math.isnan(value)]
+    if len(missing) == len(run.seeds):
+        return f"any seed of {run.name}"
+    return f"seed{'s' if len(missing) > 1 else ''} {', '.join(missing)} of {run.name}"

@@ -1,0 +1,183 @@
+"""Line runs up for a comparison: whether they can be compared, what each is called, and which of their seeds form pairs."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from curriculum.errors import InputError
+from curriculum.measure.stats import Array
+from curriculum.store.reader import Run
+
+FEWEST = 8  # pairs, below which nothing is tested
+DIVERGED_SHARE = 0.25  # of a run's seeds, above which only the divergence is reported
+USABLE = ("finished", "diverged", "interrupted")
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run of a comparison. No other one has the same `name`: the shortest end of the path that tells it from them."""
+
+    name: str
+    path: str
+    status: str
+    sheet: str
+    created: str
+    steps: int
+    last_step: int
+    seeds: tuple[int, ...]
+    diverged: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The seeds by which the first run is compared with another one, `other` being its place among the runs.
+
+    `first_places` and `other_places` are the places of these seeds in their runs: where the runs share seeds, the shared
+    ones, in the same order; else all. `tested` says whether they are enough for a test.
+    """
+
+    other: int
+    first_places: tuple[int, ...]
+    other_places: tuple[int, ...]
+    paired: bool
+    tested: bool
+
+    def pick(self, values: Sequence[Sequence[float]]) -> tuple[Array, Array]:
+        """Pick the values of these seeds from those of all runs: `[N]` of the first run, and `[M]` of the other."""
+        first, other = values[0], values[self.other]
+        return np.array([first[place] for place in self.first_places]), np.array([other[place] for place in self.other_places])
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The runs of a comparison, the pairs of the first with each other one, and what a reader must know of them."""
+
+    runs: tuple[ComparedRun, ...]
+    pairings: tuple[Pairing, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(run.name for run in self.runs)
+
+
+def line_up(runs: Sequence[Run]) -> Lineup:
+    """Check that runs can be compared, name them, and pair the seeds of the first with those of each other one.
+
+    Raises `InputError` for fewer than two runs, runs that are not over, or runs of different tasks, models or probes.
+    """
+    names = _names(runs)
+    _check(runs, names)
+    pairings = tuple(_pair(runs[0], runs[place], place) for place in range(1, len(runs)))
+    return Lineup(tuple(map(_describe, runs, names)), pairings, tuple(_notes(runs, names, pairings)))
+
+
+def _names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Name each run by the shortest end of its path that no other run has: its folder's name, where that is enough."""
+    paths = [Path(os.path.abspath(run.path)).parts for run in runs]
+    return tuple(_shortest(path, [other for other in paths if other != path]) for path in paths)
+
+
+def _shortest(path: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
+    lengths = range(1, len(path) + 1)
+    length = next((length for length in lengths if all(other[-length:] != path[-length:] for other in others)), len(path))
+    return Path(*path[-length:]).as_posix()
+
+
+def _check(runs: Sequence[Run], names: Sequence[str]) -> None:
+    if len(runs) < 2:
+        raise InputError("a comparison needs two runs or more")
+    paths = [run.path.resolve() for run in runs]
+    for run, name, path in zip(runs, names, paths, strict=True):
+        if paths.count(path) > 1:
+            raise InputError(f"the run {name!r} is named twice: a comparison needs different runs")
+        if run.status not in USABLE:
+            raise InputError(f"the run {name!r} cannot be compared: its status is {run.status!r}")
+    for run, name in zip(runs[1:], names[1:], strict=True):
+        _check_alike(runs[0], run, names[0], name)
+
+
+def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
+    if other.manifest["task"] != first.manifest["task"]:
+        raise InputError(f"runs of different tasks cannot be compared: {name!r} is {_task(first)}, {other_name!r} is {_task(other)}")
+    if other.manifest["parameters"] != first.manifest["parameters"]:
+        raise InputError(
+            f"{name!r} and {other_name!r} cannot be compared: their models have different parameters "
+            f"({_size(first)} and {_size(other)} numbers), so their configs differ in more than numbers"
+        )
+    if other.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
+        raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
+
+
+def _pair(first: Run, other: Run, place: int) -> Pairing:
+    shared = [seed for seed in first.seeds if seed in other.seeds]
+    places, other_places = (tuple(run.seeds.index(seed) for seed in shared or run.seeds) for run in (first, other))
+    enough = min(len(places), len(other_places)) >= FEWEST
+    tested = enough and max(_diverged_share(first), _diverged_share(other)) <= DIVERGED_SHARE
+    return Pairing(place, places, other_places, paired=bool(shared), tested=tested)
+
+
+def _describe(run: Run, name: str) -> ComparedRun:
+    manifest, path = run.manifest, str(run.path.resolve())
+    last_step = run.schedule.last_step
+    return ComparedRun(name, path, run.status, manifest["sheet"], run.created, manifest["steps"], last_step, run.seeds, run.diverged)
+
+
+def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing]) -> Iterator[str]:
+    """Say what the runs differ in beside their sheets, how far their seeds form pairs, and which did not finish."""
+    for pairing in pairings:
+        yield from _differences(runs[0], runs[pairing.other], names[0], names[pairing.other])
+        yield from _pairs(runs[0], runs[pairing.other], names[0], names[pairing.other], pairing)
+    for run, name in zip(runs, names, strict=True):
+        if run.status != "finished":
+            ended = "diverged" if run.status == "diverged" else "was interrupted"
+            yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
+        if run.diverged:
+            lost = ", ".join(map(str, run.diverged))
+            yield f"{name}: {len(run.diverged)} of {len(run.seeds)} seeds diverged and rank worst (seed {lost})"
+        if _diverged_share(run) > DIVERGED_SHARE:
+            yield f"more than {DIVERGED_SHARE:.0%} of the seeds of {name} diverged: nothing else is tested"
+
+
+def _differences(first: Run, other: Run, name: str, other_name: str) -> Iterator[str]:
+    if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
+        yield f"the sheets of {name} and {other_name} are identical"
+    if len(other.schedule) != len(first.schedule):
+        yield (
+            f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "
+            "stability is measured at the steps both have, the final error at each run's own end"
+        )
+    if other.manifest["hashes"].get("training") != first.manifest["hashes"].get("training"):
+        yield f"{name} and {other_name} were trained with different configs: the sheets are not all that differs"
+
+
+def _pairs(first: Run, other: Run, name: str, other_name: str, pairing: Pairing) -> Iterator[str]:
+    count = len(pairing.first_places)
+    if min(count, len(pairing.other_places)) < FEWEST:
+        shared = count if pairing.paired else 0
+        yield (
+            f"too few seeds to test: {shared} shared seed{'' if shared == 1 else 's'} of {name} and {other_name}, "
+            f"at least {FEWEST} are needed; this describes the runs and proves nothing"
+        )
+    elif not pairing.paired:
+        yield f"{name} and {other_name} have no seed in common: they are compared unpaired, which needs larger effects"
+    elif left := len(set(first.seeds) | set(other.seeds)) - count:
+        yield f"{left} seeds of {name} and {other_name} have no partner and are left out of the tests"
+
+
+def _diverged_share(run: Run) -> float:
+    return len(run.diverged) / len(run.seeds)
+
+
+def _size(run: Run) -> str:
+    return f"{sum(math.prod(shape) for shape in run.manifest['parameters'].values()):,}"
+
+
+def _task(run: Run) -> str:
+    return f"{run.task_name!r} version {run.manifest['task'].get('version')}"
