@@ -268,11 +268,12 @@ def test_runs_with_odd_names_are_drawn_compared_and_shown_with_all_of_them(proce
     assert (poster.code, (odd / "p.png").is_file()) == (0, True), poster.err
     found = compare(runs)
     names = [run.name for run in runs]
-    error = bands.draw(runs, curves(runs), found.windows["transitions"], "error")
-    for figure in (losses.draw(runs), schedules.draw(runs), error):
+    error = bands.draw(runs, names, curves(runs), found.windows["transitions"], "error")
+    for figure in (losses.draw(runs, names, [0, 0]), schedules.draw(runs, names)):
         assert legends(figure) == [names]
-    alone = (timeline.draw(runs[0].schedule, "$$.csv"), latents.draw(runs[0]), losses.draw(runs[:1]))
-    for figure in (*alone, finals.draw(runs, [found.final[0].values[name] for name in names]), effects.draw(found), error):
+    assert legends(error) == [[f"{name} (1 seed)" for name in names]]
+    alone = (timeline.draw(runs[0].schedule, "$$.csv"), latents.draw(runs[0]), losses.draw(runs[:1], names[:1], [0]))
+    for figure in (*alone, finals.draw(runs, names, found.final[0].values), effects.draw(found), error):
         assert any("_x_y" in line for line in shown(figure))
     scene = make_scene(runs, SMALL)
     assert {"_x_y", "$$   step"} <= shown(scene.figure)

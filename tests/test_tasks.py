@@ -171,7 +171,7 @@ def test_on_another_device_everything_that_trains_is_there(task, schedule):
         terms, gradients = compute(layout.views(flat), batch, references, task.terms, weights)
         assert {terms.device, *(gradient.device for gradient in gradients)} == {away}
     gradient = torch.cat([part.flatten(1) for part in gradients], 1)
-    optimizer.update(flat, gradient, optimizer.initial_state(flat), weights[:, :1], 1, load_config(task.settings.name).optimizer)
+    optimizer.update(flat, gradient, optimizer.init(flat), weights[:, :1], 1, load_config(task.settings.name).optimizer)
     for probe in task.probes():
         seen = ensemble.observe(layout.views(flat), probe.inputs)
         assert task.probe_loss(seen, probe.inputs.to(away)).device == away
