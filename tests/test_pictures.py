@@ -271,7 +271,7 @@ def test_runs_with_odd_names_are_drawn_compared_and_shown_with_all_of_them(proce
     error = bands.draw(runs, names, curves(runs), found.windows["transitions"], "error")
     for figure in (losses.draw(runs, names, [0, 0]), schedules.draw(runs, names)):
         assert legends(figure) == [names]
-    assert legends(error) == [[f"{name} (1 seed)" for name in names]]
+    assert legends(error) == [[f"{name} (8 seeds)" for name in names]]
     alone = (timeline.draw(runs[0].schedule, "$$.csv"), latents.draw(runs[0]), losses.draw(runs[:1], names[:1], [0]))
     for figure in (*alone, finals.draw(runs, names, found.final[0].values), effects.draw(found), error):
         assert any("_x_y" in line for line in shown(figure))
