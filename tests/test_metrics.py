@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.spatial import procrustes
@@ -210,6 +210,7 @@ def test_one_wild_value_in_a_quiet_run_is_its_spike_score():
     assert spike_score(trace_of(y), ALL) == pytest.approx(100 / (STEPS - 1000))
 
 
+@settings(deadline=None)
 @given(st.floats(-12, 3), st.sampled_from([1, 7, 20]))
 def test_a_flat_error_has_no_spikes_and_a_single_spike_is_exactly_its_share(level, stride):
     y = np.full(STEPS, level)
@@ -224,6 +225,7 @@ def test_an_error_that_flickers_by_the_rounding_of_its_storage_has_no_spikes():
     assert spike_score(trace_of(np.log10(y.astype(float))), ALL) == 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(0, 100), st.sampled_from([1e-3, 1, 1e6]))
 def test_moving_means_and_deviations_are_those_of_each_window(seed, size, more, jump):
     """Also behind values that are far larger, where differences of running sums would have no digits left."""
@@ -235,6 +237,7 @@ def test_moving_means_and_deviations_are_those_of_each_window(seed, size, more, 
     assert (np.abs(spread - direct.std(1)) <= 1e-12 * np.abs(direct).max(1)).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 80), max_size=4), st.floats(0.01, 3))
 def test_the_spike_score_is_that_of_its_definition(seed, places, height):
     y = np.random.default_rng(seed).normal(loc=-3, scale=0.02, size=STEPS)

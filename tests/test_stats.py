@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
@@ -16,6 +16,7 @@ from curriculum.measure.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUP
 VALUES = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0])  # often equal
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=70))
 def test_the_interquartile_mean_is_that_of_the_middle_half_in_whole_values(values):
     middle = sorted(values)[len(values) // 4 : len(values) - len(values) // 4]
@@ -30,6 +31,7 @@ def test_the_interquartile_mean_is_taken_of_each_row():
 POSITIVE = st.lists(st.floats(1e-6, 1e6) | st.just(1.0), min_size=1, max_size=20)
 
 
+@settings(deadline=None, max_examples=50)
 @given(POSITIVE, POSITIVE, st.sampled_from(["ratio", "time", "difference"]), st.booleans())
 def test_an_effect_is_the_value_of_its_estimate_and_turns_round_with_the_runs(first, other, kind, paired):
     first, other = np.array(first), np.array(other)
@@ -150,6 +152,7 @@ def test_differences_of_shares_have_their_published_intervals():
     assert (round(unpaired.low, 4), round(unpaired.high, 4)) == (0.0524, 0.3339)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6).filter(bool))
 def test_intervals_of_shares_hold_the_estimate_and_turn_round_with_the_runs(both, first_only, other_only, neither):
     first, other = of_shares(both, first_only, other_only, neither)
@@ -176,6 +179,7 @@ def test_holm_and_benjamini_hochberg_give_their_textbook_values():
     assert stats.holm([]) == stats.benjamini_hochberg([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.05, 1.0]), max_size=30))
 def test_q_values_are_those_of_their_definition(p):
     """Benjamini & Hochberg 1995: q(i) is the least of m p(j) / j over j >= i, in the order of p."""
@@ -184,6 +188,7 @@ def test_q_values_are_those_of_their_definition(p):
     assert stats.benjamini_hochberg(p) == pytest.approx([q[i] for i in range(len(p))])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_corrections_never_lower_a_p_and_keep_its_order(p):
     for corrected in (stats.holm(p), stats.benjamini_hochberg(p)):

@@ -43,7 +43,7 @@ def judge(found: Measurements, lineup: Lineup, questions: Mapping[str, str], sma
         verdicts=tuple(judged),
         guards=tuple(guards),
         explored=tuple(verdicts.explore(estimates(found.exploratory, lineup.pairings))),
-        hypotheses=tuple(_hypotheses(judged, [row.id for row in found.measures if row.judged], questions)),
+        hypotheses=tuple(_hypotheses(judged, found, lineup.pairings, questions)),
     )
 
 
@@ -89,10 +89,13 @@ def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:
     return sum(value == 1 if row.effect == "share" else value <= run.last_step for value in values)
 
 
-def _hypotheses(judged: Sequence[Verdict], measures: Sequence[str], questions: Mapping[str, str]) -> Iterator[Hypothesis]:
-    """Sum up each hypothesis, whose measures have ids that begin with its own, for each run that the first is measured against."""
-    for other in dict.fromkeys(verdict.other for verdict in judged):
-        found = {verdict.id: verdict.verdict for verdict in judged if verdict.other == other}
+def _hypotheses(
+    judged: Sequence[Verdict], found: Measurements, pairings: Sequence[Pairing], questions: Mapping[str, str]
+) -> Iterator[Hypothesis]:
+    """Sum up each hypothesis, whose measures have ids that begin with its own, for each run with which the first is tested."""
+    measures = [row.id for row in found.measures if row.judged]
+    for other in [pairing.other for pairing in pairings if pairing.tested and found.long_enough]:
+        known = {verdict.id: verdict.verdict for verdict in judged if verdict.other == other}
         for name, question in questions.items():
-            own = [found.get(measure, verdicts.NOT_JUDGED) for measure in measures if measure.startswith(name)]
+            own = [known.get(measure, verdicts.NOT_JUDGED) for measure in measures if measure.startswith(name)]
             yield Hypothesis(name, question, other, verdicts.hypothesis(own))

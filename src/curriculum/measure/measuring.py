@@ -128,7 +128,7 @@ def measure(runs: Sequence[Run], pairings: Sequence[Pairing], watch: Callable[[i
         exploratory=tuple(row for metric, row in shown if metric.exploratory and metric.limit is None),
         gated=tuple(row for metric, row in shown if metric.limit is not None),
         gates=tuple(gate for metric, row in shown if metric.limit is not None for gate in _gates(row, metric.limit)),
-        variants={metric.id: tuple(row for ask, row in rows if ask.metric == metric and ask.options) for metric in own},
+        variants={metric.id: tuple(row for ask, row in rows if ask.metric is metric and ask.options) for metric in own},
     )
 
 
