@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +30,32 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def check_stored(path: Path) -> None:
+    """Check that a stored file can be opened: a regular file, no link that leads out of its folder, and not larger than memory.
+
+    A pipe would wait for somebody to write to it, and a device need not end. Raises `OSError` where there is no file,
+    `ValueError` for what is none, `RunError` for one that is too large.
+    """
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent)):
+        raise ValueError("it is a link that leads out of the run's folder")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    _check_size(path, found.st_size)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has what was written to a file. Raises `OSError` where it does not take it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def digest_file(path: Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a stored file, in hexadecimal. Raises what `check_stored` does."""
+    check_stored(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

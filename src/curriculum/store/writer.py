@@ -22,6 +22,7 @@ from curriculum.store.files import (
     link_file,
     read_parquet,
     sealed,
+    sync,
     to_parquet,
     to_safetensors,
     write_file,
@@ -84,6 +85,8 @@ class RunFolder:
             (temporary / EVENTS).touch()
             (temporary / FIGURES).mkdir()
             (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
+            for name in (CONFIG, SHEET, MANIFEST):
+                sync(temporary / name)
             os.rename(temporary, path)
         except BaseException as error:
             if lock is not None:
@@ -165,12 +168,19 @@ class RunFolder:
         self._events += len(line)
         self._events_hash.update(line)
 
+    def _sync_events(self) -> None:
+        try:
+            sync(self.path / EVENTS)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
+
     def events_until_now(self) -> dict[str, Any]:
         """Say how much of the log of events there is: its size in bytes, and their hash."""
         return {"size": self._events, "hash": self._events_hash.hexdigest()}
 
     def store_checkpoint(self, record: Mapping[str, Any], arrays: Arrays) -> None:
         """Store a checkpoint: its record but for the parts, which are those stored by now, and its arrays."""
+        self._sync_events()  # the record has their hash
         store(self.path, {**record, "parts": {name: dict(files) for name, files in self.parts.items()}}, arrays)
 
     def write_model(self, arrays: Arrays) -> None:
@@ -194,6 +204,7 @@ class RunFolder:
             self._join()
         names = [*(name if join else part for name in IN_PARTS for part in self.parts[name]), MODEL, EXHIBITS, EVENTS]
         files = {name: digest_file(self.path / name) for name in dict.fromkeys(names) if (self.path / name).is_file()}
+        self._sync_events()  # the manifest has their hash; the other files were synced as they were written
         self.update(status=status, files=files, **more)
         if join:
             for path in [part for name in IN_PARTS for part in parts_of(self.path, name)]:
