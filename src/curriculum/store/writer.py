@@ -16,11 +16,13 @@ from curriculum.errors import OutputExistsError, RunError
 from curriculum.store.checkpoint import CheckpointRecord, drop_after, store
 from curriculum.store.files import (
     Arrays,
+    check_stored,
     digest,
     digest_file,
     join_safetensors,
     link_file,
     read_parquet,
+    reason,
     sealed,
     sync,
     to_parquet,
@@ -109,6 +111,10 @@ class RunFolder:
         folder = cls(run.path, dict(run.manifest), lock)
         if (run.path / FIGURES).is_symlink() or (run.path / EVENTS).is_symlink():
             raise RunError(f"the run {run.path} is damaged: a link in it leads elsewhere")
+        try:
+            check_stored(run.path / EVENTS)
+        except (OSError, ValueError) as error:
+            raise RunError(f"the run {run.path} is damaged: {run.path / EVENTS}: {reason(error)}") from None
         for key in ("files", "error", "ended", "timings"):
             folder.manifest.pop(key, None)
         stored = {"trained": record.trained, "diverged": record.diverged} if record else {"trained": 0, "diverged": {}}
