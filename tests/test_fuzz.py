@@ -10,8 +10,10 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -342,6 +344,43 @@ def test_events_without_kind_and_step_are_refused(here, bench, line):
         outcome = here(command, "a")
         assert outcome.code in (1, 3), outcome
         assert f"runs/a/events.jsonl: line {count} " in outcome.err
+
+
+def with_manifest(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a manifest as its author could."""
+    manifest = json.loads((run / "run.json").read_text())
+    change(manifest)
+    (run / "run.json").write_text(json.dumps(sealed(manifest)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["look"].update(measures=["draw_up"] * 50), "look.measures: 'draw_up' is named 50 times"),
+        (lambda m: m["look"].update(measures=[f"x{n}" for n in range(500)]), "look.measures: "),
+        (lambda m: m["look"].update(plots=["a", "b", "a"]), "look.plots: 'a' is named 2 times"),
+        (lambda m: m["look"].update(hypotheses={f"H{n}": "?" for n in range(500)}), "look.hypotheses: "),
+        (lambda m: m["look"].update(circles=[1.0] * 500), "look.circles: "),
+        (lambda m: m.update(probes=m["probes"] * 2), "probes: 'hues' is named 2 times"),
+        (lambda m: m.update(seeds=[0, 1, 0]), "seeds: 0 is named 2 times"),
+        (lambda m: m.update(seeds=list(range(5000))), "seeds: "),
+        (lambda m: m.update(seeds=[2**63]), "seeds.0: "),
+        (lambda m: m.update(stack=["a", "a"]), "stack: 'a' is named 2 times"),
+        (lambda m: m.update(trained=41), "trained: 41 of 40 steps"),
+        (lambda m: m.update(diverged={"x": "loss"}), "diverged: 'x' is not one of its seeds"),
+        (lambda m: m.update(diverged={"7": "loss"}), "diverged: '7' is not one of its seeds"),
+        (lambda m: m.update(argv=["x" * 17 * 2**20]), "at most 16,777,216 are read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_manifest_that_no_run_has_is_refused(here, bench, change, message):
+    with_manifest(bench / "runs" / "a", change)
+    for args in (("compare", "a", "b"), ("show", "a")):
+        outcome = here(*args)
+        assert outcome.code == 1, outcome
+        assert outcome.err.startswith("error: the run runs/a is damaged: runs/a/run.json: ")
+        assert message in outcome.err
+        assert len(outcome.err.splitlines()) == 1
 
 
 def test_links_out_of_a_run_folder_are_not_followed(here, bench):

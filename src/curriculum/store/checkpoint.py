@@ -63,7 +63,7 @@ class CheckpointRecord(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     events: EventsRecord
     parts: dict[str, dict[str, str]]
-    diverged: dict[str, str]
+    diverged: dict[Annotated[str, Field(pattern=r"^[0-9]{1,19}$")], str]
     arrays: str
     sha256: str = ""
 

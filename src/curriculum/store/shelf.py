@@ -70,6 +70,7 @@ def _run_paths(folder: Path) -> list[Path]:
 
 
 DOCUMENT = "compare.json"
+MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 
 
 def newest_finished(folder: Path, count: int = 2) -> list[Run]:
@@ -118,7 +119,7 @@ def latest_comparison(folder: Path) -> list[Run] | None:
     found: list[tuple[str, Sequence[str]]] = []
     for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            document = read_document(path)
+            document = read_document(path, MOST_COMPARISON)
             found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]]))
     paths = [Path(path.replace("\0", "")) for path in max(found)[1]] if found else []
     if not paths or not all(path.is_dir() for path in paths):
