@@ -353,6 +353,12 @@ def test_a_run_is_trained_by_one_process_at_a_time(stopped):
     open_stack([planned()], [stopped]).release()
 
 
+def test_a_run_is_not_resumed_through_a_link(stopped, tmp_path):
+    (tmp_path / "link").symlink_to("run")
+    with pytest.raises(RunError, match="link is a link: name the folder that it leads to, .*/run$"):
+        open_stack([planned()], [tmp_path / "link"])
+
+
 def test_a_lock_ends_with_its_holder(tmp_path):
     code = "import sys, time; from pathlib import Path; from curriculum.store.lock import Lock\n"
     code += "lock = Lock(Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
