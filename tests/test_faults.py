@@ -639,6 +639,42 @@ def test_a_manifest_with_a_wrong_value(here, bench, wrong):
 # what is no file
 
 
+def test_a_pipe_is_no_sheet_and_no_config(apart, empty):
+    (empty / "dopesheets").mkdir()
+    for name in ("p.csv", "p.yaml", "smooth.csv", "dopesheets/q.csv"):
+        os.mkfifo(empty / name)
+    commands = {
+        ("dopesheet", "check", "p.csv"): "p.csv",
+        ("dopesheet", "show", "p"): "p.csv",
+        ("dopesheet", "show", "q"): "dopesheets/q.csv",
+        ("train", "-d", "smooth.csv"): "smooth.csv",
+        ("train", "-d", "stepped", "-c", "p.yaml"): "p.yaml",
+        ("experiment", "p.yaml"): "p.yaml",
+        ("config", "show", "p"): "p.yaml",
+        ("dopesheet", "plot", "/dev/null"): "/dev/null",
+    }
+    for outcome, name in zip(apart(empty, list(commands)), commands.values(), strict=True):
+        refused(outcome, 2, f"{name} is not a regular file", "must be saved as a file first")
+        one_sentence(outcome)
+    assert not (empty / "runs").exists()
+
+
+@pytest.mark.parametrize("args", ["dopesheet check <(cat s.csv)", "dopesheet check /dev/stdin", "train -c /dev/stdin -d s.csv"])
+def test_what_a_shell_pipes_in_is_no_sheet(empty, args):
+    (empty / "s.csv").write_text(SHORT)
+    shell = ["bash", "-c", f"cat s.csv | {COMMAND} {args}"]
+    done = subprocess.run(shell, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: /dev/(fd/[0-9]+|stdin) is not a regular file: .* must be saved as a file first\n", done.stderr)
+
+
+def test_a_sheet_may_come_from_a_redirected_file(empty):
+    (empty / "s.csv").write_text(SHORT)
+    shell = ["bash", "-c", f"{COMMAND} dopesheet check /dev/stdin < s.csv"]
+    done = subprocess.run(shell, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def put_pipe(path: Path) -> None:
     path.unlink(missing_ok=True)
     os.mkfifo(path)
