@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,33 @@ def call_here(*args: str | Path) -> Outcome:
 def process() -> Runner:
     """Run the installed command as a process."""
     return call
+
+
+IN_TURN = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from conftest import call_here
+for args in json.loads(sys.argv[2]):
+    outcome = call_here(*args)
+    print(json.dumps([outcome.code, outcome.out, outcome.err]), flush=True)
+"""
+
+
+def call_in_turn(cwd: Path, commands: Sequence[Sequence[str]]) -> list[Outcome]:
+    command = [sys.executable, "-c", IN_TURN, str(Path(__file__).parent), json.dumps([list(args) for args in commands])]
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"").decode().splitlines()
+        pytest.fail(f"{' '.join(commands[len(said)])} hangs", pytrace=False)
+    assert done.returncode == 0, done.stderr
+    return [Outcome(*json.loads(line)) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def apart() -> Callable[[Path, Sequence[Sequence[str]]], list[Outcome]]:
+    """Run commands in turn in a process that is ended after a minute, so that a command that hangs does not hang the tests."""
+    return call_in_turn
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from curriculum.cli.app import app
 from curriculum.measure.comparison import compare
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.lock import Lock
 from curriculum.store.reader import Run
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
@@ -473,6 +474,37 @@ def test_runs_lists_the_oldest_first(here, bench):
     ]
     lines = here("runs").out.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["run", "a", "b"]
+
+
+def test_a_run_is_listed_once_however_many_links_lead_to_it(here, bench):
+    runs = bench / "runs"
+    (runs / "study").mkdir()
+    (runs / "b").rename(runs / "study" / "b")
+    shutil.copytree(runs / "a", bench / "elsewhere")
+    links = {"0-newest": "a", "again": "study", "itself": ".", "above": "..", "round": "../runs", "study/up": "..", "out": "../elsewhere"}
+    for name, target in links.items():
+        (runs / name).symlink_to(target)
+    (runs / "study" / "c").symlink_to("b")
+    shown = here("runs", "--json")
+    assert shown.code == 0, shown.err
+    assert shown.err == ""
+    assert sorted(run["name"] for run in json.loads(shown.out)) == ["a", "out", "study/b"]
+    assert "(in runs: a, out, study/b)" in here("show", "nosuch").err
+    assert here("show", "0-newest").code == 0
+
+
+def test_a_run_that_is_trained_is_running_through_a_link_too(here, bench):
+    (bench / "runs" / "link").symlink_to("a")
+    with_status(bench / "runs" / "a", "running")
+    assert json.loads(here("show", "link", "--json").out)["status"] == "killed"
+    lock = Lock(bench / "runs" / "a")
+    assert json.loads(here("show", "link", "--json").out)["status"] == "running"
+    lock.release()
+
+
+def with_status(run, status):
+    manifest = {key: value for key, value in json.loads((run / "run.json").read_text()).items() if key != "sha256"}
+    (run / "run.json").write_text(json.dumps({**manifest, "status": status}))
 
 
 def test_no_runs_is_no_failure(here, empty):

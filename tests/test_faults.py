@@ -724,6 +724,114 @@ def test_a_manifest_with_a_wrong_value(here, bench, wrong):
             assert re.search(r"^b ", outcome.out, re.MULTILINE)
 
 
+# what is no file
+
+
+def test_a_pipe_is_no_sheet_and_no_config(apart, empty):
+    (empty / "dopesheets").mkdir()
+    for name in ("p.csv", "p.yaml", "smooth.csv", "dopesheets/q.csv"):
+        os.mkfifo(empty / name)
+    commands = {
+        ("dopesheet", "check", "p.csv"): "p.csv",
+        ("dopesheet", "show", "p"): "p.csv",
+        ("dopesheet", "show", "q"): "dopesheets/q.csv",
+        ("train", "-d", "smooth.csv"): "smooth.csv",
+        ("train", "-d", "stepped", "-c", "p.yaml"): "p.yaml",
+        ("experiment", "p.yaml"): "p.yaml",
+        ("config", "show", "p"): "p.yaml",
+        ("dopesheet", "plot", "/dev/null"): "/dev/null",
+    }
+    for outcome, name in zip(apart(empty, list(commands)), commands.values(), strict=True):
+        refused(outcome, 2, f"{name} is not a regular file", "must be saved as a file first")
+        one_sentence(outcome)
+    assert not (empty / "runs").exists()
+
+
+@pytest.mark.parametrize("args", ["dopesheet check <(cat s.csv)", "dopesheet check /dev/stdin", "train -c /dev/stdin -d s.csv"])
+def test_what_a_shell_pipes_in_is_no_sheet(empty, args):
+    (empty / "s.csv").write_text(SHORT)
+    shell = ["bash", "-c", f"cat s.csv | {COMMAND} {args}"]
+    done = subprocess.run(shell, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: /dev/(fd/[0-9]+|stdin) is not a regular file: .* must be saved as a file first\n", done.stderr)
+
+
+def test_a_sheet_may_come_from_a_redirected_file(empty):
+    (empty / "s.csv").write_text(SHORT)
+    shell = ["bash", "-c", f"{COMMAND} dopesheet check /dev/stdin < s.csv"]
+    done = subprocess.run(shell, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def put_pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+STORED = [
+    *NEEDED,
+    "model.safetensors",
+    "exhibits.safetensors",
+    "checkpoint-000000040.json",
+    "checkpoint-000000040.safetensors",
+]
+
+
+def test_a_pipe_among_the_stored_files_is_named(apart, bench):
+    runs = bench / "runs"
+    for name in STORED:
+        shutil.copytree(runs / "a", runs / name)
+        put_pipe(runs / name / name)
+    verified = apart(bench, [("verify", name) for name in STORED])
+    for name, outcome in zip(STORED, verified, strict=True):
+        assert outcome.code == 3, outcome
+        assert f"runs/{name}/{name}" in outcome.err
+        assert "it is not a regular file" in outcome.err
+    drawn = ["config.yaml", "snapshots.safetensors"]
+    compared = [("compare", "a", name) for name in NEEDED if name not in drawn]
+    commands = [("show", "run.json"), ("show", "events.jsonl"), *compared, *(("animate", name) for name in drawn)]
+    for args, outcome in zip(commands, apart(bench, commands), strict=True):
+        refused(outcome, 1, f"the run runs/{args[-1]} is damaged: runs/{args[-1]}/{args[-1]}: it is not a regular file")
+        one_sentence(outcome)
+
+
+def test_a_pipe_in_a_run_that_was_killed_is_named_when_it_is_read_or_resumed(apart, bench):
+    run = bench / "runs" / "a"
+    manifest = {key: value for key, value in json.loads((run / "run.json").read_text()).items() if key not in ("files", "sha256")}
+    (run / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
+    names = ["metrics-000001.parquet", "snapshots-000001.safetensors", "events.jsonl", "checkpoint-000000040.json"]
+    for name in names:
+        shutil.copytree(run, bench / "runs" / name)
+        if "checkpoint" not in name:
+            for file in (bench / "runs" / name).glob("checkpoint-*"):
+                file.unlink()
+        put_pipe(bench / "runs" / name / name)
+    shown = apart(bench, [("animate", "metrics-000001.parquet"), ("show", "events.jsonl"), ("runs",)])
+    for outcome in shown[:2]:
+        assert outcome.code == 1, outcome
+    assert "runs/events.jsonl/events.jsonl: it is not a regular file" in shown[1].err
+    assert shown[2].code == 0, shown[2].err
+    events, checkpoint = apart(bench, [("train", "--resume", "events.jsonl"), ("train", "--resume", "checkpoint-000000040.json")])
+    refused(events, 1, "runs/events.jsonl is damaged: runs/events.jsonl/events.jsonl: it is not a regular file")
+    refused(checkpoint, 1, "checkpoint-000000040.json is damaged: it is not a regular file")
+
+
+def test_a_pipe_does_not_keep_the_runs_from_being_listed(apart, bench):
+    shutil.copytree(bench / "runs" / "b", bench / "runs" / "c")
+    put_pipe(bench / "runs" / "a" / "run.json")
+    for name in ("run.json", "dopesheet.csv"):
+        put_pipe(bench / "runs" / "c" / name)
+    put_pipe(bench / "runs" / "d")
+    (bench / "runs" / "comparisons" / "x").mkdir(parents=True)
+    put_pipe(bench / "runs" / "comparisons" / "x" / "compare.json")
+    listed, drawn = apart(bench, [("runs",), ("animate", "-o", "p.png", *SMALL)])
+    assert listed.code == 0, listed
+    assert re.search(r"^b ", listed.out, re.MULTILINE)
+    for name in ("a", "c"):
+        assert f"runs/{name}/run.json: it is not a regular file" in listed.err
+    refused(drawn, 2, "1 finished run(s), 2 are needed")
+
+
 def test_runs_tells_of_a_damaged_run(here, bench):
     (bench / "runs" / "a" / "run.json").write_text("{")
     shown = here("runs")

@@ -10,8 +10,10 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -214,6 +216,171 @@ def test_more_rows_than_fit_into_memory_are_refused_before_they_are_read(tmp_pat
     monkeypatch.setattr(os, "sysconf", lambda name: 2**15)
     with pytest.raises(CurriculumError, match="more than fits into memory"):
         read_parquet(tmp_path / "metrics.parquet")
+
+
+def seal_anew(run: Path, name: str, data: bytes) -> None:
+    """Put a file into a run as its author could: with the right hash."""
+    (run / name).write_bytes(data)
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["files"][name] = digest(data)
+    (run / "run.json").write_text(json.dumps(sealed(manifest)))
+
+
+def test_more_rows_than_a_run_has_steps_and_seeds_are_refused_before_they_are_read(stranger, tmp_path):
+    shutil.copytree(stranger, tmp_path / "a")
+    seal_anew(tmp_path / "a", "metrics.parquet", many_rows())
+    with memory_limit(512 * 2**20), pytest.raises(CurriculumError, match="200,000,000 rows for 40 steps of 1 seed"):
+        _ = Run(tmp_path / "a").metrics
+
+
+def test_rows_are_counted_as_they_would_be_read(tmp_path):
+    """The file says that it has fewer rows than its columns have."""
+    from curriculum.store.files import rows_of
+
+    def number(value: int) -> bytes:
+        """Write an integer as the file's metadata has it: twice its value, seven bits to a byte."""
+        bits = [(2 * value >> shift) & 127 for shift in range(0, 28, 7)]
+        return bytes([bit | 128 for bit in bits[:-1]] + bits[-1:])
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"step": np.zeros(4_000_000, np.int64)}), sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    metadata = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    place = data.index(number(4_000_000), metadata)
+    path = tmp_path / "metrics.parquet"
+    path.write_bytes(data[:place] + number(1_100_000) + data[place + 4 :])
+    assert pq.ParquetFile(path).metadata.num_rows == 1_100_000
+    with pytest.raises(CurriculumError, match="do not have the number of rows"):
+        rows_of(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"step": pa.array([0.5] * 40), "seed": pa.array([0] * 40), "total": pa.array([1.0] * 40)}, "its column step"),
+        ({"step": pa.array([None, *range(39)]), "seed": pa.array([0] * 40), "total": pa.array([1.0] * 40)}, "its column step"),
+        ({"step": pa.array(range(40)), "total": pa.array([1.0] * 40)}, "it lacks the columns"),
+    ],
+    ids=["half steps", "a missing step", "no seeds"],
+)
+def test_rows_of_other_columns_are_refused(here, bench, columns, message):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    seal_anew(bench / "runs" / "a", "metrics.parquet", sink.getvalue().to_pybytes())
+    outcome = here("compare", "a", "b")
+    assert outcome.code == 1, outcome
+    assert f"runs/a is damaged: runs/a/metrics.parquet: {message}" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("snapshots", lambda arrays: {name: np.repeat(array, 2, axis=0) for name, array in arrays.items()}, "80 entries for a run of 40"),
+        ("snapshots", lambda arrays: {**arrays, "steps": arrays["steps"][:, None]}, "it does not say of which steps"),
+        ("snapshots", lambda arrays: {**arrays, "more": np.zeros((40, 10**5))}, "not those of this run's model"),
+        ("traces", lambda arrays: {name: np.repeat(array, 2, axis=0) for name, array in arrays.items()}, "80 entries for a run of 40"),
+        ("traces", lambda arrays: {**arrays, "loss.hues": np.zeros((40, 9))}, "loss.hues does not fit"),
+        ("traces", lambda arrays: {**arrays, "loss.hues": np.zeros(())}, "loss.hues has another shape"),
+        ("model", lambda arrays: {name: np.repeat(array, 2, axis=-1) for name, array in arrays.items()}, "its shapes are not those"),
+        ("phase-ends", lambda arrays: {**arrays, "0.x": np.zeros(())}, "0.x has another shape"),
+    ],
+)
+def test_arrays_that_do_not_fit_the_manifest_are_refused(stranger, tmp_path, name, change, message):
+    from safetensors.numpy import load_file, save_file
+
+    run = tmp_path / "a"
+    shutil.copytree(stranger, run)
+    file = f"{name}.safetensors"
+    save_file(change(load_file(run / file)), tmp_path / "changed")
+    seal_anew(run, file, (tmp_path / "changed").read_bytes())
+    with pytest.raises(CurriculumError, match=message):
+        getattr(Run(run), name.replace("-", "_"))
+
+
+def test_parts_that_do_not_go_together_are_refused(here, bench):
+    """Parts of a run that was killed before its first checkpoint have no hashes."""
+    run = bench / "runs" / "a"
+    manifest = {key: value for key, value in json.loads((run / "run.json").read_text()).items() if key not in ("files", "sha256")}
+    (run / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
+    for path in run.glob("checkpoint-*"):
+        path.unlink()
+    for name in ("phase-ends.safetensors", "traces.safetensors"):
+        (run / name).rename(run / name.replace(".", "-000001."))
+    (run / "phase-ends-000002.safetensors").write_bytes(to_safetensors({"0.latents": np.zeros((1, 1), np.float32)}))
+    for number, kind in enumerate((np.float32, np.int64), start=1):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table({"step": [number], "seed": [0], "total": np.ones(1, kind)}), sink)
+        (run / f"metrics-{number:06d}.parquet").write_bytes(sink.getvalue().to_pybytes())
+    opened = Run(run)
+    with pytest.raises(CurriculumError, match=r"phase-ends.safetensors: 0.latents has another shape"):
+        _ = opened.phase_ends
+    with pytest.raises(CurriculumError, match=r"metrics.parquet: "):
+        _ = opened.metrics
+
+
+def test_a_checkpoint_whose_arrays_are_none_is_passed_over(stranger, tmp_path):
+    from curriculum.store import checkpoint
+
+    run = tmp_path / "a"
+    shutil.copytree(stranger, run)
+    (step,) = checkpoint.steps_in(run)[-1:]
+    record, arrays = checkpoint.files_of(run, step)
+    arrays.write_bytes(b"no arrays at all")
+    document = json.loads(record.read_text())
+    record.write_text(json.dumps(sealed({**document, "arrays": digest(b"no arrays at all")})))
+    with pytest.raises(CurriculumError, match=r"checkpoint.*safetensors is damaged"):
+        checkpoint.read(run, step)
+    assert checkpoint.usable(run, lambda record: None)[1]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"event": "phase-start"}', '{"step": 0}', '{"event": "x", "step": "3"}', '{"event": "x", "step": true}', "[]", "{", "5"]
+)
+def test_events_without_kind_and_step_are_refused(here, bench, line):
+    run = bench / "runs" / "a"
+    seal_anew(run, "events.jsonl", (run / "events.jsonl").read_bytes() + line.encode() + b"\n")
+    count = len((run / "events.jsonl").read_bytes().splitlines())
+    for command in ("show", "verify"):
+        outcome = here(command, "a")
+        assert outcome.code in (1, 3), outcome
+        assert f"runs/a/events.jsonl: line {count} " in outcome.err
+
+
+def with_manifest(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a manifest as its author could."""
+    manifest = json.loads((run / "run.json").read_text())
+    change(manifest)
+    (run / "run.json").write_text(json.dumps(sealed(manifest)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["look"].update(measures=["draw_up"] * 50), "look.measures: 'draw_up' is named 50 times"),
+        (lambda m: m["look"].update(measures=[f"x{n}" for n in range(500)]), "look.measures: "),
+        (lambda m: m["look"].update(plots=["a", "b", "a"]), "look.plots: 'a' is named 2 times"),
+        (lambda m: m["look"].update(hypotheses={f"H{n}": "?" for n in range(500)}), "look.hypotheses: "),
+        (lambda m: m["look"].update(circles=[1.0] * 500), "look.circles: "),
+        (lambda m: m.update(probes=m["probes"] * 2), "probes: 'hues' is named 2 times"),
+        (lambda m: m.update(seeds=[0, 1, 0]), "seeds: 0 is named 2 times"),
+        (lambda m: m.update(seeds=list(range(5000))), "seeds: "),
+        (lambda m: m.update(seeds=[2**63]), "seeds.0: "),
+        (lambda m: m.update(stack=["a", "a"]), "stack: 'a' is named 2 times"),
+        (lambda m: m.update(trained=41), "trained: 41 of 40 steps"),
+        (lambda m: m.update(diverged={"x": "loss"}), "diverged: 'x' is not one of its seeds"),
+        (lambda m: m.update(diverged={"7": "loss"}), "diverged: '7' is not one of its seeds"),
+        (lambda m: m.update(argv=["x" * 17 * 2**20]), "at most 16,777,216 are read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_manifest_that_no_run_has_is_refused(here, bench, change, message):
+    with_manifest(bench / "runs" / "a", change)
+    for args in (("compare", "a", "b"), ("show", "a")):
+        outcome = here(*args)
+        assert outcome.code == 1, outcome
+        assert outcome.err.startswith("error: the run runs/a is damaged: runs/a/run.json: ")
+        assert message in outcome.err
+        assert len(outcome.err.splitlines()) == 1
 
 
 def test_links_out_of_a_run_folder_are_not_followed(here, bench):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -485,6 +486,34 @@ def test_a_failed_write_is_never_taken_for_stored(whole, tmp_path, monkeypatch):
     assert_same(tmp_path / "run", whole / "0-3")
 
 
+def test_the_event_log_is_on_disk_before_anything_counts_on_it(tmp_path, monkeypatch):
+    """A loss of power cannot be seen otherwise: what is synced, and when a file that has the log's hash gets its name."""
+    synced = {"events.jsonl": 0}
+    counted = []
+    sync, replace = os.fsync, os.replace
+
+    def watched_sync(descriptor):
+        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+        synced[name] = os.fstat(descriptor).st_size
+        sync(descriptor)
+
+    def watched_replace(source, target):
+        if Path(target).name.startswith("checkpoint-") and Path(target).suffix == ".json":
+            counted.append((Path(target).name, json.loads(Path(source).read_text())["events"]["size"], synced["events.jsonl"]))
+        if Path(target).name == "run.json" and "files" in json.loads(Path(source).read_text()):
+            counted.append(("run.json", (Path(target).parent / "events.jsonl").stat().st_size, synced["events.jsonl"]))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_sync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    execute(planned(), tmp_path / "run", figures=False)
+    assert [name for name, _, _ in counted][-1] == "run.json"
+    assert len(counted) >= 5
+    for name, size, on_disk in counted:
+        assert 0 < size <= on_disk, name
+    assert {"config.yaml", "dopesheet.csv", "run.json"} <= set(synced)
+
+
 # two at once
 
 
@@ -515,6 +544,12 @@ def test_a_training_that_fails_before_its_first_step_lets_go_of_the_run(tmp_path
     (tmp_path / "run" / "events.jsonl").rmdir()
     (tmp_path / "run" / "events.jsonl").touch()
     assert execute(checked, tmp_path / "run", figures=False).status == "finished"
+
+
+def test_a_run_is_not_resumed_through_a_link(stopped, tmp_path):
+    (tmp_path / "link").symlink_to("run")
+    with pytest.raises(RunError, match=r"link is a link: name the folder that it leads to, .*/run$"):
+        open_stack([planned()], [tmp_path / "link"])
 
 
 def test_a_lock_ends_with_its_holder(tmp_path):

@@ -23,16 +23,18 @@ def shipped(kind: str) -> Path:
 def find_file(reference: str | Path, kind: str) -> Path:
     """Find a sheet or config; the suffix may be left out.
 
-    Raises `InputError` with the nearest name where there is none.
+    Raises `InputError` with the nearest name where there is none, and for a pipe or a device: both can be read only once.
     """
     folders = [Path(), Path(kind), shipped(kind)]
-    suffix = SUFFIX[kind]
+    suffix, thing = SUFFIX[kind], kind.removesuffix("s")
     original, reference = reference, Path(reference)
     for folder in folders[:1] if reference.is_absolute() else folders:
         for name in (reference, reference.with_name(reference.name + suffix) if reference.name else reference):
-            if (folder / name).is_file():
-                return folder / name
-    thing = kind.removesuffix("s")
+            path = folder / name
+            if path.is_file():
+                return path
+            if path.exists() and not path.is_dir():
+                raise InputError(f"{path} is not a regular file: a {thing} from a pipe or a device must be saved as a file first")
     if not str(original):
         raise InputError(f"an empty name is no {thing}")
     if reference.is_dir():

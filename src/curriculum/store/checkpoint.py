@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curriculum.errors import CurriculumError, RunError
-from curriculum.store.files import Arrays, digest, read_document, read_safetensors, seal_holds, sealed, to_safetensors, write_file
+from curriculum.store.files import (
+    Arrays,
+    digest,
+    digest_file,
+    read_document,
+    read_safetensors,
+    reason,
+    seal_holds,
+    sealed,
+    to_safetensors,
+    write_file,
+)
 
 SCHEMA = 1
 MOST_KEPT = 8  # checkpoints of a run, or
@@ -52,7 +63,7 @@ class CheckpointRecord(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     events: EventsRecord
     parts: dict[str, dict[str, str]]
-    diverged: dict[str, str]
+    diverged: dict[Annotated[str, Field(pattern=r"^[0-9]{1,19}$")], str]
     arrays: str
     sha256: str = ""
 
@@ -127,7 +138,7 @@ def read_record(folder: Path, step: int) -> CheckpointRecord:
     try:
         document = read_document(path)
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"the checkpoint {path} is damaged: {' '.join(str(error).split())[:160]}") from None
+        raise RunError(f"the checkpoint {path} is damaged: {reason(error)}") from None
     if not isinstance(document, dict) or not seal_holds(document):
         raise RunError(f"the checkpoint {path} is damaged: it is not what was stored (its hash differs)")
     try:
@@ -144,12 +155,14 @@ def read(folder: Path, step: int) -> Checkpoint:
     """Read a checkpoint. Raises `RunError` where it is damaged."""
     record, path = read_record(folder, step), files_of(folder, step)[1]
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"the checkpoint {path} is damaged: {error.strerror or error}") from None
-    if digest(content) != record.arrays:
-        raise RunError(f"the checkpoint {path} is damaged: it is not what was stored (its hash differs)")
-    return Checkpoint(record, read_safetensors(path))
+        if digest_file(path) != record.arrays:
+            raise ValueError("it is not what was stored (its hash differs)")
+        return Checkpoint(record, read_safetensors(path))
+    except CurriculumError:
+        raise
+    except Exception as error:
+        # Whatever a damaged file makes its library raise, the person hears which file it was.
+        raise RunError(f"the checkpoint {path} is damaged: {reason(error)}") from None
 
 
 def newest_record(folder: Path) -> CheckpointRecord | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 SEAL = "sha256"  # the key of a JSON document's hash of all its other keys
 NUMBERS = ("INT64", "INT32", "FLOAT", "DOUBLE")  # the physical types of a Parquet file that are read
-MOST_TEXT = 256 * 2**20  # bytes of a text, which is read at once
+MOST_TEXT = 256 * 2**20  # bytes of a text, which is read at once, or
+TEXT_IN_MEMORY = 20  # as many as fit into memory: this is how much more room its lines take there, at worst
+MOST_DOCUMENT = 16 * 2**20  # bytes of a JSON document
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -30,8 +33,38 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def check_stored(path: Path) -> None:
+    """Check that a stored file can be opened: a regular file, no link that leads out of its folder, and not larger than memory.
+
+    A pipe would wait for somebody to write to it, and a device need not end. Raises `OSError` where there is no file,
+    `ValueError` for what is none, `RunError` for one that is too large.
+    """
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent)):
+        raise ValueError("it is a link that leads out of the run's folder")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    check_size(path, found.st_size)
+
+
+def reason(error: Exception) -> str:
+    """Say in one line why a file cannot be read."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:160] or type(error).__name__
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has what was written to a file. Raises `OSError` where it does not take it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def digest_file(path: Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a stored file, in hexadecimal. Raises what `check_stored` does."""
+    check_stored(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -78,16 +111,19 @@ def seal_holds(document: Mapping[str, Any]) -> bool:
     return bool(sealed(document)[SEAL] == document.get(SEAL))
 
 
-def read_limited(path: Path) -> bytes:
-    """Read a file of text. Raises `ValueError` where it is larger than any that is written."""
-    if path.stat().st_size > MOST_TEXT:
-        raise ValueError(f"it has {path.stat().st_size:,} bytes, at most {MOST_TEXT:,} are read")
+def read_limited(path: Path, most: int = MOST_TEXT) -> bytes:
+    """Read a stored file of text. Raises what `check_stored` does, and `ValueError` where it is larger than any that is written."""
+    check_stored(path)
+    size = path.stat().st_size
+    if size > most:
+        raise ValueError(f"it has {size:,} bytes, at most {most:,} are read")
+    check_size(path, TEXT_IN_MEMORY * size)
     return path.read_bytes()
 
 
-def read_document(path: Path) -> Any:
-    """Read a JSON file. Raises `OSError`, `ValueError` or `RecursionError` where it cannot be read."""
-    return json.loads(read_limited(path).decode("utf-8"))
+def read_document(path: Path, most: int = MOST_DOCUMENT) -> Any:
+    """Read a JSON file. Raises what `read_limited` does, and `ValueError` or `RecursionError` where it is no JSON."""
+    return json.loads(read_limited(path, most).decode("utf-8"))
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -102,23 +138,40 @@ def to_parquet(table: pa.Table) -> bytes:
     return data
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Read a Parquet file of plain numbers.
+def rows_of(path: Path) -> int:
+    """Count the rows of a Parquet file of plain numbers by its metadata, without reading any.
 
-    Raises `RunError` for anything else, and where it claims to be larger than memory, before any of it is read.
+    Raises `RunError` for a file of anything else, and where it claims to be larger than memory.
     """
     import pyarrow.parquet as pq
 
+    check_stored(path)
     with pq.ParquetFile(path) as file:
         metadata, schema = file.metadata, file.schema
         columns = [schema.column(index) for index in range(len(schema))]
         if any(column.physical_type not in NUMBERS or column.max_repetition_level for column in columns):
             raise RunError(f"{path} is damaged: it has a column that holds no plain numbers")
-        _check_size(path, metadata.num_rows * len(columns) * 8)
+        # What is read is what the column chunks say, which need not be what the file says.
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        counts = {sum(group.column(index).num_values for group in groups) for index in range(len(columns))} | {metadata.num_rows}
+        if len(counts) > 1:
+            raise RunError(f"{path} is damaged: its columns do not have the number of rows that it claims to have")
+        rows: int = metadata.num_rows
+        check_size(path, rows * len(columns) * 8)
+        return rows
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read a Parquet file of plain numbers. Raises what `rows_of` does, before any of it is read."""
+    import pyarrow.parquet as pq
+
+    rows_of(path)
+    with pq.ParquetFile(path) as file:
         return file.read()
 
 
-def _check_size(path: Path, size: int) -> None:
+def check_size(path: Path, size: int) -> None:
+    """Raise `RunError` where what a file claims to hold, in bytes, does not fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > memory // 2:
         raise RunError(f"{path} claims to hold {size / 2**30:,.0f} GiB, more than fits into memory here")
@@ -156,14 +209,25 @@ def to_safetensors(arrays: Arrays) -> bytes:
     return data
 
 
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of the arrays of a safetensors file from its header, which is checked against the file's size.
+
+    Raises what `check_stored` does.
+    """
+    from safetensors import safe_open
+
+    check_stored(path)
+    with safe_open(path, framework="numpy") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
 def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of a safetensors file by name.
 
-    What its header says is checked against its size before any of it is read. Raises `RunError` where that is more than
-    memory.
+    What its header says is checked against its size before any of it is read. Raises what `check_stored` does.
     """
     from safetensors.numpy import load_file
 
-    _check_size(path, path.stat().st_size)
+    check_stored(path)
     arrays: dict[str, NDArray[Any]] = load_file(path)
     return arrays

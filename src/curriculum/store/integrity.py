@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curriculum.errors import RunError
 from curriculum.store.checkpoint import CheckpointRecord
-from curriculum.store.files import (
-    digest,
-    digest_file,
-    read_limited,
-)
+from curriculum.store.files import digest, digest_file, read_limited, reason
 from curriculum.store.names import EVENTS, IN_PARTS, is_part
 
 if TYPE_CHECKING:
@@ -29,10 +26,15 @@ def check_parts(path: Path, record: CheckpointRecord) -> None:
             part = path / file
             if name not in IN_PARTS or not (is_part(file, name) or file == name):
                 raise RunError(f"the run {path} is damaged: a checkpoint of it names {file!r}, which is no part of a run")
-            if part.is_symlink() or not part.is_file():
-                raise RunError(f"the run {path} is damaged: {part}: it is missing")
-            if digest_file(part) != expected:
-                raise RunError(f"the run {path} is damaged: {part}: it is not the file that was stored (its hash differs)")
+            try:
+                if part.is_symlink():
+                    raise ValueError("it is a link")
+                if digest_file(part) != expected:
+                    raise ValueError("it is not the file that was stored (its hash differs)")
+            except FileNotFoundError:
+                raise RunError(f"the run {path} is damaged: {part}: it is missing") from None
+            except (OSError, ValueError) as error:
+                raise RunError(f"the run {path} is damaged: {part}: {reason(error)}") from None
 
 
 def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], ...]:
@@ -43,15 +45,18 @@ def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], 
             raise ValueError("it is not the file that was stored (its hash differs)")
         return read_events(data)
     except (OSError, ValueError) as error:
-        raise RunError(f"the run {path} is damaged: {path / EVENTS}: {error}") from None
+        raise RunError(f"the run {path} is damaged: {path / EVENTS}: {reason(error)}") from None
 
 
 def read_events(data: bytes) -> tuple[dict[str, Any], ...]:
-    """Read the lines of a log of events. Raises `ValueError` for one that is none."""
-    try:
-        events = tuple(json.loads(line) for line in data.decode("utf-8").splitlines() if line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"a line in it cannot be read ({error})") from None
-    if not all(isinstance(event, dict) for event in events):
-        raise ValueError("a line in it is no event")
-    return events
+    """Read the lines of a log of events. Raises `ValueError` for one that is none: an object with its kind and its step."""
+    events: list[dict[str, Any]] = []
+    for line in io.BytesIO(data):
+        try:
+            event = json.loads(line.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {len(events) + 1} cannot be read ({error})") from None
+        if not (isinstance(event, dict) and isinstance(event.get("event"), str) and type(event.get("step")) is int):
+            raise ValueError(f"line {len(events) + 1} is not an event with its step")
+        events.append(event)
+    return tuple(events)

@@ -20,6 +20,8 @@ class Lock:
 
         Raises `InUseError` where another holds it, `RunError` where the folder cannot be locked.
         """
+        if folder.is_symlink():
+            raise RunError(f"{folder} is a link: name the folder that it leads to, {os.path.realpath(folder)}")
         try:
             self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
@@ -40,9 +42,9 @@ class Lock:
 
 
 def is_held(folder: Path) -> bool:
-    """Tell whether some process holds the lock of a folder."""
+    """Tell whether some process holds the lock of a folder, or of the one that a link leads to."""
     try:
-        Lock(folder).release()
+        Lock(Path(os.path.realpath(folder))).release()
     except InUseError:
         return True
     except RunError:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from curriculum.config.settings import SEEDS_ALLOWED
 from curriculum.sheet.document import LAST_STEP_ALLOWED
+
+MOST_LISTED = 100  # measures, probes or figures: each costs time wherever the run is read
+Listed = TypeVar("Listed", bound=Sequence[Any])
+
+
+def _once(names: Listed) -> Listed:
+    """Raise `ValueError` for a list that names something twice."""
+    repeated = [(name, count) for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        name, count = repeated[0]
+        raise ValueError(f"{name!r} is named {count} times")
+    return names
+
+
+Names = Annotated[list[str], Field(max_length=MOST_LISTED), AfterValidator(_once)]
 
 
 class TaskManifest(BaseModel):
@@ -36,11 +54,11 @@ class LookManifest(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    measures: list[str]
-    hypotheses: dict[str, str]
-    plots: list[str]
+    measures: Names
+    hypotheses: Annotated[dict[str, str], Field(max_length=MOST_LISTED)]
+    plots: Names
     error_unit: str
-    circles: list[float] = []
+    circles: Annotated[list[float], Field(max_length=MOST_LISTED)] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -70,15 +88,37 @@ class Manifest(BaseModel):
     status: Literal["running", "finished", "interrupted", "failed", "diverged"]
     created: str
     sheet: str
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1, max_length=SEEDS_ALLOWED), AfterValidator(_once)]
     steps: Annotated[int, Field(ge=1, le=LAST_STEP_ALLOWED + 1)]
     trained: Annotated[int, Field(ge=0)] | None = None
     task: TaskManifest
-    probes: list[ProbeManifest]
+    probes: Annotated[list[ProbeManifest], Field(max_length=MOST_LISTED)]
     look: LookManifest
     parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
     hashes: HashesManifest
     diverged: dict[str, str] = {}
     files: dict[str, str] = {}
     segments: list[dict[str, Any]] = []
-    stack: Annotated[list[str], Field(min_length=1)] | None = None
+    stack: Annotated[list[str], Field(min_length=1), AfterValidator(_once)] | None = None
+
+    @field_validator("trained")
+    @classmethod
+    def _not_beyond_the_end(cls, trained: int | None, info: ValidationInfo) -> int | None:
+        steps = info.data.get("steps")
+        if trained is not None and steps is not None and trained > steps:
+            raise ValueError(f"{trained:,} of {steps:,} steps")
+        return trained
+
+    @field_validator("probes")
+    @classmethod
+    def _probes_once(cls, probes: list[ProbeManifest]) -> list[ProbeManifest]:
+        _once([probe.name for probe in probes])
+        return probes
+
+    @field_validator("diverged")
+    @classmethod
+    def _of_its_seeds(cls, diverged: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        strange = sorted(set(diverged) - set(map(str, info.data.get("seeds", []))))
+        if strange and "seeds" in info.data:
+            raise ValueError(f"{strange[0]!r} is not one of its seeds")
+        return diverged

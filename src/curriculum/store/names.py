@@ -55,7 +55,7 @@ def check_new(path: Path) -> None:
 
 def is_run(path: Path) -> bool:
     """Tell whether a folder is a run, damaged or not."""
-    return (path / MANIFEST).is_file() or (path / SHEET).is_file()
+    return os.path.lexists(path / MANIFEST) or os.path.lexists(path / SHEET)
 
 
 def is_part(file: str, name: str) -> bool:

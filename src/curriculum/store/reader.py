@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import os
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.checkpoint import CheckpointRecord, newest_record
 from curriculum.store.files import (
     SEAL,
+    check_size,
     digest,
     digest_file,
     join_arrays,
@@ -25,7 +27,10 @@ from curriculum.store.files import (
     read_limited,
     read_parquet,
     read_safetensors,
+    reason,
+    rows_of,
     seal_holds,
+    shapes_of,
 )
 from curriculum.store.integrity import events_until, read_events
 from curriculum.store.lock import is_held
@@ -49,9 +54,12 @@ from curriculum.store.names import (
     is_part,
     parts_of,
 )
+from curriculum.store.shapes import Shapes, check_curves, check_exhibits, check_model, check_parts_alike, check_rows, check_snapshots
 from curriculum.store.snapshots import Snapshots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
 
 
@@ -64,7 +72,7 @@ class Run:
         Raises `InputError` where it is none, `RunError` where its manifest is damaged.
         """
         self.path = path
-        if not (path / MANIFEST).is_file():
+        if not os.path.lexists(path / MANIFEST):
             if (path / SHEET).is_file() or (path / CONFIG).is_file():
                 raise self._damaged(MANIFEST, "it is missing")
             raise InputError(f"{path} is not a run: it has no {MANIFEST}")
@@ -78,7 +86,7 @@ class Run:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "it"
-            raise self._damaged(MANIFEST, f"{place}: {first['msg']}") from None
+            raise self._damaged(MANIFEST, f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
         self.manifest: dict[str, Any] = plain
         self._verified: set[str] = set()
 
@@ -186,12 +194,17 @@ class Run:
         """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
         import pyarrow as pa
 
-        tables = [self._read(name, read_parquet) for name in self._files(METRICS)]
-        table = pa.concat_tables(tables, promote_options="default")
-        if not {"step", "seed", "total"} <= set(table.column_names):
-            raise self._damaged(METRICS, "it lacks the columns step, seed and total")
-        if self.status == "finished" and table.num_rows != self.manifest["steps"] * len(self.seeds):
-            raise self._damaged(METRICS, f"it has {table.num_rows} rows for {self.manifest['steps']} steps of {len(self.seeds)} seeds")
+        files = self._files(METRICS)
+        steps, seeds = self._checked.steps, len(self.seeds)
+        rows = sum(self._read(name, rows_of) for name in files)
+        if rows > steps * seeds or (self.status == "finished" and rows < steps * seeds):
+            raise self._damaged(METRICS, f"it has {rows:,} rows for {steps:,} steps of {seeds:,} seed(s)")
+        tables = [self._read(name, read_parquet) for name in files]
+        try:
+            table = pa.concat_tables(tables, promote_options="default")
+            check_rows(table)
+        except (pa.ArrowException, ValueError) as error:
+            raise self._damaged(METRICS, reason(error)) from None
         return table.to_pandas()
 
     @property
@@ -207,34 +220,21 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        joined = self._arrays(SNAPSHOTS)
-        if STEPS not in joined:
-            raise self._damaged(SNAPSHOTS, "it does not say of which steps it is")
-        steps = joined.pop(STEPS)
-        shapes = self.manifest.get("parameters", {})
-        expected = {name: (len(steps), len(self.seeds), *shape) for name, shape in shapes.items()}
-        if {name: value.shape for name, value in joined.items()} != expected:
-            raise self._damaged(SNAPSHOTS, "its shapes are not those of this run's model")
-        return Snapshots(steps, {name: joined[name] for name in shapes})
+        parameters, seeds, steps = self._checked.parameters, len(self.seeds), self._checked.steps
+        joined = self._arrays(SNAPSHOTS, partial(check_snapshots, parameters=parameters, seeds=seeds, steps=steps))
+        return Snapshots(joined[STEPS], {name: joined[name] for name in parameters})
 
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
         """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
-        arrays = self._arrays(TRACES)
-        for name, array in arrays.items():
-            steps = arrays.get(f"{name}.{STEPS}")
-            if not name.endswith(f".{STEPS}") and (steps is None or array.shape[:2] != (len(steps), len(self.seeds))):
-                raise self._damaged(TRACES, f"{name} does not fit this run's seeds and steps")
-        return arrays
+        return self._arrays(TRACES, partial(check_curves, seeds=len(self.seeds), steps=self._checked.steps))
 
     @cached_property
     def model(self) -> dict[str, NDArray[np.float32]]:
         """The weights after the last update: parameters by name `[S, ...]`, in the model's order."""
-        arrays = self._at_the_end(MODEL)
-        names = self.manifest.get("parameters", {})
-        if set(names) != set(arrays):
-            raise self._damaged(MODEL, "its parameters are not those of this run's model")
-        return {name: arrays[name] for name in names}
+        parameters = self._checked.parameters
+        arrays = self._at_the_end(MODEL, partial(check_model, parameters=parameters, seeds=len(self.seeds)))
+        return {name: arrays[name] for name in parameters}
 
     @cached_property
     def phase_ends(self) -> dict[str, NDArray[np.float32]]:
@@ -261,11 +261,7 @@ class Run:
 
     @cached_property
     def _exhibits(self) -> dict[str, NDArray[Any]]:
-        arrays = self._at_the_end(EXHIBITS)
-        for name, array in arrays.items():
-            if not name.startswith(FIXED) and array.shape[:1] != (len(self.seeds),):
-                raise self._damaged(EXHIBITS, f"{name} does not fit this run's seeds")
-        return arrays
+        return self._at_the_end(EXHIBITS, partial(check_exhibits, seeds=len(self.seeds)))
 
     def figure(self, name: str) -> Path:
         """Give the path of a figure of this run."""
@@ -289,10 +285,11 @@ class Run:
         """Check that a file whose hash is known is what was stored. Raises `RunError` where it is not."""
         self._read(name if name in (*IN_PARTS, MODEL, EXHIBITS, EVENTS) or any(is_part(name, own) for own in IN_PARTS) else MANIFEST, Path)
 
-    def _at_the_end(self, name: str) -> dict[str, NDArray[Any]]:
-        """Read the arrays of a file that is stored when the run ends."""
+    def _at_the_end(self, name: str, check: Callable[[Shapes], None]) -> dict[str, NDArray[Any]]:
+        """Read the arrays of a file that is stored when the run ends; `check` raises `ValueError` where its shapes do not fit."""
         if not self._checked.files:
             raise RunError(f"{self.path} has no {name} yet")
+        self._check_shapes(name, check, self._read(name, shapes_of))
         arrays: dict[str, NDArray[Any]] = self._read(name, read_safetensors)
         return arrays
 
@@ -302,16 +299,24 @@ class Run:
             return next((files[name] for files in self.record.parts.values() if name in files), None)
         return self._checked.files.get(name)
 
-    def _arrays(self, name: str) -> dict[str, NDArray[Any]]:
+    def _arrays(self, name: str, *checks: Callable[[Sequence[Shapes]], None]) -> dict[str, NDArray[Any]]:
         """Read the parts of a file and join them along the first axis; one that comes later may have more names."""
         files = self._files(name)
+        shapes = [self._read(file, shapes_of) for file in files]
+        for check in (check_parts_alike, *checks):
+            self._check_shapes(name, check, shapes)
+        check_size(self.path / name, sum(self._read(file, lambda path: path.stat().st_size) for file in files))
         return join_arrays([self._read(file, read_safetensors) for file in files])
+
+    def _check_shapes(self, name: str, check: Callable[[Any], None], shapes: Any) -> None:
+        try:
+            check(shapes)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
 
     def _read(self, name: str, read: Any) -> Any:
         path = self.path / name
         try:
-            if path.is_symlink() and not path.resolve().is_relative_to(self.path.resolve()):
-                raise self._damaged(name, "it is a link that leads out of the run's folder")
             expected = self._hash_of(name) if name != MANIFEST else None
             if expected is not None and name not in self._verified:
                 if digest_file(path) != expected:
@@ -326,8 +331,7 @@ class Run:
             raise
         except Exception as error:
             # Whatever a damaged file makes its library raise, the person hears which file it was.
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise self._damaged(name, reason) from None
+            raise self._damaged(name, reason(error)) from None
 
     def _check_hash(self, name: str, key: str, data: bytes) -> None:
         if self.manifest["hashes"].get(key) != digest(data):

@@ -58,18 +58,27 @@ def find_run(reference: str, folder: Path) -> Run:
 
 
 def _run_paths(folder: Path) -> list[Path]:
-    """List the runs in a folder, and in the folders in it that are experiments."""
+    """List the runs in a folder, and in the folders in it that are experiments.
+
+    One to which several paths lead is listed once, without links in its path where there is such a one. Links to `folder`, or
+    to one that it is in, are not followed.
+    """
+    whole = Path(os.path.realpath(folder))
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
     found = []
     for path in inside:
         if is_run(path):
             found.append(path)
-        elif path.name not in (COMPARISONS, VIDEOS):
+        elif path.name not in (COMPARISONS, VIDEOS) and not whole.is_relative_to(os.path.realpath(path)):
             found += [own for own in sorted(path.iterdir()) if is_run(own) and not own.name.startswith(".")]
-    return found
+    by_place: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: path.is_symlink() or (path.parent != folder and path.parent.is_symlink())):
+        by_place.setdefault(os.path.realpath(path), path)
+    return sorted(by_place.values())
 
 
 DOCUMENT = "compare.json"
+MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 
 
 def newest_finished(folder: Path, count: int = 2) -> list[Run]:
@@ -118,7 +127,7 @@ def latest_comparison(folder: Path) -> list[Run] | None:
     found: list[tuple[str, Sequence[str]]] = []
     for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            document = read_document(path)
+            document = read_document(path, MOST_COMPARISON)
             found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]]))
     paths = [Path(path.replace("\0", "")) for path in max(found)[1]] if found else []
     if not paths or not all(path.is_dir() for path in paths):

@@ -17,12 +17,15 @@ from curriculum.store.checkpoint import CheckpointRecord, drop_after, store
 from curriculum.store.files import (
     Arrays,
     arrays_until,
+    check_stored,
     digest,
     digest_file,
     join_safetensors,
     link_file,
     read_parquet,
+    reason,
     sealed,
+    sync,
     to_parquet,
     to_safetensors,
     write_file,
@@ -85,6 +88,8 @@ class RunFolder:
             (temporary / EVENTS).touch()
             (temporary / FIGURES).mkdir()
             (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
+            for name in (CONFIG, SHEET, MANIFEST):
+                sync(temporary / name)
             os.rename(temporary, path)
         except BaseException as error:
             if lock is not None:
@@ -107,6 +112,10 @@ class RunFolder:
         folder = cls(run.path, dict(run.manifest), lock)
         if (run.path / FIGURES).is_symlink() or (run.path / EVENTS).is_symlink():
             raise RunError(f"the run {run.path} is damaged: a link in it leads elsewhere")
+        try:
+            check_stored(run.path / EVENTS)
+        except (OSError, ValueError) as error:
+            raise RunError(f"the run {run.path} is damaged: {run.path / EVENTS}: {reason(error)}") from None
         for key in ("files", "error", "ended", "timings"):
             folder.manifest.pop(key, None)
         stored = {"trained": record.trained, "diverged": record.diverged} if record else {"trained": 0, "diverged": {}}
@@ -166,12 +175,19 @@ class RunFolder:
         self._events += len(line)
         self._events_hash.update(line)
 
+    def _sync_events(self) -> None:
+        try:
+            sync(self.path / EVENTS)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path / EVENTS}: {error.strerror or error}") from error
+
     def events_until_now(self) -> dict[str, Any]:
         """Say how much of the log of events there is: its size in bytes, and their hash."""
         return {"size": self._events, "hash": self._events_hash.hexdigest()}
 
     def store_checkpoint(self, record: Mapping[str, Any], arrays: Arrays) -> None:
         """Store a checkpoint: its record but for the parts, which are those stored by now, and its arrays."""
+        self._sync_events()  # the record has their hash
         store(self.path, {**record, "parts": {name: dict(files) for name, files in self.parts.items()}}, arrays)
 
     def write_model(self, arrays: Arrays) -> None:
@@ -196,6 +212,7 @@ class RunFolder:
             self._join(more.get("trained") if status == "diverged" else None)
         names = [*(name if join else part for name in IN_PARTS for part in self.parts[name]), MODEL, EXHIBITS, EVENTS]
         files = {name: digest_file(self.path / name) for name in dict.fromkeys(names) if (self.path / name).is_file()}
+        self._sync_events()  # the manifest has their hash; the other files were synced as they were written
         self.update(status=status, files=files, **more)
         if join:
             for path in [part for name in IN_PARTS for part in parts_of(self.path, name)]:
