@@ -47,23 +47,35 @@ def find_file(reference: str | Path, kind: str) -> Path:
     )
 
 
-def read_text(path: Path) -> str:
-    """Read a config's text, UTF-8 with or without a byte-order mark. Raises `ConfigError` for anything else."""
-    data = read_bytes(path)
+def read_sheet(reference: str | Path) -> tuple[str, bytes]:
+    """Find a sheet and read it: its path as messages name it, and its bytes.
+
+    Raises `InputError` where it cannot be found or read, or is larger than any sheet.
+    """
+    path = find_file(reference, SHEETS)
+    return str(path), _read(path)
+
+
+def read_config(reference: str | Path) -> tuple[str, str]:
+    """Find a config or an experiment and read it: its path as messages name it, and its text.
+
+    Raises `InputError` where it cannot be found or read, `ConfigError` where it is not UTF-8 text.
+    """
+    path = find_file(reference, CONFIGS)
+    data = _read(path)
     try:
-        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        return str(path), data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([Problem(str(path), line, 0, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text")]) from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file. Raises `InputError` where it cannot be read, or is larger than any sheet or config."""
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes: that is no sheet or config")
-        return data
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes, which is too large for a sheet or a config")
+    return data

@@ -39,12 +39,11 @@ class Format(StrEnum):
 
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
-    from curriculum.find_file import SHEETS, find_file, read_bytes
-    from curriculum.sheet.lines import decode
+    from curriculum import find_file
     from curriculum.sheet.parse import parse
 
-    path = find_file(reference, SHEETS)
-    return parse(decode(read_bytes(path), str(path)), str(path))
+    source, data = find_file.read_sheet(reference)
+    return parse(data, source)
 
 
 @dopesheet.command()

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Seeds, Settings
 from curriculum.errors import OutputExistsError
-from curriculum.find_file import CONFIGS, find_file, read_text
+from curriculum.find_file import read_config
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.same import differences, shared
@@ -54,18 +54,19 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
     gone on with where it is unfinished, else it is done. Raises `InputError` for what is wrong in the files,
     `OutputExistsError` for a run of that name that is another one.
     """
-    path = find_file(reference, CONFIGS)
+    source, text = read_config(reference)
+    name = Path(source).stem
     # What the experiment's own file does not have is a setting of the config that its arms share.
     own = [one for one in overrides if one.partition("=")[0].partition(".")[0] in StudySettings.model_fields]
     shared = [one for one in overrides if one not in own]
-    settings = configs.load_as(StudySettings, read_text(path), str(path), own)
+    settings = configs.load_as(StudySettings, text, source, own)
     plans, paths, done = [], [], []
     for arm, sheet in settings.arms.items():
-        run_path = folder / path.stem / arm
+        run_path = folder / name / arm
         check_name(arm)
-        check_name(path.stem)
-        if is_run(folder / path.stem):
-            raise OutputExistsError(f"{folder / path.stem} is a run: rename it, or the experiment")
+        check_name(name)
+        if is_run(folder / name):
+            raise OutputExistsError(f"{folder / name} is a run: rename it, or the experiment")
         checked = plan(settings.config, sheet, overrides=shared, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
         plans.append(checked)
         paths.append(run_path)

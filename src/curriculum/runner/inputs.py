@@ -11,10 +11,9 @@ from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem, unknown
-from curriculum.find_file import CONFIGS, SHEETS, find_file, read_bytes, read_text
+from curriculum.find_file import read_config, read_sheet
 from curriculum.sheet.bounds import allowed
 from curriculum.sheet.document import Dopesheet, write
-from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE
 from curriculum.train.hooks import Hook
@@ -27,17 +26,16 @@ def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = 
         if list(overrides):
             raise InputError("overrides go with a config's file; change a Config by its model_copy")
         return reference
-    path = find_file(reference, CONFIGS)
-    return configs.load(read_text(path), str(path), settings_of, plugins.names("task"), overrides)
+    source, text = read_config(reference)
+    return configs.load(text, source, settings_of, plugins.names("task"), overrides)
 
 
 def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
     """Read a sheet by its path or name; also give its bytes."""
     if isinstance(reference, Dopesheet):
         return reference, write(reference).encode()
-    path = find_file(reference, SHEETS)
-    data = read_bytes(path)
-    return parse(decode(data, str(path)), str(path)), data
+    source, data = read_sheet(reference)
+    return parse(data, source), data
 
 
 def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[Any]:

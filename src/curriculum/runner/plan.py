@@ -12,7 +12,7 @@ import torch
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
-from curriculum.find_file import CONFIGS, find_file, read_text
+from curriculum.find_file import read_config
 from curriculum.runner.inputs import check_sheet, load_config, load_sheet, with_seeds
 from curriculum.runner.user_hooks import load_hook
 from curriculum.sheet.document import Dopesheet
@@ -92,8 +92,8 @@ def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index:
     except InputError as error:
         if isinstance(config, Config):
             raise
-        path = find_file(config, CONFIGS)
-        raise ConfigError([configs.locate(read_text(path), str(path), overrides, ("hooks", index), str(error))]) from error
+        source, text = read_config(config)
+        raise ConfigError([configs.locate(text, source, overrides, ("hooks", index), str(error))]) from error
 
 
 def _check_hook(hook: Hook, schedule: Schedule) -> None:

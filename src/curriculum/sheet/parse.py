@@ -14,20 +14,20 @@ from curriculum.errors import MOST_PROBLEMS, Problem, SheetError
 from curriculum.sheet.document import LAST_STEP_ALLOWED, RESERVED, VALUES_ALLOWED, Column, Dopesheet, Row
 from curriculum.sheet.easings import SPACES
 from curriculum.sheet.header_grammar import read_column, reserved_word
-from curriculum.sheet.lines import Line, NotCsvError, delimiter_of, records
+from curriculum.sheet.lines import Line, NotCsvError, decode, delimiter_of, records
 from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, resolve
 
 CELL_LIMIT = 10_000  # characters; longer than any name or number
 UNRESOLVED = -1  # the step of a row whose STEP cannot be read
 
 
-def parse(text: str, source: str = "<sheet>") -> Dopesheet:
-    """Read a sheet from its text.
+def parse(text: str | bytes, source: str = "<sheet>") -> Dopesheet:
+    """Read a sheet from its text, or from the bytes of its file: UTF-8 text.
 
     Raises `SheetError` with every mistake that could be found, each with its file, line and cell; of more than
     `MOST_PROBLEMS`, the first that were found.
     """
-    return _Parser(source).parse(text)
+    return _Parser(source).parse(decode(text, source) if isinstance(text, bytes) else text)
 
 
 class _Parser:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from curriculum.errors import CurriculumError, InputError, RunError
 from curriculum.sheet.document import Dopesheet
-from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.checkpoint import CheckpointRecord, newest_record
@@ -163,7 +162,7 @@ class Run:
 
     @cached_property
     def sheet(self) -> Dopesheet:
-        return parse(decode(self.sheet_bytes, SHEET), str(self.path / SHEET))
+        return parse(self.sheet_bytes, str(self.path / SHEET))
 
     @cached_property
     def schedule(self) -> Schedule:
