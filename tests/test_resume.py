@@ -355,7 +355,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(stopped):
 
 def test_a_run_is_not_resumed_through_a_link(stopped, tmp_path):
     (tmp_path / "link").symlink_to("run")
-    with pytest.raises(RunError, match="link is a link: name the folder that it leads to, .*/run$"):
+    with pytest.raises(RunError, match=r"link is a link: name the folder that it leads to, .*/run$"):
         open_stack([planned()], [tmp_path / "link"])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
+from curriculum.store.place import Place, replace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,10 +69,10 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, then rename it.
+def write_file(path: Path, data: bytes, place: Place = replace) -> Path:
+    """Write a file under a temporary name beside `path`, then give it its name by `place`; return the path that it has.
 
-    Raises `RunError` where the disk does not take it; nothing is left behind then.
+    Raises `RunError` where the disk does not take it, and what `place` raises; nothing is left behind then.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -79,7 +80,7 @@ def write_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a loss of power may leave the new name with nothing behind it
-        os.replace(beside, path)
+        return place(beside, path)
     except BaseException as error:
         with suppress(OSError):
             beside.unlink()
