@@ -333,6 +333,20 @@ def test_a_checkpoint_whose_arrays_are_none_is_passed_over(stranger, tmp_path):
     assert checkpoint.usable(run, lambda record: None)[1]
 
 
+def test_a_link_where_a_temporary_file_is_written_is_not_followed(here, bench):
+    run, mine = bench / "runs" / "a", bench / "mine"
+    mine.write_bytes(b"mine")
+    with_manifest(run, lambda manifest: (manifest.update(status="interrupted"), manifest.pop("files")))
+    for path in run.glob("checkpoint-*"):
+        path.unlink()  # it begins anew
+    for name in ("run.json", "model.safetensors"):
+        (run / f".{name}.{os.getpid()}.tmp").symlink_to(mine)
+    resumed = here("train", "--resume", "a")
+    assert resumed.code == 0, resumed.err
+    assert Run(run).status == "finished"
+    assert mine.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     "line", ['{"event": "phase-start"}', '{"step": 0}', '{"event": "x", "step": "3"}', '{"event": "x", "step": true}', "[]", "{", "5"]
 )

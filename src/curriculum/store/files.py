@@ -76,7 +76,8 @@ def write_file(path: Path, data: bytes, place: Place = replace) -> Path:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as file:
+        beside.unlink(missing_ok=True)  # left by a process of this number, or a link or a pipe that somebody put there
+        with beside.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a loss of power may leave the new name with nothing behind it
