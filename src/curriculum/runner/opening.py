@@ -192,6 +192,6 @@ def _retargeted(schedule: Schedule, events: Sequence[Mapping[str, Any]], run: Ru
         if event.get("event") == "retarget":
             try:
                 schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
-            except (KeyError, TypeError, InputError) as error:
+            except (TypeError, ArithmeticError, InputError) as error:
                 raise RunError(f"the run {run.path} is damaged: a retarget in its events cannot be read ({error})") from None
     return schedule
