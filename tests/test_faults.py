@@ -20,6 +20,10 @@ import numpy as np
 import pytest
 
 import curriculum
+from conftest import Outcome
+from curriculum.errors import OutputExistsError
+from curriculum.find_file import SHEETS as SHEETS_FOLDER
+from curriculum.find_file import find_file
 from curriculum.store.reader import Run
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
@@ -420,6 +424,106 @@ def test_an_encoder_that_fails_leaves_the_old_video(here, bench, tree, monkeypat
     assert outcome.code == code, outcome
     assert "error: cannot " in outcome.err
     assert tree(bench) == before
+
+
+# several at once
+
+
+def at_once(cwd: Path, *commands: tuple[str, ...]) -> list[Outcome]:
+    """Start commands at the same time; return how each ended."""
+    started = [subprocess.Popen([COMMAND, *args], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for args in commands]
+    said = [process.communicate(timeout=120) for process in started]
+    return [Outcome(process.returncode, *texts) for process, texts in zip(started, said, strict=True)]
+
+
+def hidden(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
+
+
+def test_trainings_without_a_name_started_at_once_each_get_their_own(bench):
+    shutil.copy(find_file("smooth", SHEETS_FOLDER), bench / "short.csv")
+    train = ("train", "-d", "short.csv", "--steps", "13", "--json")
+    outcomes = at_once(bench, *[train] * 4, *[(*train, "--fork", "a", "--at", "9")] * 2)
+    for outcome in outcomes:
+        assert outcome.code == 0, outcome.err
+    names = ["short", *(f"short-{number}" for number in range(2, 7))]
+    assert sorted(json.loads(outcome.out)["run"] for outcome in outcomes) == names
+    for name in names:
+        run = Run(bench / "runs" / name)
+        assert (run.status, run.manifest["name"], len(run.metrics)) == ("finished", name, 13)
+    assert sum("fork" in Run(bench / "runs" / name).manifest for name in names) == 2
+    assert not hidden(bench)
+
+
+def test_trainings_of_one_name_started_at_once_are_one_run(bench):
+    (bench / "short.csv").write_text(SHORT)
+    outcomes = at_once(bench, *[("train", "-d", "short.csv", "--name", "x")] * 3)
+    assert sorted(outcome.code for outcome in outcomes) == [0, 1, 1], outcomes
+    for outcome in outcomes:
+        if outcome.code:
+            refused(outcome, 1, "runs/x ")
+    assert Run(bench / "runs" / "x").status == "finished"
+    assert not hidden(bench)
+
+
+def test_a_sheet_that_is_called_as_a_folder_of_results_is_trained_under_another_name(here, empty):
+    (empty / "videos.csv").write_text(SHORT)
+    outcome = here("train", "-d", "videos.csv")
+    assert outcome.code == 0, outcome.err
+    assert Run(empty / "runs" / "videos-2").status == "finished"
+
+
+def test_comparisons_and_videos_made_at_once_each_get_their_own_name(bench):
+    outcomes = at_once(bench, *[("compare", "a", "b")] * 3, *[("animate", "a", "b", "--stride", "10", *SMALL)] * 3)
+    for outcome in outcomes:
+        assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in (bench / "runs" / "comparisons").iterdir()) == ["a-vs-b", "a-vs-b-2", "a-vs-b-3"]
+    videos = ["a-vs-b-2.mp4", "a-vs-b-3.mp4", "a-vs-b.mp4"]
+    assert sorted(path.name for path in (bench / "runs" / "videos").iterdir()) == videos
+    assert sorted(outcome.out.partition(":")[0] for outcome in outcomes[3:]) == [f"runs/videos/{name}" for name in videos]
+
+
+def test_a_video_that_appears_while_another_is_drawn_is_not_replaced(bench, tree):
+    before = tree(bench)
+    args = ("animate", "a", "b", "-o", "v.mp4", "--stride", "1", "--size", "1920x1080")
+    drawing = subprocess.Popen([COMMAND, *args], cwd=bench, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "frame " in drawing.stderr.readline()
+    (bench / "v.mp4").write_bytes(b"mine")
+    out, err = drawing.communicate(timeout=60)
+    assert (drawing.returncode, out) == (1, ""), err
+    assert err.splitlines()[-1] == "error: v.mp4 exists already: choose another name, or replace it with --force"
+    assert tree(bench) == {**before, "v.mp4": b"mine"}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("animate", "a", "b", "-o", "v.mp4", *SMALL), ("animate", "a", "-o", "v.png"), ("dopesheet", "plot", "smooth", "-o", "v.png")],
+    ids=["video", "poster", "plot"],
+)
+def test_of_two_that_draw_to_one_file_at_once_one_is_refused(bench, tree, args):
+    before = tree(bench)
+    outcomes = sorted(at_once(bench, args, args), key=lambda outcome: outcome.code)
+    assert [outcome.code for outcome in outcomes] == [0, 1], outcomes
+    output = args[args.index("-o") + 1]
+    assert f"error: {output} exists already" in outcomes[1].err
+    assert set(tree(bench)) - set(before) == {output}
+    assert at_once(bench, (*args, "--force"))[0].code == 0
+
+
+def test_a_name_is_taken_once_where_the_disk_knows_no_second_names(tmp_path, monkeypatch):
+    from curriculum.store.place import place_new
+
+    def refuse(*args):
+        raise PermissionError(1, "Operation not permitted")  # as on FAT
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "one").write_bytes(b"1")
+    (tmp_path / "two").write_bytes(b"2")
+    assert place_new(tmp_path / "one", tmp_path / "v.png") == tmp_path / "v.png"
+    with pytest.raises(OutputExistsError, match="exists already"):
+        place_new(tmp_path / "two", tmp_path / "v.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["two", "v.png"]
+    assert (tmp_path / "v.png").read_bytes() == b"1"
 
 
 # a disk that is full

@@ -333,6 +333,20 @@ def test_a_checkpoint_whose_arrays_are_none_is_passed_over(stranger, tmp_path):
     assert checkpoint.usable(run, lambda record: None)[1]
 
 
+def test_a_link_where_a_temporary_file_is_written_is_not_followed(here, bench):
+    run, mine = bench / "runs" / "a", bench / "mine"
+    mine.write_bytes(b"mine")
+    with_manifest(run, lambda manifest: (manifest.update(status="interrupted"), manifest.pop("files")))
+    for path in run.glob("checkpoint-*"):
+        path.unlink()  # it begins anew
+    for name in ("run.json", "model.safetensors"):
+        (run / f".{name}.{os.getpid()}.tmp").symlink_to(mine)
+    resumed = here("train", "--resume", "a")
+    assert resumed.code == 0, resumed.err
+    assert Run(run).status == "finished"
+    assert mine.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     "line", ['{"event": "phase-start"}', '{"step": 0}', '{"event": "x", "step": "3"}', '{"event": "x", "step": true}', "[]", "{", "5"]
 )
@@ -381,6 +395,30 @@ def test_a_manifest_that_no_run_has_is_refused(here, bench, change, message):
         assert outcome.err.startswith("error: the run runs/a is damaged: runs/a/run.json: ")
         assert message in outcome.err
         assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": None}, "is not a retarget"),
+        ({"value": []}, "is not a retarget"),
+        ({"value": 10**30}, "a retarget in it cannot be read"),
+        ({"duration": "10"}, "is not a retarget"),
+        ({"duration": 1e308}, "a retarget in it cannot be read"),
+        ({"name": "reg-nrom"}, "did you mean 'reg-norm'?"),
+    ],
+    ids=str,
+)
+def test_retargets_that_are_none_are_refused(here, bench, change, message):
+    run = bench / "runs" / "a"
+    event = {"event": "retarget", "step": 5, "time": 1.0, "name": "lr", "value": 0.1, "duration": 10, **change}
+    first, _, rest = (run / "events.jsonl").read_bytes().partition(b"\n")
+    seal_anew(run, "events.jsonl", first + b"\n" + json.dumps(event).encode() + b"\n" + rest)
+    for args, code in ((("compare", "a", "b"), 1), (("verify", "a"), 3)):
+        outcome = here(*args)
+        assert outcome.code == code, outcome
+        assert outcome.err.startswith("error: the run runs/a is damaged: runs/a/events.jsonl: ")
+        assert message in outcome.err
 
 
 def test_links_out_of_a_run_folder_are_not_followed(here, bench):

@@ -54,6 +54,7 @@ def animate(
       curriculum animate smooth stepped --seeds all
     """
     from curriculum.errors import InputError
+    from curriculum.store.place import place_new, place_numbered, replace
     from curriculum.store.shelf import find_run, latest_comparison, new_video, newest_finished
 
     pair, shape = _two_numbers(dims, ",", "--dims", "0,1"), _two_numbers(size, "x", "--size", "1600x900")
@@ -76,7 +77,7 @@ def animate(
     path = output or new_video(runs, chosen)
     frames = 1 if poster else len(scene.frames)
     with Bar(path.name, frames, "frame") as bar:
-        animate(scene, path, fps, bar.update)
+        path = animate(scene, path, fps, bar.update, place_numbered if output is None else replace if force else place_new)
     step = scene.frames[-1]
     if as_json:
         put_json({"path": str(path), "frames": frames, "fps": fps, "runs": [run.name for run in chosen], "last_step": step})

@@ -183,8 +183,9 @@ def plot(
     from curriculum.draw import style
     from curriculum.draw.plots import timeline
     from curriculum.sheet.schedule import compile_sheet
+    from curriculum.store.place import place_new, replace
 
-    style.save(timeline.draw(compile_sheet(read), Path(read.source).name, derivatives), path)
+    style.save(timeline.draw(compile_sheet(read), Path(read.source).name, derivatives), path, replace if force else place_new)
     put(str(path))
 
 

@@ -44,6 +44,8 @@ def run_experiment(
             say(f"{path} is done already")
 
     def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
-        train_open(plans, paths, f"training {', '.join(path.name for path in paths)}", "the same command again")
+        train_open(
+            plans, paths, title=lambda paths: f"training {', '.join(path.name for path in paths)}", again=lambda _: "the same command again"
+        )
 
     compare_and_print(run_study(study, train_arms), runs, as_json)

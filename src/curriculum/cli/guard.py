@@ -60,10 +60,11 @@ def _terminate(number: int, frame: Any) -> None:
 def check_free(path: Path, force: bool) -> None:
     """Raise an error where an output exists already and may not be replaced."""
     from curriculum.errors import InputError, OutputExistsError
+    from curriculum.store.place import exists_already
 
     if path.is_dir():
         raise OutputExistsError(f"{path} is a folder: name a file to write")
     if os.path.lexists(path) and not force:
-        raise OutputExistsError(f"{path} exists already: choose another name, or replace it with --force")
+        raise exists_already(path)
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,6 +75,12 @@ def train(
     from curriculum.runner.plan import plan, plan_of
     from curriculum.runner.user_hooks import find_hook, load_hook
 
+    # Without a name, whoever makes a folder first has the name that it was to have, and the next one a number.
+    numbered = name is None and resume is None
+
+    def wanted(checked: Plan) -> Path:
+        return runs / Path(checked.sheet.source).stem
+
     changes = with_device(overrides, device)
     given: dict[str, Any] = {"config": config, "dopesheet": dopesheet, "overrides": changes, "seeds": seed, "steps": steps}
     given["load"] = find_hook if dry_run else load_hook  # a dry run executes no code of the user's
@@ -88,8 +94,10 @@ def train(
         checked = plan_of(stored, **given)
         path = new_path(runs, name, checked)
         check_fork(stored, at or 0, checked)
-        if not dry_run and not is_unfinished(path):
-            say(make_fork(stored, at or 0, checked, path, sys.argv))
+        if not dry_run and (numbered or not is_unfinished(path)):
+            path, begun = make_fork(stored, at or 0, checked, wanted(checked) if numbered else path, sys.argv, numbered)
+            numbered = False
+            say(begun)
     else:
         assert dopesheet is not None
         checked = plan(**{**given, "config": config or DEFAULT_CONFIG})
@@ -101,7 +109,15 @@ def train(
             say("note: hooks are not imported in a dry run: only their events and modules are checked")
         _print_plan(checked, path, as_json)
         return
-    (result,) = train_open([checked], [path], path.name, _resume_command(path, runs))
+    (result,) = train_open(
+        [checked],
+        [wanted(checked) if numbered else path],
+        title=lambda paths: paths[0].name,
+        again=lambda paths: _resume_command(paths[0], runs),
+        numbered=numbered,
+    )
+    assert result.run is not None
+    path = result.run.path
     losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
     if as_json:
         document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
@@ -146,31 +162,42 @@ def _resume_command(path: Path, runs: Path) -> str:
     return f"curriculum train --resume {shlex.quote(name)}{where}"
 
 
-def train_open(plans: Sequence[Plan], paths: Sequence[Path], title: str, again: str) -> list[Result]:
-    """Train plans as one stack with a progress bar; `again` is the command that goes on where a signal stops it."""
+def train_open(
+    plans: Sequence[Plan],
+    paths: Sequence[Path],
+    title: Callable[[Sequence[Path]], str],
+    again: Callable[[Sequence[Path]], str],
+    numbered: bool = False,
+) -> list[Result]:
+    """Train plans as one stack with a progress bar.
+
+    `title` names the stack by its paths; `again` gives the command that resumes it where a signal stops it. For `numbered` see
+    `open_stack`.
+    """
     from curriculum.cli.progress import Bar, training_hook
     from curriculum.errors import CurriculumError, DivergedError
     from curriculum.runner.execute import train_stack
     from curriculum.runner.opening import open_stack
     from curriculum.runner.signals import Signals
 
-    where = ", ".join(map(str, paths))
     try:
         with Signals() as signals:
-            stack = open_stack(plans, paths, sys.argv)
+            stack = open_stack(plans, paths, sys.argv, numbered)
+            paths = [folder.path for folder in stack.folders if folder is not None]
+            where = ", ".join(map(str, paths))
             for note in stack.notes:
                 say(f"warning: {note}")
             if any(stack.resumed):
                 say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
             try:
-                with Bar(title, len(plans[0].schedule), "step", done=stack.state.step) as bar:
+                with Bar(title(paths), len(plans[0].schedule), "step", done=stack.state.step) as bar:
                     return train_stack(stack, watch=[training_hook(bar)], signals=signals)
             except CurriculumError as error:
                 if type(error) not in (CurriculumError, DivergedError):
                     raise
                 raise type(error)(f"{error}; what was trained until then is stored in {where}") from error
     except KeyboardInterrupt as error:
-        error.args = (f"{error if error.args else 'stopped'}, and stored in {where}; to go on: {again}",)
+        error.args = (f"{error if error.args else 'stopped'}, and stored in {', '.join(map(str, paths))}; to go on: {again(paths)}",)
         raise
 
 

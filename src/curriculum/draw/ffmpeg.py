@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from curriculum.errors import InputError, RunError
+from curriculum.store.place import Place, replace
 
 PIPE_BYTES = 2**20  # the most that an ordinary user may ask for
 
@@ -52,11 +53,11 @@ def ffmpeg() -> str:
     return path
 
 
-def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fps: float) -> None:
-    """Write RGBA frames as a video, under its name only when it is whole.
+def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fps: float, place: Place = replace) -> Path:
+    """Write RGBA frames as a video, which gets its name by `place` only when it is whole; return the path that it has.
 
-    Raises `RunError` where the encoder fails or cannot write; what it wrote is removed then, as it is when
-    this is interrupted.
+    Raises `RunError` where the encoder fails or cannot write, and what `place` raises; what was written is removed then,
+    as it is when this is interrupted.
     """
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     source = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
@@ -79,7 +80,7 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
                 lines = messages.read().decode(errors="replace").strip().splitlines()
                 raise RunError(f"cannot write {path}: {_reason(lines, process.returncode)}")
             try:
-                os.replace(beside, path)
+                return place(beside, path)
             except OSError as error:
                 raise RunError(f"cannot write {path}: {error.strerror or error}") from error
         finally:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from curriculum.sheet.document import Phase
 from curriculum.store.files import write_file
+from curriculum.store.place import Place, replace
 
 DPI = 150
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -114,10 +115,10 @@ def figure(width: float, height: float, dpi: float = DPI) -> Figure:
     return made
 
 
-def save(made: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+def save(made: Figure, path: Path, place: Place = replace) -> Path:
+    """Write a figure as PNG, whole or not at all; it gets its name by `place`. Returns the path that it has."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, png(made))
+    return write_file(path, png(made), place)
 
 
 def png(made: Figure) -> bytes:

@@ -15,6 +15,7 @@ from curriculum.draw.scene import MOST_COLUMNS, Column, Look, Marks, Scene
 from curriculum.errors import InputError
 from curriculum.measure.geometry import orientation
 from curriculum.measure.trace import median_seeds
+from curriculum.store.place import Place, replace
 from curriculum.store.reader import Run
 
 POSTER = ".png"
@@ -82,17 +83,18 @@ def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> It
         watch(index + 1)
 
 
-def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], None] = lambda done: None) -> None:
-    """Write a scene: a video as .mp4, .webm or .gif, or its last frame as .png.
+def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], None] = lambda done: None, place: Place = replace) -> Path:
+    """Write a scene: a video as .mp4, .webm or .gif, or its last frame as .png. It gets its name by `place`.
 
-    Raises `RunError` where it cannot be written; nothing is left under `path` then.
+    Returns the path that it has. Raises `RunError` where it cannot be written, and what `place` raises; nothing is left behind
+    then.
     """
     if path.suffix.lower() == POSTER:
         scene.show(len(scene.frames) - 1)
-        style.save(scene.figure, path)
+        written = style.save(scene.figure, path, place)
         watch(1)
-        return
-    encode(render(scene, watch), path, scene.look.width, scene.look.height, fps)
+        return written
+    return encode(render(scene, watch), path, scene.look.width, scene.look.height, fps, place)
 
 
 def check_output(path: Path) -> None:

@@ -62,8 +62,10 @@ def _schedule_difference(before: Schedule, after: Schedule, step: int, terms: Se
     return []
 
 
-def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[str]) -> str:
+def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[str], numbered: bool = False) -> tuple[Path, str]:
     """Make the folder of a new run that goes on from the last checkpoint of another one before a step; say which.
+
+    Where it is `numbered`, it is at the first free of PATH, PATH-2 and so on. Returns its path, and what was done as a sentence.
 
     Snapshots lack the state of the optimizer. So training goes on from the nearest checkpoint, and comes to the same
     state at `step`, to the last bit. Where there is none, the new run begins at step 0, with the same result.
@@ -74,7 +76,7 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     begun = found.step if found else 0
     fork = {"run": stored.name, "at": step, "from": begun, "sheet": stored.manifest["hashes"]["sheet"]}
     manifest = manifest_of(checked, argv, state, text)
-    folder = RunFolder.create(path, {**manifest, "segments": [], "fork": fork}, text, checked.sheet_bytes)
+    folder = RunFolder.create(path, {**manifest, "segments": [], "fork": fork}, text, checked.sheet_bytes, numbered)
     try:
         if found is not None:
             _fill(folder, stored, found)
@@ -82,7 +84,7 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
         folder.release()
     others = differences(checked, stored, only=("hooks",))
     note = f"; from there on its hooks are others: {'; '.join(others)}" if others else ""
-    return f"{path} begins with {begun:,} of the {step:,} steps of {stored.path}, those that have a checkpoint{note}"
+    return folder.path, f"{folder.path} begins with {begun:,} of the {step:,} steps of {stored.path}, those that have a checkpoint{note}"
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

@@ -51,17 +51,18 @@ class Stack:
                 folder.release()
 
 
-def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = ()) -> Stack:
+def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = (), numbered: bool = False) -> Stack:
     """Make the folders of new runs, and open those of unfinished ones of the same plans to resume from the last step that all have.
 
+    With `numbered`, for a single plan, the run is a new one in any case, at the first free of PATH, PATH-2 and so on.
     Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
     `InputError` where it was made from something else or the plans cannot train as one stack, `RunError` where it is damaged.
     """
     check_arms(plans, paths)
     state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
-    resumed = [path is not None and is_unfinished(path) for path in paths]
+    resumed = [path is not None and not numbered and is_unfinished(path) for path in paths]
     for path, again in zip(paths, resumed, strict=True):
-        if path is not None and not again:
+        if path is not None and not again and not numbered:
             check_new(path)
     if any(resumed) and not all(resumed) and any(steps_in(path) for path in paths if path is not None):
         raise InputError("new runs cannot train as one stack with unfinished ones, of which some steps are trained already")
@@ -89,7 +90,8 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folders.append(RunFolder.reopen(runs[path], locks[path], record, segments=segments, **stack))
             else:
                 text = configs.write(checked.config)
-                folders.append(RunFolder.create(path, {**manifest_of(checked, argv, state, text), **stack}, text, checked.sheet_bytes))
+                manifest = {**manifest_of(checked, argv, state, text), **stack}
+                folders.append(RunFolder.create(path, manifest, text, checked.sheet_bytes, numbered))
     except BaseException:
         for lock in locks.values():
             lock.release()
@@ -190,6 +192,6 @@ def _retargeted(schedule: Schedule, events: Sequence[Mapping[str, Any]], run: Ru
         if event.get("event") == "retarget":
             try:
                 schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
-            except (KeyError, TypeError, InputError) as error:
+            except (TypeError, ArithmeticError, InputError) as error:
                 raise RunError(f"the run {run.path} is damaged: a retarget in its events cannot be read ({error})") from None
     return schedule

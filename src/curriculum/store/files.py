@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from curriculum.errors import RunError
 from curriculum.store.names import STEPS
+from curriculum.store.place import Place, replace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,18 +70,19 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, then rename it.
+def write_file(path: Path, data: bytes, place: Place = replace) -> Path:
+    """Write a file under a temporary name beside `path`, then give it its name by `place`; return the path that it has.
 
-    Raises `RunError` where the disk does not take it; nothing is left behind then.
+    Raises `RunError` where the disk does not take it, and what `place` raises; nothing is left behind then.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as file:
+        beside.unlink(missing_ok=True)  # left by a process of this number, or a link or a pipe that somebody put there
+        with beside.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a loss of power may leave the new name with nothing behind it
-        os.replace(beside, path)
+        return place(beside, path)
     except BaseException as error:
         with suppress(OSError):
             beside.unlink()

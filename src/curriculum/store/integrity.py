@@ -49,7 +49,10 @@ def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], 
 
 
 def read_events(data: bytes) -> tuple[dict[str, Any], ...]:
-    """Read the lines of a log of events. Raises `ValueError` for one that is none: an object with its kind and its step."""
+    """Read the lines of a log of events. Raises `ValueError` for one that is none.
+
+    An event is an object with its kind and its step, and a retarget has the name, value and duration that it was made with.
+    """
     events: list[dict[str, Any]] = []
     for line in io.BytesIO(data):
         try:
@@ -58,5 +61,9 @@ def read_events(data: bytes) -> tuple[dict[str, Any], ...]:
             raise ValueError(f"line {len(events) + 1} cannot be read ({error})") from None
         if not (isinstance(event, dict) and isinstance(event.get("event"), str) and type(event.get("step")) is int):
             raise ValueError(f"line {len(events) + 1} is not an event with its step")
+        if event["event"] == "retarget" and not (
+            isinstance(event.get("name"), str) and all(isinstance(event.get(key), int | float) for key in ("value", "duration"))
+        ):
+            raise ValueError(f"line {len(events) + 1} is not a retarget with its name, value and duration")
         events.append(event)
     return tuple(events)

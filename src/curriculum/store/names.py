@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -35,15 +36,16 @@ def check_name(name: str) -> None:
         raise InputError(f"{name!r} cannot be a run's name: the {name} are kept in a folder of that name")
 
 
+def plain(name: str) -> str:
+    """Make a name from any text that `check_name` accepts, but for the two that are reserved."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "run"
+
+
 def free_name(folder: Path, stem: str, suffix: str = "") -> str:
-    """Find a name that nothing in `folder` has yet: the stem, or the stem and a number."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")[:80] or "run"
-    count = 1
-    while os.path.lexists(folder / (stem if count == 1 else f"{stem}-{count}")) or (
-        suffix and os.path.lexists(folder / f"{stem if count == 1 else f'{stem}-{count}'}{suffix}")
-    ):
-        count += 1
-    return stem if count == 1 else f"{stem}-{count}"
+    """Find a name that nothing in `folder` has yet: the stem, as `plain` makes it, or that and a number."""
+    names = (plain(stem) if count == 1 else f"{plain(stem)}-{count}" for count in itertools.count(1))
+    taken = (COMPARISONS, VIDEOS)
+    return next(name for name in names if name not in taken and not any(os.path.lexists(folder / f"{name}{end}") for end in {"", suffix}))
 
 
 def check_new(path: Path) -> None:

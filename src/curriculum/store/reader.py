@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from curriculum.errors import CurriculumError, InputError, RunError
+from curriculum.find_file import MOST_BYTES
 from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
@@ -150,13 +151,13 @@ class Run:
 
     @cached_property
     def config_text(self) -> str:
-        text = self._read(CONFIG, read_limited)
+        text = self._read(CONFIG, partial(read_limited, most=MOST_BYTES))
         self._check_hash(CONFIG, "config", text)
         return str(text, "utf-8")
 
     @cached_property
     def sheet_bytes(self) -> bytes:
-        data: bytes = self._read(SHEET, read_limited)
+        data: bytes = self._read(SHEET, partial(read_limited, most=MOST_BYTES))
         self._check_hash(SHEET, "sheet", data)
         return data
 
@@ -172,7 +173,7 @@ class Run:
             if event.get("event") == "retarget":
                 try:
                     schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
-                except (KeyError, TypeError, InputError) as error:
+                except (TypeError, ArithmeticError, InputError) as error:
                     raise self._damaged(EVENTS, f"a retarget in it cannot be read ({error})") from None
         return schedule.truncate(max(1, self.trained_steps))
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from curriculum.store.files import (
     read_document,
     write_file,
 )
-from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, free_name, is_run
+from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain
+from curriculum.store.place import claim
 from curriculum.store.reader import Run
 
 
@@ -102,12 +104,11 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
     made = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        path = parent / free_name(parent, "-vs-".join(names))
         made = Path(tempfile.mkdtemp(prefix=".", dir=parent))
         made.chmod(0o755)
         draw(made)
         write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
-        os.rename(made, path)
+        return claim(parent, "-vs-".join(names), partial(os.rename, made))
     except BaseException as error:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)
@@ -116,7 +117,6 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
             reason = cause.strerror or cause
             raise RunError(f"cannot store the comparison in {parent}: {reason}") from error
         raise
-    return path
 
 
 def latest_comparison(folder: Path) -> list[Run] | None:
@@ -139,10 +139,13 @@ def latest_comparison(folder: Path) -> list[Run] | None:
 
 
 def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:
-    """Give the path of a new video of some runs, and make the folder for it."""
+    """Give the path that a video of some runs is for, and make the folder for it.
+
+    Another video may have that name: `place_numbered` then finds another.
+    """
     parent = folder / VIDEOS
     try:
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the folder {parent}: {error.strerror or error}") from error
-    return parent / (free_name(parent, "-vs-".join(run.name for run in runs), suffix) + suffix)
+    return parent / f"{plain('-vs-'.join(run.name for run in runs))}{suffix}"

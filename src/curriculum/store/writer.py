@@ -47,7 +47,9 @@ from curriculum.store.names import (
     TRACES,
     check_new,
     parts_of,
+    plain,
 )
+from curriculum.store.place import claim
 from curriculum.store.reader import Run
 
 if TYPE_CHECKING:
@@ -69,14 +71,25 @@ class RunFolder:
         self._events_hash = hashlib.sha256()
 
     @classmethod
-    def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes) -> RunFolder:
-        """Make the folder of a new run, whole at once.
+    def create(cls, path: Path, manifest: Mapping[str, Any], config: str, sheet: bytes, numbered: bool = False) -> RunFolder:
+        """Make the folder of a new run, whole at once; where it is `numbered`, at the first free of PATH, PATH-2 and so on.
 
         Raises `OutputExistsError` where something has that name already, `RunError` where it cannot be
         written.
         """
-        check_new(path)
-        full = {"schema": SCHEMA, "name": path.name, "status": "running", **manifest}
+        if numbered:
+            path = path.with_name(plain(path.name))
+        else:
+            check_new(path)
+        full: dict[str, Any] = {}
+
+        def take(free: Path) -> None:
+            assert temporary is not None
+            full.update({"schema": SCHEMA, "name": free.name, "status": "running", **manifest})
+            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
+            sync(temporary / MANIFEST)
+            os.rename(temporary, free)
+
         temporary, lock = None, None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,10 +100,12 @@ class RunFolder:
             (temporary / SHEET).write_bytes(sheet)
             (temporary / EVENTS).touch()
             (temporary / FIGURES).mkdir()
-            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
-            for name in (CONFIG, SHEET, MANIFEST):
-                sync(temporary / name)
-            os.rename(temporary, path)
+            sync(temporary / CONFIG)
+            sync(temporary / SHEET)
+            if numbered:
+                path = claim(path.parent, path.name, take)
+            else:
+                take(path)
         except BaseException as error:
             if lock is not None:
                 lock.release()
@@ -98,7 +113,7 @@ class RunFolder:
                 shutil.rmtree(temporary, ignore_errors=True)
             if not isinstance(error, OSError):
                 raise
-            if os.path.lexists(path):
+            if not numbered and os.path.lexists(path):
                 raise OutputExistsError(f"{path} exists already: choose another --name") from error
             raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         return cls(path, full, lock)
