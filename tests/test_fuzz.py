@@ -383,13 +383,15 @@ def with_manifest(run: Path, change: Callable[[dict[str, Any]], object]) -> None
         (lambda m: m.update(trained=41), "trained: 41 of 40 steps"),
         (lambda m: m.update(diverged={"x": "loss"}), "diverged: 'x' is not one of its seeds"),
         (lambda m: m.update(diverged={"7": "loss"}), "diverged: '7' is not one of its seeds"),
+        (lambda m: m.update(versions=5), "versions: "),
+        (lambda m: m.update(sheet_steps="x"), "sheet_steps: "),
         (lambda m: m.update(argv=["x" * 17 * 2**20]), "at most 16,777,216 are read"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_manifest_that_no_run_has_is_refused(here, bench, change, message):
     with_manifest(bench / "runs" / "a", change)
-    for args in (("compare", "a", "b"), ("show", "a")):
+    for args in (("compare", "a", "b"), ("show", "a"), ("train", "--resume", "a")):
         outcome = here(*args)
         assert outcome.code == 1, outcome
         assert outcome.err.startswith("error: the run runs/a is damaged: runs/a/run.json: ")

@@ -90,12 +90,14 @@ class Manifest(BaseModel):
     sheet: str
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1, max_length=SEEDS_ALLOWED), AfterValidator(_once)]
     steps: Annotated[int, Field(ge=1, le=LAST_STEP_ALLOWED + 1)]
+    sheet_steps: Annotated[int, Field(ge=1)] | None = None
     trained: Annotated[int, Field(ge=0)] | None = None
     task: TaskManifest
     probes: Annotated[list[ProbeManifest], Field(max_length=MOST_LISTED)]
     look: LookManifest
     parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
     hashes: HashesManifest
+    versions: dict[str, str] = {}
     diverged: dict[str, str] = {}
     files: dict[str, str] = {}
     segments: list[dict[str, Any]] = []
