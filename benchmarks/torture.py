@@ -218,7 +218,7 @@ class Torture:
     def clean_error(self, what: str, folder: Path, code: int, codes: Sequence[int] = (1, 2, 3)) -> int:
         """Count a loss where a command did not end with an error that a person can read."""
         log = (folder / "log").read_text()
-        if code in codes and "error: " in log and "Traceback" not in log and "fault in curriculum" not in log:
+        if code in codes and "error: " in log and "Traceback" not in log and "bug in curriculum" not in log:
             return 0
         self.lose(f"{what}: exit code {code}: {log[-300:]} (kept in {folder})")
         return 1

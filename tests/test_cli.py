@@ -438,7 +438,7 @@ def test_diff_says_what_moved(here, empty):
     assert document["only_a"] == ["reg-norm"]
     assert not document["identical"]
     assert {curve["property"] for curve in document["curves"] if curve["area"] > 0} == {"lr"}
-    assert "say the same" in here("dopesheet", "diff", "a.csv", "a.csv").out
+    assert "are equivalent" in here("dopesheet", "diff", "a.csv", "a.csv").out
 
 
 # config, runs, show

@@ -35,7 +35,7 @@ def refused(outcome, code, *texts):
     assert outcome.out == ""
     assert outcome.err.startswith("error: ")
     assert "Traceback" not in outcome.err
-    assert "fault in curriculum" not in outcome.err
+    assert "bug in curriculum" not in outcome.err
     for text in texts:
         assert text in outcome.err
 
@@ -633,7 +633,7 @@ def check_damage(here, folder, undamaged, name):
         assert out == "", f"{command} prints half a result"
         assert f"runs/a/{name}" in err
         assert "damaged" in err
-        assert "fault in curriculum" not in err
+        assert "bug in curriculum" not in err
         assert "Traceback" not in err
     return [command for command, (code, _, _) in found.items() if code == 1]
 
@@ -714,7 +714,7 @@ def test_a_manifest_with_a_wrong_value(here, bench, wrong):
     for args in (("compare", "a", "b"), ("animate", "a", "-o", "p.png", "--force", *SMALL), ("show", "a"), ("runs",)):
         outcome = here(*args)
         assert outcome.code in (0, 1), f"{args[0]}: {outcome}"
-        assert "fault in curriculum" not in outcome.err, f"{args[0]}: {outcome.err}"
+        assert "bug in curriculum" not in outcome.err, f"{args[0]}: {outcome.err}"
         if outcome.code == 1:
             assert "runs/a" in outcome.err
             assert outcome.out == ""
@@ -929,7 +929,7 @@ def test_a_hook_that_returns_nonsense_is_named(here, empty):
     (empty / "short.csv").write_text(SHORT)
     outcome = here("train", "-d", "short.csv", "-c", "hooks.yaml")
     assert outcome.code == 1
-    assert "fault in curriculum" not in outcome.err
+    assert "bug in curriculum" not in outcome.err
     assert "watch" in outcome.err
 
 

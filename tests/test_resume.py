@@ -587,10 +587,10 @@ def test_killed_signalled_and_resumed_processes_come_to_the_same_result(here, fi
     if second.returncode != 143:  # it may have been asked before it listened
         assert second.returncode == -signal.SIGTERM, err
     else:
-        assert "to go on: curriculum train --resume r" in err.splitlines()[-1]
+        assert "to resume: curriculum train --resume r" in err.splitlines()[-1]
     outcome = here("train", "--resume", "r")
     assert outcome.code == 0, outcome.err
-    assert "going on with runs/r from step " in outcome.err
+    assert "resuming runs/r from step " in outcome.err
     assert_same(run, files / "runs" / "whole")
     again = here("train", "--resume", "r")
     assert (again.code, again.out) == (2, "")
