@@ -92,7 +92,7 @@ def _print_verdicts(found: Comparison, place: int) -> None:
     hypotheses = [hypothesis for hypothesis in found.hypotheses if hypothesis.other == place]
     if not hypotheses:
         return
-    put(f"{found.names[0]} against {found.names[place]}")
+    put(f"{found.names[0]} vs {found.names[place]}")
     for hypothesis in hypotheses:
         put(f"  {hypothesis.id} {hypothesis.question}: {hypothesis.verdict}")
         for verdict in found.verdicts:
