@@ -42,7 +42,7 @@ class E2cSettings(Settings):
     @classmethod
     def _is_one_world(cls, pendulum: PendulumSettings | None, info: ValidationInfo) -> PendulumSettings | None:
         if pendulum and info.data.get("plane"):
-            raise ValueError("a task has only one world: remove either plane or pendulum")
+            raise ValueError("a task has only one world; remove plane or pendulum")
         return pendulum
 
     @field_validator("encoder", "decoder", "transition")
