@@ -13,7 +13,7 @@ demo: $(READY)
 	@echo "Rendering the video of the median seeds ..."
 	@$(BIN)/curriculum animate
 	@echo
-	@echo "Look at the video and at the figures, effects.png first, in the folders named above."
+	@echo "See the video and the figures in the folders above. Start with effects.png."
 
 test: $(READY) lint
 	$(BIN)/python -m pytest

@@ -122,7 +122,7 @@ def bench_training(steps: int, folder: Path) -> dict[str, float]:
     theirs = notebook_loop(steps)
     print(f"training, 1 seed, {steps:,} steps, metrics and snapshots of every step stored:")
     print(f"  notebook-style loop  {steps / theirs:8,.0f} steps/s")
-    print(f"  curriculum           {steps / ours:8,.0f} steps/s   ratio {theirs / ours:.1f}  (wanted: at least 3)")
+    print(f"  curriculum           {steps / ours:8,.0f} steps/s   ratio {theirs / ours:.1f}  (target: at least 3)")
     return {"notebook_steps_per_s": steps / theirs, "steps_per_s": steps / ours, "ratio": theirs / ours}
 
 
@@ -144,7 +144,7 @@ def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     size = sum(file.stat().st_size for file in (folder / "a").rglob("*")) / 2**20
     print(f"training, 64 seeds x 2 sheets as one stack, {steps:,} steps, everything stored ({size:,.0f} MiB a sheet):")
     print(f"  notebook-style loop  {theirs:8,.0f} seed-steps/s")
-    print(f"  curriculum           {ours:8,.0f} seed-steps/s   ratio {ours / theirs:.0f}  (wanted: at least 100)")
+    print(f"  curriculum           {ours:8,.0f} seed-steps/s   ratio {ours / theirs:.0f}  (target: at least 100)")
     print(f"  comparing the two    {compared:8.1f} s")
     return {"notebook_steps_per_s": theirs, "seed_steps_per_s": ours, "ratio": ours / theirs, "compare_s": compared, "mib": size}
 
@@ -186,9 +186,9 @@ def bench_stack(steps: int) -> dict[str, float]:
             seconds = run("e2c-plane", "e2c-small", seeds=seeds, steps=steps).seconds
             best[seeds] = min(best.get(seeds, seconds), seconds)
     ratio = best["0:8"] / best["0"]
-    print(f"training e2c-plane, 8 seeds as one stack against 1, {steps:,} steps:")
+    print(f"training e2c-plane, 8 seeds as one stack vs 1 seed, {steps:,} steps:")
     print(f"  1 seed               {steps / best['0']:8,.0f} steps/s")
-    print(f"  8 seeds              {steps / best['0:8']:8,.0f} steps/s   ratio of the times {ratio:.2f}  (wanted: at most 3)")
+    print(f"  8 seeds              {steps / best['0:8']:8,.0f} steps/s   time ratio {ratio:.2f}  (target: at most 3)")
     return {"one_s": best["0"], "eight_s": best["0:8"], "ratio": ratio}
 
 
@@ -199,10 +199,10 @@ def bench_memory(steps: int, folder: Path) -> dict[str, float]:
         comparing = pool.submit(_memory_of_comparing, folder).result()
     stored = sum(file.stat().st_size for arm in "ab" for file in (folder / arm).rglob("*")) / 2**20
     print(f"memory, 64 seeds x 2 sheets as one stack, {steps:,} steps, everything stored:")
-    print(f"  with torch loaded    {loaded:8,.0f} MiB at most")
-    print(f"  training             {training:8,.0f} MiB at most")
-    print(f"  comparing the two    {comparing:8,.0f} MiB at most  (wanted: at most 4,096)")
-    print(f"  stored               {stored:8,.0f} MiB, both sheets  (wanted: at most 500 a sheet)")
+    print(f"  with torch loaded    {loaded:8,.0f} MiB peak")
+    print(f"  training             {training:8,.0f} MiB peak")
+    print(f"  comparing the two    {comparing:8,.0f} MiB peak  (target: at most 4,096)")
+    print(f"  stored               {stored:8,.0f} MiB, both sheets  (target: at most 500 a sheet)")
     return {"loaded_mib": loaded, "training_mib": training, "comparing_mib": comparing, "stored_mib": stored}
 
 
@@ -270,8 +270,8 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
         worst = max(worst, int(np.abs(full.astype(int) - frame.astype(int)).max()))
     print(f"rendering, two runs, 1600x900, encoded as .mp4 ({len(scene.frames)} frames, FuncAnimation {len(few)} of them):")
     print(f"  FuncAnimation.save   {1 / theirs:8.1f} frames/s")
-    print(f"  curriculum           {1 / ours:8.1f} frames/s  ratio {theirs / ours:.1f}  (wanted: at least 10)")
-    print(f"  largest difference of a pixel between the two: {worst}/255  (wanted: at most 1)")
+    print(f"  curriculum           {1 / ours:8.1f} frames/s  ratio {theirs / ours:.1f}  (target: at least 10)")
+    print(f"  largest pixel difference: {worst}/255  (target: at most 1)")
     return {"funcanimation_fps": 1 / theirs, "fps": 1 / ours, "ratio": theirs / ours, "largest_difference": worst}
 
 
@@ -286,9 +286,9 @@ def bench_startup() -> dict[str, float]:
     helped = _best(lambda: subprocess.run([program, "--help"], capture_output=True, check=True), 5)
     shown = _best(lambda: subprocess.run([program, "dopesheet", "show", SHEET], capture_output=True, check=True), 5)
     print("waiting:")
-    print(f"  compiling 10,001 x 8        {compiled:6.2f} ms  (wanted: at most 10)")
-    print(f"  curriculum --help           {helped:6.2f} s   (wanted: at most 0.3)")
-    print(f"  curriculum dopesheet show   {shown:6.2f} s   (wanted: at most 0.6)")
+    print(f"  compiling 10,001 x 8        {compiled:6.2f} ms  (target: at most 10)")
+    print(f"  curriculum --help           {helped:6.2f} s   (target: at most 0.3)")
+    print(f"  curriculum dopesheet show   {shown:6.2f} s   (target: at most 0.6)")
     return {"compile_ms": compiled, "help_s": helped, "show_s": shown}
 
 
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
     parser.add_argument("--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup"])
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,8 @@
-"""Break trainings in every way there is, go on with them, and compare with the unbroken ones: `make torture`.
+"""Inject faults into trainings, resume them, and compare the results with uninterrupted trainings: `make torture`.
 
-It prints the table of the README's section on reliability; a seed makes it break the same things again. A loss is a result
-that is not the unbroken one to the last byte, a folder that can no longer be read, an error that is a traceback, or a
-checkpoint that is gone.
+Prints the table in the README's section on reliability. The same seed injects the same faults. A trial is lost if its result
+differs from the uninterrupted one in any byte, a folder can no longer be read, an error is a traceback, or a checkpoint is
+missing.
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def differs(folder: Path, whole: Path) -> str:
             return f"{run} is not finished"
         for name in RESULTS:
             if (run / name).read_bytes() != (reference / name).read_bytes():
-                return f"{run / name} is another"
+                return f"{run / name} differs"
         if events(run) != events(reference):
-            return f"the events of {run} are others"
+            return f"the events of {run} differ"
     return ""
 
 
@@ -194,7 +194,7 @@ class Torture:
             began = time.perf_counter()
             code = attempt(whole, args)
             if code:
-                raise SystemExit(f"the unbroken training failed: {(whole / 'log').read_text()}")
+                raise SystemExit(f"the uninterrupted training failed: {(whole / 'log').read_text()}")
             self.whole[args] = whole, time.perf_counter() - began
 
     def new(self) -> Path:
@@ -218,7 +218,7 @@ class Torture:
     def clean_error(self, what: str, folder: Path, code: int, codes: Sequence[int] = (1, 2, 3)) -> int:
         """Count a loss where a command did not end with an error that a person can read."""
         log = (folder / "log").read_text()
-        if code in codes and "error: " in log and "Traceback" not in log and "fault in curriculum" not in log:
+        if code in codes and "error: " in log and "Traceback" not in log and "bug in curriculum" not in log:
             return 0
         self.lose(f"{what}: exit code {code}: {log[-300:]} (kept in {folder})")
         return 1
@@ -229,7 +229,7 @@ class Torture:
 
     def row(self, what: str, tried: int, lost: int) -> None:
         self.rows.append((what, tried, lost))
-        print(f"  {what}: {tried:,} tried, {lost} lost", flush=True)
+        print(f"  {what}: {tried:,} trials, {lost} lost", flush=True)
 
     def kills(self, count: int) -> None:
         """Kill at random instants, also while going on, until so many were killed."""
@@ -243,7 +243,7 @@ class Torture:
                 os.kill(child, signal.SIGKILL)
                 killed += wait(child) == -signal.SIGKILL
             lost += self.check(f"kill {killed}", folder, args)
-        self.row("SIGKILL at a random instant", killed, lost)
+        self.row("SIGKILL at a random moment", killed, lost)
 
     def stops(self, count: int) -> None:
         """Stop by Ctrl-C and SIGTERM, some after SIGUSR1, some with a second signal that leaves at once."""
@@ -267,7 +267,7 @@ class Torture:
                 lost += 1
                 self.lose(f"{number!r}: exit code {code}: {(folder / 'log').read_text()[-300:]}")
             lost += self.check(f"{number!r}", folder, args)
-        self.row("Ctrl-C and SIGTERM, once or twice", stopped, lost)
+        self.row("Ctrl-C or SIGTERM, once or twice", stopped, lost)
 
     def faults(self, what: str, act: Callable[[str, str], None], share: float) -> None:
         """Break at a share of all changes of files, one in each training, also of those of a training that goes on."""
@@ -284,7 +284,7 @@ class Torture:
                     tried += 1
                     if act is full and code:
                         lost += self.clean_error(f"{what} {number}", folder, code, (1,))
-                    lost += self.check(f"{what} at change {number} of {args[0]}{', going on' if again else ''}", folder, args)
+                    lost += self.check(f"{what} at change {number} of {args[0]}{', resuming' if again else ''}", folder, args)
         self.row(what, tried, lost)
 
     def begun(self, args: tuple[str, ...], again: bool) -> Path:
@@ -313,7 +313,7 @@ class Torture:
             folder = self.begun(args, True)
             lost += self.clean_error("read-only", folder, attempt(folder, args, read_only), (1,))
             lost += self.check("read-only", folder, args)
-        self.row("a folder that is read-only", 2, lost)
+        self.row("read-only folder", 2, lost)
 
     def damage(self, count: int) -> None:
         """Cut or flip a bit of a stored file: of an unfinished run, which goes on then, and of a finished one."""
@@ -347,7 +347,7 @@ class Torture:
                 path.write_bytes(before)  # nothing else may have suffered
             lost[how] += self.check(what, folder, TRAIN) if code else self.same(what, folder)
         for how, number in tried.items():
-            self.row(f"a stored file {how}", number, lost[how])
+            self.row({"truncated": "stored file truncated", "flipped": "bit flipped in a stored file"}[how], number, lost[how])
 
     def same(self, what: str, folder: Path) -> int:
         problem = differs(folder, self.whole[TRAIN][0])
@@ -378,9 +378,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--stops", type=int, default=60)
-    parser.add_argument("--share", type=float, default=1.0, help="of the changes of files at which something is broken")
+    parser.add_argument("--share", type=float, default=1.0, help="share of file changes at which a fault is injected")
     parser.add_argument("--damaged", type=int, default=400)
-    parser.add_argument("--inputs", type=int, default=20_000, help="of each fuzz target")
+    parser.add_argument("--inputs", type=int, default=20_000, help="number of inputs per fuzz target")
     options = parser.parse_args()
     began = time.perf_counter()
     # Imported once, here: a child that is forked need not do it again. Nothing is computed, so that there are no threads yet.
@@ -401,15 +401,15 @@ def main() -> None:
         torture = Torture(options.seed, Path(folder))
         torture.kills(options.kills)
         torture.stops(options.stops)
-        torture.faults("SIGKILL at every change of a file", die, options.share)
-        torture.faults("SIGKILL with a file half written", die_half_way, options.share)
-        torture.faults("a disk that is full at every change", full, options.share)
+        torture.faults("SIGKILL at each file change", die, options.share)
+        torture.faults("SIGKILL with a half-written file", die_half_way, options.share)
+        torture.faults("full disk at each file change", full, options.share)
         torture.locked_out()
         torture.damage(options.damaged)
         if options.inputs:
             torture.fuzz(options.seed, options.inputs)
         width = max(len(what) for what, _, _ in torture.rows)
-        print(f"\n| what was done | tried | lost |\n|{'-' * (width + 2)}|---|---|")
+        print(f"\n| fault | trials | lost |\n|{'-' * (width + 2)}|---|---|")
         for what, tried, lost in torture.rows:
             print(f"| {what:{width}} | {tried:,} | {lost} |")
         print(f"\nseed {options.seed}, {time.perf_counter() - began:.0f} s; losses: {len(torture.lost)}")

@@ -196,7 +196,7 @@ def test_tables_sentences_and_json_give_the_same_effect(arms, tmp_path, here, se
         assert verdict["value"] == effect
         assert f" {cell} " in verdict["sentence"]
     assert bool(document["verdicts"]) == (seeds == "0:8")
-    what = "between the interquartile means of runs that share no seed" if seeds == "4:7" else "interquartile mean over pairs"
+    what = "between interquartile means for runs without shared seeds" if seeds == "4:7" else "interquartile mean over pairs"
     assert f"Final error: median over seeds, and effect ({what})" in printed
 
 
@@ -308,7 +308,9 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
-    with pytest.raises(OutputExistsError, match=r"smooth exists already, but was made differently: seeds \[0, 1, 2\], was \[0, 1\]"):
+    with pytest.raises(
+        OutputExistsError, match=r"smooth exists already, but was created with different inputs: seeds = \[0, 1, 2\], was \[0, 1\]"
+    ):
         plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
 
 
@@ -337,7 +339,7 @@ def test_the_arms_of_a_study_that_cannot_share_a_stack_are_trained_apart(tmp_pat
         (
             "config: ex-1.6\nseeds: 0:2\narms: {a: smooth.csv}\n",
             ConfigError,
-            "3:1: arms cannot be {'a': 'smooth.csv'}: an experiment compares two",
+            "3:1: arms cannot be {'a': 'smooth.csv'}: an experiment needs at least two",
         ),
         ("[1]\n", ConfigError, "mapping of settings"),
     ],
@@ -401,7 +403,7 @@ def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts
     rows = {(row.id, row.window): row for row in found.measures}
     count, rate = rows["H1b", "whole"], rows["H1b", "whole, per 1,000 steps"]
     assert rate.values[0] == pytest.approx([value * 1000 / 30 for value in count.values[0]])
-    assert any("stability is measured at the steps both have" in note for note in found.notes)
+    assert any("stability is measured over the common steps" in note for note in found.notes)
     # A rate says what its count says: it is shown, and none of the family of either correction.
     rates = [row for row in (*found.measures, *found.exploratory) if "per 1,000" in row.window]
     assert {row.id for row in rates} == {"H1b", "E10"}

@@ -256,7 +256,7 @@ def cells(line: str) -> list[str]:
 def test_the_effect_of_one_seed_each_is_its_ratio_or_difference(here, bench):
     text = here("compare", "a", "b").out
     found = json.loads(here("compare", "a", "b", "--json").out)
-    assert "Final error: the value of one seed each, and the effect" in text
+    assert "Final error: value of the single seed, and effect" in text
     shown = {(row[0], row[1]): row[-1] for row in map(cells, text.splitlines()) if len(row) == 5}
     for row in found["final"]:
         ((first,), (other,)) = row["values"]
@@ -439,7 +439,7 @@ def test_diff_says_what_moved(here, empty):
     assert document["only_a"] == ["reg-norm"]
     assert not document["identical"]
     assert {curve["property"] for curve in document["curves"] if curve["area"] > 0} == {"lr"}
-    assert "say the same" in here("dopesheet", "diff", "a.csv", "a.csv").out
+    assert "are equivalent" in here("dopesheet", "diff", "a.csv", "a.csv").out
 
 
 # config, runs, show

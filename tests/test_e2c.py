@@ -272,7 +272,7 @@ def test_a_hook_that_moves_a_column_out_of_its_bounds_is_told_at_once(name, valu
     def move(event):
         return Retarget(name, value, 30) if event.step == 2 else None
 
-    with pytest.raises(CurriculumError, match=re.escape(f"at step 2 is not possible: {says}")):
+    with pytest.raises(CurriculumError, match=re.escape(f"invalid retarget by a hook at step 2: {says}")):
         run("e2c", sheet(last=20, max_step=2, rho=0.5, horizon=2), hooks=[move], overrides=TINY)
 
 
@@ -302,7 +302,7 @@ def test_a_sheet_that_cannot_be_trained_is_refused_at_its_place(empty, here, row
 def test_a_sheet_without_a_largest_action_is_refused(empty, here):
     (empty / "s.csv").write_text("STEP,lr,loss-recon\n0,0.01,1\n20,,\n")
     done = here("train", "--config", "e2c", "--dopesheet", "s.csv")
-    assert (done.code, done.err) == (2, "error: s.csv:1:1: no column 'max-step': a sheet says how large actions are\n")
+    assert (done.code, done.err) == (2, "error: s.csv:1:1: no column 'max-step': a sheet must set the size of the largest action\n")
 
 
 @pytest.mark.parametrize(
@@ -319,17 +319,17 @@ def test_a_sheet_without_a_largest_action_is_refused(empty, here):
         ),
         (
             ["plane: {size: 16}", "pendulum: {size: 12}"],
-            "4:3: task.pendulum cannot be {'size': 12}: there is a plane already, and a task has one world",
+            "4:3: task.pendulum cannot be {'size': 12}: a task has only one world; remove plane or pendulum",
         ),
         (
             ["plane: {size: 16}", "probe_step: 0.5"],
-            "4:3: task.probe_step cannot be 0.5: in this world the largest action is 1 to 16",
+            "4:3: task.probe_step cannot be 0.5: the largest action in this world must be 1 to 16",
         ),
         (
             ["pendulum: {size: 12}", "probe_step: 3"],
             "4:3: task.probe_step cannot be 3: in this world the largest action is above 0, at most 2",
         ),
-        (["encoder: [64, 0]"], "3:3: task.encoder cannot be [64, 0]: each hidden layer has 1 to 4096 units"),
+        (["encoder: [64, 0]"], "3:3: task.encoder cannot be [64, 0]: each hidden layer must have 1 to 4096 units"),
     ],
 )
 def test_settings_that_make_no_world_are_refused_at_their_place(empty, here, lines, says):

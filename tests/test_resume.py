@@ -199,7 +199,7 @@ def test_the_arms_of_an_experiment_go_on_as_one_stack(question, tmp_path):
 def test_new_arms_do_not_throw_away_what_others_have_trained(question, tmp_path):
     study = question(tmp_path / "cut")
     stop_at(100, study.plans[:1], study.paths[:1])
-    with pytest.raises(InputError, match="some steps are trained already"):
+    with pytest.raises(InputError, match="have already trained some steps"):
         open_stack(study.plans, study.paths)
     stacks = []
     run_study(question(tmp_path / "cut"), lambda plans, paths: stacks.append([path.name for path in paths]) or go_on(plans, paths))
@@ -218,12 +218,12 @@ def stopped(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda: planned("0:4"), r"seeds \[0, 1, 2, 3\], was \[0, 1, 2\]"),
-        (lambda: planned(steps=200), "steps 200, was 301"),
-        (lambda: planned(last=301), "differs from line 5 on"),
+        (lambda: planned("0:4"), r"seeds = \[0, 1, 2, 3\], was \[0, 1, 2\]"),
+        (lambda: planned(steps=200), "steps = 200, was 301"),
+        (lambda: planned(last=301), "differs, first at line 5"),
         (
             lambda: plan("ex-1.6", parse(SHEET.format(last=300)), seeds="0:3", hooks=[ease], overrides=[*EVERY, "task.hidden=8"]),
-            "task.hidden 8, was 16",
+            "task.hidden = 8, was 16",
         ),
     ],
     ids=["seeds", "steps", "sheet", "config"],
@@ -243,7 +243,7 @@ def test_when_checkpoints_are_stored_may_change(whole, stopped, setting):
 
 def test_what_a_run_stores_may_not_change(stopped):
     changed = plan("ex-1.6", parse(SHEET.format(last=300)), seeds="0:3", hooks=[ease], overrides=["record.snapshot_every=8"])
-    with pytest.raises(InputError, match=r"record\.snapshot_every 8, was 7"):
+    with pytest.raises(InputError, match=r"record\.snapshot_every = 8, was 7"):
         open_stack([changed], [stopped])
 
 
@@ -379,7 +379,7 @@ def test_a_run_with_hooks_from_python_is_resumed_from_python(here, tmp_path):
     stop_at(100, [with_hooks(made(0.3))], [tmp_path / "run"])
     refused = here("train", "--resume", "run", "--runs", tmp_path)
     assert refused.code == 2
-    assert "made.<locals>.act on action:anchor is missing (one given from Python must be given again)" in refused.err
+    assert "made.<locals>.act on action:anchor is missing (pass hooks from Python again)" in refused.err
 
 
 def test_a_forked_run_says_which_hooks_it_lacks(here, tmp_path):
@@ -387,7 +387,7 @@ def test_a_forked_run_says_which_hooks_it_lacks(here, tmp_path):
     sheet = tmp_path / "run" / "dopesheet.csv"
     forked = here("train", "--fork", "run", "--at", 100, "-d", sheet, "--name", "forked", "--runs", tmp_path)
     assert forked.code == 0, forked.err
-    assert "from there on its hooks are others: the hook test_resume:made.<locals>.act on action:anchor is missing" in forked.err
+    assert "from there on its hooks differ: the hook test_resume:made.<locals>.act on action:anchor is missing" in forked.err
     assert Run(tmp_path / "forked").manifest["hooks"] == []
     assert here("verify", "forked", "--replay", 50, "--runs", tmp_path).code == 0
 
@@ -412,7 +412,7 @@ def test_another_version_of_the_task_is_refused(stopped, monkeypatch):
     from curriculum.tasks.color.task import ColorTask
 
     monkeypatch.setattr(ColorTask, "version", 99)
-    with pytest.raises(InputError, match="task color version 99, was color version"):
+    with pytest.raises(InputError, match="task = color version 99, was color version"):
         open_stack([planned()], [stopped])
 
 
@@ -622,14 +622,14 @@ def test_killed_signalled_and_resumed_processes_come_to_the_same_result(here, fi
     if second.returncode != 143:  # it may have been asked before it listened
         assert second.returncode == -signal.SIGTERM, err
     else:
-        assert "to go on: curriculum train --resume r" in err.splitlines()[-1]
+        assert "to resume: curriculum train --resume r" in err.splitlines()[-1]
     outcome = here("train", "--resume", "r")
     assert outcome.code == 0, outcome.err
-    assert "going on with runs/r from step " in outcome.err
+    assert "resuming runs/r from step " in outcome.err
     assert_same(run, files / "runs" / "whole")
     again = here("train", "--resume", "r")
     assert (again.code, again.out) == (2, "")
-    assert "nothing is left of it to train" in again.err
+    assert "it has no steps left to train" in again.err
 
 
 @pytest.mark.parametrize(
@@ -641,10 +641,10 @@ def test_killed_signalled_and_resumed_processes_come_to_the_same_result(here, fi
         ("train -d smooth --fork a", "--at STEP"),
         ("train -d smooth --at 3", "--fork RUN"),
         ("train --resume aa", "did you mean 'a'?"),
-        ("train --resume a", "nothing is left of it to train"),
+        ("train --resume a", "it has no steps left to train"),
         ("train -d smooth --fork a --at 41", "it has trained 40 steps"),
         ("train -d stepped --fork a --at 30", "at step 11 lr is"),
-        ("train -d smooth --fork a --at 30 --set task.hidden=8", "task.hidden 8, was 16"),
+        ("train -d smooth --fork a --at 30 --set task.hidden=8", "task.hidden = 8, was 16"),
         ("verify aa", "did you mean 'a'?"),
     ],
 )
@@ -679,7 +679,7 @@ def test_a_fork_is_what_its_sheet_gives_from_the_start(here, files, rest):
 def test_a_good_run_is_verified_and_trained_again(here, whole):
     outcome = here("verify", "0-3", "--replay", "120", "--runs", whole)
     assert outcome.code == 0, outcome.err
-    assert "steps 140 to 259 trained again" in outcome.out
+    assert "steps 140 to 259 retrained" in outcome.out
     assert here("verify", "0", "--replay", "1000", "--runs", whole).code == 0
 
 

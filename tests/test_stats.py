@@ -248,7 +248,7 @@ def verdict_on(id_: str, title: str, kind: str, better: str, first, other) -> Ve
 
 def test_where_higher_is_better_a_rise_is_supported_and_said_to_be_better():
     judged = verdict_on("P1", "foresight", "difference", "higher", np.full(16, 0.9), np.linspace(0.3, 0.6, 16))
-    assert "a +0.45 against b" in judged.sentence(["a", "b"])
+    assert "a +0.45 vs b" in judged.sentence(["a", "b"])
     assert "better in 100% of 16 pairs" in judged.sentence(["a", "b"])
     assert judged.verdict == SUPPORTED
 

@@ -343,7 +343,7 @@ def test_hooks_are_named_where_training_fails_for_no_known_reason(monkeypatch):
 
 
 def test_hooks_that_only_look_on_change_nothing():
-    with pytest.raises(CurriculumError, match=r"the hook .*<lambda> returned .* at step 0.* only looks on"):
+    with pytest.raises(CurriculumError, match=r"the hook .*<lambda> returned .* at step 0.* are read-only"):
         execute(plan("ex-1.6", quiet(3)), None, watch=[Hook(PreStep, lambda event: Retarget("lr", 0.5, 2))])
 
 
@@ -373,7 +373,7 @@ def test_hooks_without_a_name_keep_their_state_over_two_runs(tmp_path):
 
 @pytest.mark.parametrize(
     ("event", "name", "message"),
-    [(Action, None, "an action has a name"), (PhaseEnd, "anchor", "takes no name"), ("phase-end", None, "is no event")],
+    [(Action, None, "needs the name of the action"), (PhaseEnd, "anchor", "takes no name"), ("phase-end", None, "is not an event")],
 )
 def test_a_hook_for_an_event_that_cannot_be_is_refused(event, name, message):
     with pytest.raises(InputError, match=message):
@@ -407,7 +407,7 @@ def test_an_action_may_be_a_hooks_own():
     fired = []
     run("ex-1.6", sheet, hooks=[on(Action, "sparkle")(fired.append)])
     assert [event.step for event in fired] == [3]
-    with pytest.raises(InputError, match=r"<sheet>:3:3: no hook handles .* unknown action 'sparkle'"):
+    with pytest.raises(InputError, match=r"<sheet>:3:3: no task or hook handles .* unknown action 'sparkle'"):
         run("ex-1.6", sheet)
 
 

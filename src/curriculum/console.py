@@ -95,5 +95,5 @@ def report(error: BaseException) -> int:
         place = f"{error.filename}: " if error.filename else ""
         say(f"error: {place}{error.strerror or error}")
         return 1
-    say(f"error: this is a fault in curriculum itself: {type(error).__name__}: {error}; run again with --debug for its place")
+    say(f"error: this is a bug in curriculum: {type(error).__name__}: {error}; run again with --debug for a traceback")
     return 1

@@ -11,25 +11,25 @@ MOST_PROBLEMS_SHOWN = 50
 
 
 class CurriculumError(Exception):
-    """Something that went wrong and that the message explains in full.
+    """Base class of errors with a complete message for the user.
 
-    `exit_code` is what the command line returns for it: 1 where the work failed.
+    `exit_code` is the exit code of the command line: 1 for a failure.
     """
 
     exit_code = 1
 
 
 class InputError(CurriculumError):
-    """What the user wrote cannot be used as it stands."""
+    """The input of the user is invalid."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in one input, with its place.
+    """One error in one input, with its location.
 
-    `line` and `column` count from 1, and 0 means that there is none. In a sheet the column is
+    `line` and `column` count from 1; 0 means none. In a sheet the column is
     the cell's position in its row, in a YAML file that of the character.
     """
 
@@ -44,9 +44,9 @@ class Problem:
 
 
 class ProblemsError(InputError):
-    """The mistakes in the input, reported together; of a great many the first are shown and the others counted.
+    """All errors in an input, reported together. Only the first `MOST_PROBLEMS_SHOWN` are shown.
 
-    Whoever looks for them may stop after `MOST_PROBLEMS`.
+    A checker may stop after `MOST_PROBLEMS`.
     """
 
     def __init__(self, problems: Iterable[Problem]):
@@ -75,32 +75,32 @@ class RunError(CurriculumError):
 
 
 class OutputExistsError(CurriculumError):
-    """A result would be written where something is stored already."""
+    """The output already exists."""
 
 
 class InUseError(CurriculumError):
-    """Another process is at work on the same thing."""
+    """Another process is using the same folder."""
 
 
 class DifferenceError(CurriculumError):
-    """Something that was stored is not what it was, or not what training it again gives."""
+    """Stored data has changed, or differs from the result of retraining."""
 
     exit_code = 3
 
 
 class DivergedError(CurriculumError):
-    """Training met a number that is not finite and stopped before using it."""
+    """Training produced a non-finite number and stopped before using it."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
-    """Find the allowed name that is most like `name`, or None where none is close."""
+    """Find the allowed name closest to `name`, or None if none is close."""
     by_lower = {option.lower(): option for option in allowed}
     close = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
 
 
 def unknown(kind: str, name: str, allowed: Sequence[str]) -> str:
-    """Say in one sentence that `name` is no known `kind`, which ones are, and which was meant."""
+    """Format the error for an unknown `name`: the closest name, and the allowed ones."""
     sentence = f"unknown {kind} {name!r}"
     guess = nearest(name, allowed)
     if guess is not None:

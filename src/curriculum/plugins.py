@@ -29,7 +29,7 @@ def names(kind: str) -> tuple[str, ...]:
 def find(kind: str, name: str) -> ModuleType:
     """Import the module of the thing of a kind that has this name.
 
-    Raises `InputError` with the nearest name where there is none.
+    Raises `InputError` with the nearest name if none matches.
     """
     modules = _modules(kind)
     if name not in modules:

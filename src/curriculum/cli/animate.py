@@ -26,17 +26,24 @@ class Theme(StrEnum):
 def animate(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="One to four runs; by default those of the latest comparison, else the two newest finished."),
+        typer.Argument(
+            metavar="RUN...", help="One to four runs. Default: those of the latest comparison, or else the two newest finished runs."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .mp4, .webm or .gif, or a .png poster.")] = None,
-    dims: Annotated[str, typer.Option(metavar="X,Y", help="The two latent dimensions.")] = "0,1",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The file to write: .mp4, .webm or .gif, or .png for a single frame (a poster)."
+        ),
+    ] = None,
+    dims: Annotated[str, typer.Option(metavar="X,Y", help="The two latent dimensions to plot.")] = "0,1",
     size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "1600x900",
     fps: Annotated[float, typer.Option(min=1, max=240, help="Frames per second.")] = 30,
-    stride: Annotated[int | None, typer.Option(min=1, help="Steps between frames; by default few at first, more later.")] = None,
-    theme: Annotated[Theme, typer.Option(help="The colors.")] = Theme.dark,
-    seed: Annotated[int | None, typer.Option(min=0, help="The seed to show, of runs with several.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Steps between frames. Default: few at first, more later.")] = None,
+    theme: Annotated[Theme, typer.Option(help="The color theme.")] = Theme.dark,
+    seed: Annotated[int | None, typer.Option(min=0, help="The seed to show if a run has several.")] = None,
     seeds: Annotated[str | None, typer.Option("--seeds", metavar="all", help="Also show the paths of a few points in every seed.")] = None,
-    at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step of a poster; by default the last.")] = None,
+    at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step that a poster shows. Default: the last.")] = None,
     runs: RunsFolder = RUNS,
     force: Force = False,
     as_json: AsJson = False,
@@ -70,7 +77,7 @@ def animate(
     if seeds not in (None, "all"):
         raise InputError(f"cannot read --seeds {seeds!r}: write --seeds all, or choose one seed with --seed")
     if at is not None and not poster:
-        raise InputError("--at chooses the step of a poster: give -o a name that ends in .png")
+        raise InputError("--at sets the step of a poster: pass -o with a name that ends in .png")
     look = Look(shape[0], shape[1], pair, theme.value)
     moment = at if at is not None or not poster else max(len(run.schedule) for run in chosen) - 1
     scene = make_scene(chosen, look, seed, stride, moment, all_seeds=seeds == "all")
@@ -83,7 +90,7 @@ def animate(
         put_json({"path": str(path), "frames": frames, "fps": fps, "runs": [run.name for run in chosen], "last_step": step})
         return
     if at is not None and step < at:
-        say(f"step {at:,} is not stored of every run: this is the last one before it that is")
+        say(f"step {at:,} is not stored for every run; showing the last earlier step that is")
     put(f"{path}: {f'step {step:,}' if poster else f'{frames:,} frames'} of {', '.join(run.name for run in chosen)}")
 
 
@@ -92,5 +99,5 @@ def _two_numbers(text: str, separator: str, option: str, example: str) -> tuple[
 
     first, _, second = text.lower().partition(separator)
     if not (first.isascii() and second.isascii() and first.isdigit() and second.isdigit() and len(text) < 20):
-        raise InputError(f"cannot read {option} {text!r}: write two numbers, as {option} {example}")
+        raise InputError(f"cannot read {option} {text!r}: write two numbers, as in {option} {example}")
     return int(first), int(second)

@@ -44,12 +44,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback on errors.")] = False,
 ) -> None:
-    """Find out whether a training schedule helps, and show it.
+    """Measure whether a training schedule helps, and render a video of it.
 
-    A dopesheet (CSV) says how every hyperparameter moves over training, a config (YAML) says what is trained.
+    A dopesheet (CSV) specifies how each hyperparameter changes during training. A config (YAML) specifies what is trained.
 
     Examples:
 

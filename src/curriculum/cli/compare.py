@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 @guarded
 def compare(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs; by default the two newest finished ones.")
+        list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs. Default: the two newest finished runs.")
     ] = None,
-    baseline: Annotated[str | None, typer.Option("--baseline", metavar="RUN", help="The run that is measured against the others.")] = None,
-    smallest_ratio: Annotated[float, typer.Option(min=0, max=0.99, help="A ratio within 1 +- this means nothing.")] = 0.1,
-    smallest_count: Annotated[float, typer.Option(min=0, help="A difference of counts within +- this means nothing.")] = 0.5,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="RUN", help="The run to compare with each of the others. Default: the first.")
+    ] = None,
+    smallest_ratio: Annotated[float, typer.Option(min=0, max=0.99, help="Ratios within 1 +- this value are not meaningful.")] = 0.1,
+    smallest_count: Annotated[float, typer.Option(min=0, help="Differences of counts within +- this value are not meaningful.")] = 0.5,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs: final errors, spikes, fluctuation and schedules, with figures.
+    """Compare the final errors, spikes, fluctuation and schedules of runs, and draw figures.
 
-    The first run, or the --baseline, is measured against each of the others.
+    The first run, or the one given with --baseline, is compared with each of the others.
 
     Examples:
 
@@ -90,7 +92,7 @@ def _print_verdicts(found: Comparison, place: int) -> None:
     hypotheses = [hypothesis for hypothesis in found.hypotheses if hypothesis.other == place]
     if not hypotheses:
         return
-    put(f"{found.names[0]} against {found.names[place]}")
+    put(f"{found.names[0]} vs {found.names[place]}")
     for hypothesis in hypotheses:
         put(f"  {hypothesis.id} {hypothesis.question}: {hypothesis.verdict}")
         for verdict in found.verdicts:
@@ -123,9 +125,9 @@ def _row(row: Measured) -> list[str]:
 def _shown(found: Comparison) -> str:
     """Say what the columns of a table of measures show."""
     if not _many(found):
-        return ": the value of one seed each, and the effect"
+        return ": value of the single seed, and effect"
     paired = {bool(set(found.runs[0].seeds) & set(run.seeds)) for run in found.runs[1:]}
-    effects = {True: "interquartile mean over pairs", False: "between the interquartile means of runs that share no seed"}
+    effects = {True: "interquartile mean over pairs", False: "between interquartile means for runs without shared seeds"}
     return f": median over seeds, and effect ({', '.join(effects[kind] for kind in sorted(paired, reverse=True))})"
 
 
@@ -137,10 +139,10 @@ def _print_rates_and_losses(found: Comparison) -> None:
     """Print the mean learning rate of each run in each window, and the losses of its last step."""
     names = found.names
     rates = [["mean lr", window, *map(number, means)] for window, means in found.mean_lr.items()]
-    put_table(["", "window", *names], rates, "Fluctuation grows with the learning rate", right=list(range(2, 2 + len(names))))
+    put_table(["", "window", *names], rates, "Mean learning rate (fluctuation grows with it)", right=list(range(2, 2 + len(names))))
     terms = list(dict.fromkeys(term for losses in found.last_losses for term in losses))
     last = [[term, *(number(losses.get(term)) for losses in found.last_losses)] for term in terms]
-    title = f"Losses of the last step, as logged{', median over seeds' if _many(found) else ''}"
+    title = f"Logged losses at the last step{', median over seeds' if _many(found) else ''}"
     put_table(["loss", *names], last, title, right=list(range(1, 1 + len(names))))
 
 
@@ -152,11 +154,11 @@ def _print_gates(found: Comparison) -> None:
         for g in found.gates
     ]
     if rows:
-        put_table(["gate", "passes", "run", "passed", "worst seed"], rows, "Gates: is the result what was wanted?", right=[3, 4])
+        put_table(["gate", "passes", "run", "passed", "worst seed"], rows, "Gates: does each seed meet the requirement?", right=[3, 4])
 
 
 def _print_tails(found: Comparison) -> None:
     """Print the worst seeds of each run, where there are several."""
     rows = [[t.id, found.names[t.run], number(t.worst), number(t.worst_tenth)] for t in found.tails]
     if rows:
-        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], rows, "What a median hides", right=[2, 3])
+        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], rows, "Worst seeds", right=[2, 3])

@@ -15,7 +15,7 @@ from curriculum.find_file import DEFAULT_CONFIG
 if TYPE_CHECKING:
     pass
 
-CONFIG_HELP = """Show a config as it is read, or what can be set.
+CONFIG_HELP = """Show a config, or list the settings.
 
 Examples:
 
@@ -25,13 +25,13 @@ Examples:
 """
 
 config = typer.Typer(no_args_is_help=True, help=CONFIG_HELP, context_settings=HELP, rich_markup_mode=None)
-ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A path, or the name of a config in configs/ or among those shipped.")]
+ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A path, or the name of a config in configs/ or of a shipped one.")]
 
 
 @config.command("show")
 @guarded
 def show_config(config: ConfigName = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Show a config as it is read, with every default filled in.
+    """Show a config with all defaults filled in.
 
     Examples:
 
@@ -53,11 +53,11 @@ def show_config(config: ConfigName = DEFAULT_CONFIG, overrides: Overrides = None
 @guarded
 def schema(
     task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="The task whose settings to list; by default that of the default config.")
+        str | None, typer.Argument(metavar="TASK", help="The task whose settings are listed. Default: the task of the default config.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON schema, as editors read it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON schema, for use in editors.")] = False,
 ) -> None:
-    """List everything that can be set, with its default.
+    """List every setting with its type and default.
 
     Examples:
 
@@ -75,5 +75,5 @@ def schema(
         put_json(full.model_json_schema())
         return
     rows = [[name, kind, "" if default is None else json.dumps(default), text] for name, kind, default, text in describe(full)]
-    put_table(["setting", "type", "default", "what it is"], rows)
-    say("Change one with --set, as in: curriculum train --set optimizer.eps=1e-7")
+    put_table(["setting", "type", "default", "description"], rows)
+    say("Change a setting with --set, as in: curriculum train --set optimizer.eps=1e-7")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from curriculum.sheet.diff import SheetDiff
     from curriculum.sheet.document import Dopesheet
 
-SHEET_HELP = """Check, show, draw and compare dopesheets.
+SHEET_HELP = """Check, print, plot and compare dopesheets.
 
 Examples:
 
@@ -26,7 +26,7 @@ Examples:
 """
 
 dopesheet = typer.Typer(no_args_is_help=True, help=SHEET_HELP, context_settings=HELP, rich_markup_mode=None)
-Sheet = Annotated[str, typer.Argument(metavar="SHEET", help="A path, or the name of a sheet in dopesheets/ or among those shipped.")]
+Sheet = Annotated[str, typer.Argument(metavar="SHEET", help="A path, or the name of a sheet in dopesheets/ or of a shipped one.")]
 
 
 class Format(StrEnum):
@@ -49,10 +49,10 @@ def read_sheet(reference: str) -> Dopesheet:
 @dopesheet.command()
 @guarded
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="SHEET...", help="Paths or names of sheets.")],
-    config: Annotated[str | None, typer.Option(metavar="CONFIG", help="Also check that the sheets fit this config's task.")] = None,
+    files: Annotated[list[str], typer.Argument(metavar="SHEET...", help="Paths or names of dopesheets.")],
+    config: Annotated[str | None, typer.Option(metavar="CONFIG", help="Also check the sheets against the task of this config.")] = None,
 ) -> None:
-    """Check that sheets can be read, and report everything that is wrong in them.
+    """Check sheets, and report every error in them.
 
     Examples:
 
@@ -91,10 +91,10 @@ def check(
 @guarded
 def show(
     sheet: Sheet,
-    dense: Annotated[bool, typer.Option("--dense", help="Print the value of every property at every step, in full precision.")] = False,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
+    dense: Annotated[bool, typer.Option("--dense", help="Print every property at every step, in full precision.")] = False,
+    format: Annotated[Format, typer.Option(help="The output format.")] = Format.table,
 ) -> None:
-    """Show a sheet's keys with their steps resolved, or with --dense every step's values.
+    """Print the keys of a sheet with resolved steps, or every value with --dense.
 
     Examples:
 
@@ -160,12 +160,12 @@ def _short(cell: Any) -> str:
 def plot(
     sheet: Sheet,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The file to write; by default the sheet's name.")
+        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The file to write. Default: the name of the sheet, with .png.")
     ] = None,
-    derivatives: Annotated[bool, typer.Option("--derivatives", help="Add panels of velocity and acceleration.")] = False,
+    derivatives: Annotated[bool, typer.Option("--derivatives", help="Add panels for velocity and acceleration.")] = False,
     force: Force = False,
 ) -> None:
-    """Draw a sheet: every property over the steps, keys, phases and actions.
+    """Plot a sheet: properties over steps, with keys, phases and actions.
 
     Examples:
 
@@ -178,7 +178,7 @@ def plot(
     read = read_sheet(sheet)
     path = output or Path(f"{Path(read.source).stem}.png")
     if path.suffix.lower() != ".png":
-        raise InputError(f"cannot write {path}: a plot is a .png file")
+        raise InputError(f"cannot write {path}: the name must end in .png")
     check_free(path, force)
     from curriculum.draw import style
     from curriculum.draw.plots import timeline
@@ -192,7 +192,7 @@ def plot(
 @dopesheet.command()
 @guarded
 def diff(a: Sheet, b: Sheet, as_json: AsJson = False) -> None:
-    """Show how sheet B differs from sheet A: keys, curves, and the values at the ends of phases.
+    """Show how sheet B differs from sheet A: keys, curves, and values at the ends of phases.
 
     Examples:
 
@@ -212,7 +212,7 @@ def diff(a: Sheet, b: Sheet, as_json: AsJson = False) -> None:
 def print_diff(found: SheetDiff, a: str, b: str, keys: bool = True) -> None:
     """Print the differences of two sheets as tables."""
     if found.identical:
-        put(f"{a} and {b} say the same.")
+        put(f"{a} and {b} are equivalent.")
         return
     if found.steps[0] != found.steps[1]:
         put(f"steps: {found.steps[0]:,} in {a}, {found.steps[1]:,} in {b}")

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 @guarded
 def run_experiment(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
-    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="Other seeds than the file's, as 0:8.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    seed: Annotated[
+        str | None,
+        typer.Option("--seed", "--seeds", metavar="SEEDS", help="The seeds of every arm, such as 0:8. Default: those of the file."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm of an experiment as one stack, and compare them; what is trained already is not trained again.
+    """Train the arms of an experiment as one stack, then compare them. Finished arms are not retrained.
 
     Examples:
 
@@ -41,11 +44,14 @@ def run_experiment(
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
-            say(f"{path} is done already")
+            say(f"{path} is already finished")
 
     def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
         train_open(
-            plans, paths, title=lambda paths: f"training {', '.join(path.name for path in paths)}", again=lambda _: "the same command again"
+            plans,
+            paths,
+            title=lambda paths: f"training {', '.join(path.name for path in paths)}",
+            again=lambda _: "run the same command again",
         )
 
     compare_and_print(run_study(study, train_arms), runs, as_json)

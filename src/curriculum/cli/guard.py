@@ -1,4 +1,4 @@
-"""What every command shares: errors become sentences and exit codes, signals end in order."""
+"""Shared by all commands: turn errors into messages and exit codes, and handle signals."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from curriculum.runner.signals import Terminated
 
 Params = ParamSpec("Params")
 Returned = TypeVar("Returned")
-RunsFolder = Annotated[Path, typer.Option("--runs", envvar="CURRICULUM_RUNS", metavar="DIR", help="The folder of all runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", envvar="CURRICULUM_RUNS", metavar="DIR", help="The folder that contains the runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
 RUNS = Path("runs")
 DEBUG = "CURRICULUM_DEBUG"
 
 
 def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
-    """Wrap a command: print its errors as sentences, and exit with their codes.
+    """Wrap a command: print its errors as messages, and exit with their codes.
 
-    0 done, 1 failed, 2 invalid input, 3 for what `verify` finds to differ, 130 on Ctrl-C, 143 on SIGTERM.
+    0 success, 1 failure, 2 invalid input, 3 `verify` found a difference, 130 Ctrl-C, 143 SIGTERM.
     """
 
     @wraps(command)
@@ -37,7 +37,7 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt as error:
-            say(str(error) or "stopped")
+            say(str(error) or "interrupted")
             raise typer.Exit(143 if isinstance(error, Terminated) else 130) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough; what is left to flush goes nowhere.
@@ -58,12 +58,12 @@ def _terminate(number: int, frame: Any) -> None:
 
 
 def check_free(path: Path, force: bool) -> None:
-    """Raise an error where an output exists already and may not be replaced."""
+    """Raise an error if an output already exists and may not be replaced."""
     from curriculum.errors import InputError, OutputExistsError
     from curriculum.store.place import exists_already
 
     if path.is_dir():
-        raise OutputExistsError(f"{path} is a folder: name a file to write")
+        raise OutputExistsError(f"{path} is a folder: pass the name of a file")
     if os.path.lexists(path) and not force:
         raise exists_already(path)
     if not path.parent.is_dir():

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 HELP = {"help_option_names": ["-h", "--help"]}
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override a setting of the config. May be repeated.")
+]
 DeviceOption = Annotated[
-    str | None, typer.Option("--device", metavar="DEVICE", help="Where models are trained: cpu or cuda; the same as --set device=DEVICE.")
+    str | None, typer.Option("--device", metavar="DEVICE", help="The device to train on: cpu or cuda. Same as --set device=DEVICE.")
 ]
 
 
 def with_device(overrides: list[str] | None, device: str | None) -> list[str]:
-    """Add the device to the settings that are changed."""
+    """Add the device to the overrides."""
     return [*(overrides or ()), *([f"device={device}"] if device is not None else [])]

@@ -1,4 +1,4 @@
-"""Show how a long task comes along: a bar on a terminal, now and then a plain line elsewhere."""
+"""Show the progress of a long task: a bar on a terminal, occasional plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bar:
     def __init__(
         self, title: str, total: int, unit: str, patience: float = 0.0, clock: Callable[[], float] = time.monotonic, done: int = 0
     ):
-        """Begin with `done` units that are done already. Without a terminal, print nothing in the first `patience` seconds."""
+        """Start with `done` units finished. Without a terminal, print nothing in the first `patience` seconds."""
         self.title = title
         self.total = total
         self.unit = unit
@@ -61,7 +61,7 @@ class Bar:
             self._rich.stop()
 
     def update(self, done: int, text: str = "") -> None:
-        """Show that `done` units are done."""
+        """Show that `done` units are finished."""
         if self._rich is not None and self._task is not None:
             self._rich.update(self._task, completed=done, text=safe(text))
             return

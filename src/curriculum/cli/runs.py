@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @guarded
 def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """List all runs, the oldest first.
+    """List all runs, oldest first.
 
     Examples:
 
@@ -40,15 +40,17 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     if as_json:
         put_json(found)
     elif not found:
-        say(f"{runs} has no runs yet; make one with: curriculum train --dopesheet smooth.csv")
+        say(f"no runs in {runs} yet; train one with: curriculum train --dopesheet smooth.csv")
     else:
         rows = [[r["name"], r["status"], r["task"], r["sheet"], _progress(r), str(len(r["seeds"])), r["created"][:19]] for r in found]
         put_table(["run", "status", "task", "sheet", "steps", "seeds", "created (UTC)"], rows, right=[4, 5])
 
 
 @guarded
-def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")], runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """Show what is known of a run: how it was made, how it ended, what happened in it.
+def show_run(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")], runs: RunsFolder = RUNS, as_json: AsJson = False
+) -> None:
+    """Show the details of a run: how it was created, how it ended, and its events.
 
     Examples:
 
@@ -68,7 +70,7 @@ def show_run(name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
     segments = run.manifest.get("segments", [])
     if len(segments) > 1:
         keys = ("from", "to", "status", "started", "ended")
-        put_table(["from step", "to", "ended as", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
+        put_table(["from step", "to", "status", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
     events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
     put_table(["step", "event", ""], events, right=[0])
 

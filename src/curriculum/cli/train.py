@@ -25,28 +25,35 @@ if TYPE_CHECKING:
 @guarded
 def train(
     dopesheet: Annotated[
-        str | None, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or a name in dopesheets/.")
+        str | None, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or the name of a sheet.")
     ] = None,
     config: Annotated[
-        str | None, typer.Option("--config", "-c", metavar="CONFIG", help="What is trained: a path, or a name in configs/ (default).")
+        str | None,
+        typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config. Default: default."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", "-n", help="The run's name; by default the sheet's, with a number.")] = None,
-    seed: Annotated[str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, as 3, or several, as 0:8.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after this many steps.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="The name of the run. Default: the name of the sheet and a number.")
+    ] = None,
+    seed: Annotated[
+        str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="One seed, such as 3, or several, such as 0:8.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this unfinished run.")] = None,
-    fork: Annotated[str | None, typer.Option("--fork", metavar="RUN", help="Begin with the steps of this run before --at.")] = None,
-    at: Annotated[int | None, typer.Option("--at", min=0, metavar="STEP", help="The step from which a fork's sheet may differ.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Resume this unfinished run.")] = None,
+    fork: Annotated[str | None, typer.Option("--fork", metavar="RUN", help="Copy this run up to --at, and continue as a new run.")] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", min=0, metavar="STEP", help="The step from which the sheet of a fork may differ.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Train one schedule and store the run.
 
-    A run that was stopped goes on from its last checkpoint, by --resume or by the same command with the same --name. It ends with
-    the same numbers, to the last bit, as one that was never stopped. A fork takes over what another run has trained until
-    --at; its own sheet must be the same until there.
+    An interrupted run resumes from its last checkpoint, with --resume or with the same command and the same --name. The result
+    is bit-identical to that of an uninterrupted run. A fork copies another run up to step --at and continues with a sheet
+    that is the same up to there.
 
     Examples:
 
@@ -106,7 +113,7 @@ def train(
         say(f"warning: {warning}")
     if dry_run:
         if checked.config.hooks:
-            say("note: hooks are not imported in a dry run: only their events and modules are checked")
+            say("note: a dry run does not import hooks; it only checks their events and modules")
         _print_plan(checked, path, as_json)
         return
     (result,) = train_open(
@@ -135,11 +142,11 @@ def _check_options(dopesheet: str | None, name: str | None, resume: str | None, 
     from curriculum.errors import InputError
 
     if resume is not None and (fork is not None or name is not None):
-        raise InputError(f"--resume goes on with a run under its own name: leave out {'--fork' if fork is not None else '--name'}")
+        raise InputError(f"--resume cannot be combined with {'--fork' if fork is not None else '--name'}: a run resumes under its own name")
     if (fork is None) != (at is None):
-        raise InputError("a fork needs both: --fork RUN and --at STEP")
+        raise InputError("a fork needs both --fork RUN and --at STEP")
     if dopesheet is None and resume is None:
-        raise InputError("which sheet? Name it by --dopesheet, as in: curriculum train --dopesheet smooth.csv")
+        raise InputError("no sheet given: pass one with --dopesheet, as in: curriculum train --dopesheet smooth.csv")
 
 
 def _unfinished(stored: Run) -> Run:
@@ -148,11 +155,11 @@ def _unfinished(stored: Run) -> Run:
 
     if not is_unfinished(stored.path):
         more = (
-            " (it was made with --steps: --fork goes on from it as another run)"
+            " (it was created with --steps; use --fork to continue it as a new run)"
             if stored.manifest.get("sheet_steps", 0) > stored.manifest["steps"]
             else ""
         )
-        raise InputError(f"{stored.path} is {stored.status}: nothing is left of it to train{more}")
+        raise InputError(f"{stored.path} is {stored.status}: it has no steps left to train{more}")
     return stored
 
 
@@ -171,7 +178,7 @@ def train_open(
 ) -> list[Result]:
     """Train plans as one stack with a progress bar.
 
-    `title` names the stack by its paths; `again` gives the command that resumes it where a signal stops it. For `numbered` see
+    `title` names the stack by its paths; `again` gives the command that resumes it after a signal. For `numbered` see
     `open_stack`.
     """
     from curriculum.cli.progress import Bar, training_hook
@@ -188,16 +195,16 @@ def train_open(
             for note in stack.notes:
                 say(f"warning: {note}")
             if any(stack.resumed):
-                say(f"going on with {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
+                say(f"resuming {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
             try:
                 with Bar(title(paths), len(plans[0].schedule), "step", done=stack.state.step) as bar:
                     return train_stack(stack, watch=[training_hook(bar)], signals=signals)
             except CurriculumError as error:
                 if type(error) not in (CurriculumError, DivergedError):
                     raise
-                raise type(error)(f"{error}; what was trained until then is stored in {where}") from error
+                raise type(error)(f"{error}; the steps trained before that are stored in {where}") from error
     except KeyboardInterrupt as error:
-        error.args = (f"{error if error.args else 'stopped'}, and stored in {', '.join(map(str, paths))}; to go on: {again(paths)}",)
+        error.args = (f"{error if error.args else 'interrupted'}; stored in {', '.join(map(str, paths))}; to resume: {again(paths)}",)
         raise
 
 
@@ -221,6 +228,6 @@ def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
     from curriculum.runner.opening import is_unfinished
 
     if is_unfinished(path):
-        put(f"would go on with {path}, which is unfinished")
-    put(f"would train {document['task']} by {checked.sheet.source} into {path}")
+        put(f"would resume {path}")
+    put(f"would train {document['task']} with {checked.sheet.source} into {path}")
     put(f"{len(checked.schedule):,} steps, {len(checked.seeds)} seed(s); phases: {phases}; actions: {actions}")

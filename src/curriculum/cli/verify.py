@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @guarded
 def verify(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
-    replay: Annotated[int, typer.Option("--replay", min=0, metavar="N", help="Also train N steps again, from a checkpoint.")] = 0,
+    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")],
+    replay: Annotated[int, typer.Option("--replay", min=0, metavar="N", help="Also retrain N steps from a checkpoint, and compare.")] = 0,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a run is what was stored: every hash, the number of rows, the range of steps.
+    """Check that a stored run is intact: every hash, the number of rows, and the range of steps.
 
-    With --replay it also trains some steps again, from a checkpoint that has as many steps after it, and compares everything that
-    was stored of them, bit for bit. Exit code 3 where anything differs.
+    With --replay N, also retrain N steps, starting at the last checkpoint that has at least N steps after it, and compare
+    them bit for bit with everything that was stored. The exit code is 3 if anything differs.
 
     Examples:
 
@@ -52,4 +52,4 @@ def verify(
     if found.problems:
         raise DifferenceError("\n".join(found.problems))
     if not as_json:
-        put(f"{stored.path}: nothing differs")
+        put(f"{stored.path}: no differences")

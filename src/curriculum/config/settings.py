@@ -30,13 +30,13 @@ def _read_seeds(value: object) -> object:
         if match is None and all(re.fullmatch(r"[0-9]{1,18}", part) for part in listed):
             return _read_seeds([int(part) for part in listed])
         if match is None or int(match[2]) <= int(match[1]):
-            raise ValueError("write one seed as 3, a range as 0:32 (0 to 31), or a list as [0, 3, 5]")
+            raise ValueError("write a single seed (3), a range (0:32 is 0 to 31) or a list ([0, 3, 5])")
         if int(match[2]) - int(match[1]) > SEEDS_ALLOWED:
-            raise ValueError(f"at most {SEEDS_ALLOWED} seeds train together")
+            raise ValueError(f"at most {SEEDS_ALLOWED} seeds can train together")
         return tuple(range(int(match[1]), int(match[2])))
     if isinstance(value, list):
         if len(set(map(repr, value))) < len(value):
-            raise ValueError("each seed can be named once")
+            raise ValueError("each seed can be listed only once")
         return tuple(value)
     return value
 
@@ -51,11 +51,11 @@ Seeds = Annotated[
 class Adam(Settings):
     """The optimizer. Its learning rate is the sheet's column `lr`."""
 
-    name: Literal["adam"] = Field("adam", description="the optimizer's name")
+    name: Literal["adam"] = Field("adam", description="name of the optimizer")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), description="decay of the running means of the gradient and of its square"
+        (0.9, 0.999), description="decay rates of the running means of the gradient and of its square"
     )
-    eps: float = Field(1e-8, gt=0, description="added to the root of the mean square")
+    eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
 
 
 class Recording(Settings):
@@ -63,18 +63,18 @@ class Recording(Settings):
 
     snapshot_every: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="steps from one snapshot of the parameters to the next; by default every step of one seed, "
-        "and of more seeds the steps that the video shows",
+        description="steps between snapshots of the parameters; default: every step with one seed, "
+        "and the steps that the video shows with several",
     )
-    checkpoint_every: int = Field(20_000, ge=1, description="steps from one checkpoint to the next, from which a run can go on, or")
-    checkpoint_seconds: float = Field(30.0, gt=0, description="seconds from one to the next, whatever comes first")
+    checkpoint_every: int = Field(20_000, ge=1, description="steps between checkpoints, from which a run can resume")
+    checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints; whichever comes first")
 
 
 class HookSetting(Settings):
     """A hook of the user's own, called while the run goes on."""
 
     on: str = Field(description="the event: phase-start, action:NAME, pre-step, step-metrics, phase-end or run-end")
-    call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="what is called, as package.module:function")
+    call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="the function to call, as package.module:function")
 
 
 TaskSettings = TypeVar("TaskSettings", bound=Settings)
@@ -83,13 +83,13 @@ TaskSettings = TypeVar("TaskSettings", bound=Settings)
 class Config(Settings, Generic[TaskSettings]):
     """What is trained, and how; the dopesheet says the rest."""
 
-    task: TaskSettings = Field(description="the task, by name, and its settings")
-    seeds: Seeds = Field((0,), description="seeds to train together: 0, 0:32 or [0, 3, 5]")
+    task: TaskSettings = Field(description="name of the task, and its settings")
+    seeds: Seeds = Field((0,), description="seeds to train together, such as 0, 0:32 or [0, 3, 5]")
     optimizer: Adam = Field(default_factory=Adam, description="how the parameters are updated")
     record: Recording = Field(default_factory=Recording, description="what the run stores")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="where the models are trained; nothing needs a GPU")
-    threads: int = Field(1, ge=1, le=256, description="threads of the training; small models are fastest with 1")
-    hooks: tuple[HookSetting, ...] = Field((), description="hooks of your own")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="device to train on; no GPU is needed")
+    threads: int = Field(1, ge=1, le=256, description="number of threads for training; small models are fastest with 1")
+    hooks: tuple[HookSetting, ...] = Field((), description="your own hooks")
 
     def dump(self) -> dict[str, Any]:
         """Turn the config into plain values, as YAML and JSON hold them."""

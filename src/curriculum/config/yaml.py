@@ -29,7 +29,7 @@ def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], 
     """
     tree = _parse_yaml(text, source)
     if not isinstance(tree, dict):
-        raise ConfigError([Problem(source, 1, 1, f"a config is a mapping of settings, this is {_kind(tree)}")])
+        raise ConfigError([Problem(source, 1, 1, f"a config must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
     origins = _apply(data, overrides)
     return _Validator(source, tree, origins).validate(data, settings_of, tasks)
@@ -45,7 +45,7 @@ def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[st
     """
     tree = _parse_yaml(text, source)
     if not isinstance(tree, dict):
-        raise ConfigError([Problem(source, 1, 1, f"this file is a mapping of settings, not {_kind(tree)}")])
+        raise ConfigError([Problem(source, 1, 1, f"this file must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
     if "task" in data and "task" not in schema.model_fields:
         raise ConfigError([Problem(source, 1, 1, "this is a config, not an experiment: train it with curriculum train --config")])
@@ -117,14 +117,14 @@ def _apply(data: dict[str, Any], overrides: Iterable[str]) -> dict[tuple[str, ..
         path, equals, value = override.partition("=")
         keys = tuple(key.strip() for key in path.split("."))
         if not equals or not all(keys):
-            raise ConfigError([Problem(origin, 0, 0, "cannot read the override: write --set a.b=value")])
+            raise ConfigError([Problem(origin, 0, 0, "cannot read the override: write it as --set a.b=value")])
         node = data
         for key in keys[:-1]:
             if node.get(key) is None:
                 node[key] = {}
             child = node[key]
             if not isinstance(child, dict):
-                raise ConfigError([Problem(origin, 0, 0, f"{key!r} is {_kind(child)}, it has no settings inside")])
+                raise ConfigError([Problem(origin, 0, 0, f"{key!r} is {_kind(child)} and has no settings of its own")])
             node = child
         node[keys[-1]] = _plain(_parse_yaml(value, origin), origin)
         origins[keys] = origin
@@ -159,7 +159,7 @@ class _Validator:
             found = [self._explain(schema, dict(item)) for item in error.errors(include_url=False)]
             raise ConfigError(found) from None
         except ValueError as error:
-            raise ConfigError([Problem(self.source, 0, 0, f"a number in it cannot be read: {str(error)[:100]}")]) from None
+            raise ConfigError([Problem(self.source, 0, 0, f"cannot read a number: {str(error)[:100]}")]) from None
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """Place a message at a path of the config, or at the override that set it."""

@@ -49,7 +49,7 @@ def ffmpeg() -> str:
     try:
         path: str = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
-        raise InputError(f"there is no ffmpeg to encode the video with: {error}") from None
+        raise InputError(f"cannot find ffmpeg to encode the video: {error}") from None
     return path
 
 
@@ -107,4 +107,4 @@ def _reason(lines: list[str], code: int) -> str:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO):
         if any(os.strerror(number) in line for line in lines):
             return os.strerror(number)
-    return f"the encoder stopped ({lines[-1] if lines else f'exit code {code}'})"
+    return f"the encoder failed ({lines[-1] if lines else f'exit code {code}'})"

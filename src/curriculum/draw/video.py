@@ -35,7 +35,7 @@ def make_scene(
         raise InputError(f"a video shows 1 to {MOST_COLUMNS} runs side by side, not {len(runs)}")
     for run in runs[1:]:
         if run.task_name != runs[0].task_name:
-            raise InputError(f"{runs[0].name!r} and {run.name!r} are of different tasks: {runs[0].task_name!r} and {run.task_name!r}")
+            raise InputError(f"{runs[0].name!r} and {run.name!r} have different tasks: {runs[0].task_name!r} and {run.task_name!r}")
     if look.width % 2 or look.height % 2 or not (320 <= look.width <= 7680 and 180 <= look.height <= 4320):
         raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
     if look.dims[0] == look.dims[1]:
@@ -46,11 +46,11 @@ def make_scene(
         if not 0 <= dim < motions[0].dimensions:
             raise InputError(f"the latent space has no dimension {dim}: it has 0 to {motions[0].dimensions - 1}")
     if all_seeds and not picture.traced:
-        raise InputError(f"the task {runs[0].task_name!r} names no points whose paths could be shown of all seeds")
+        raise InputError(f"the task {runs[0].task_name!r} defines no points whose paths can be shown for all seeds")
     indices = median_seeds(runs) if seed is None else [_seed_index(run, seed) for run in runs]
     length = max(len(run.schedule) for run in runs)
     if at is not None and not 0 <= at < length:
-        raise InputError(f"there is no step {at}: the steps are 0 to {length - 1}")
+        raise InputError(f"step {at} does not exist: the steps are 0 to {length - 1}")
     wanted = frame_steps(length, stride)
     if at is not None:
         # Where paths are shown, so are the frames from which they come.
@@ -100,7 +100,7 @@ def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], No
 def check_output(path: Path) -> None:
     """Raise `InputError` for an output that is no video and no poster."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"cannot write {path}: the name ends in one of {', '.join(SUFFIXES)}")
+        raise InputError(f"cannot write {path}: the name must end in one of {', '.join(SUFFIXES)}")
 
 
 def _seed_index(run: Run, seed: int) -> int:
@@ -142,7 +142,7 @@ def _column(motion: Motion, index: int, frames: Sequence[int], look: Look, all_s
         shown = latents[-1][traced][:, dims]
         others = np.stack([path @ orientation(path[-1], shown).astype(np.float32) for path in paths])
     steps, losses = run.losses(index)
-    subtitle = f"{_subtitle(run, index)}; faint: all {len(run.seeds)} seeds, turned alike" if all_seeds else _subtitle(run, index)
+    subtitle = f"{_subtitle(run, index)}; faint: all {len(run.seeds)} seeds, aligned" if all_seeds else _subtitle(run, index)
     return Column(run.name, subtitle, run.schedule, steps, losses, latents, others)
 
 

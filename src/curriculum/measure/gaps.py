@@ -15,9 +15,9 @@ def gaps(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[str]:
     Measures of which the same is to say share a sentence.
     """
     if found.stride > 1:
-        yield f"the error is compared every {found.stride} steps: what is faster is not seen"
+        yield f"the error is compared every {found.stride} steps; faster changes are not visible"
     if not found.long_enough:
-        yield "the steps that all runs have end before the first phase does: what is measured is the first descent, and is not tested"
+        yield "the steps common to all runs end within the first phase: only the initial descent is measured, and nothing is tested"
     alike: dict[str, list[str]] = {}
     for row in (*found.final, *found.measures, *found.exploratory, *found.gated):
         # A rate has no value where its count has none.
@@ -32,12 +32,12 @@ def _gap(row: Measured, found: Measurements, runs: Sequence[ComparedRun]) -> str
     lost = [run.name for run, effect in zip(runs[1:], row.effects, strict=True) if math.isnan(effect)]
     seeds = [_seeds(run, own) for run, own in zip(runs, row.values, strict=True) if any(map(math.isnan, own))]
     if not seeds:
-        return f": values are negative, so they have no ratio to those of {' and '.join(lost)}" if lost else ""
+        return f": values are negative, so no ratio to {' and '.join(lost)} exists" if lost else ""
     gate = row.id in {own.id for own in found.gated}
     over = "" if row.judged or gate else f" over {row.window}"
     nowhere = all(math.isnan(value) for own in row.values for value in own)
     against = "" if len(lost) == len(row.effects) else f" against {' and '.join(lost)}"
-    follows = ", which do not pass" if gate else f", so no effect{against} is estimated" if lost else ""
+    follows = ", which counts as not passed" if gate else f", so no effect{against} is estimated" if lost else ""
     recorded = row.window == LAST or found.windows[row.window][:: found.stride].any()
     needs = row.needs if recorded else "a recorded step in the window"
     return f"{over}: no value for {'any seed' if nowhere else ' and '.join(seeds)}{follows}{f' (needs {needs})' if needs else ''}"

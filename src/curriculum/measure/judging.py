@@ -81,7 +81,7 @@ def _caveats(verdict: Verdict, found: Measurements, guards: Sequence[Verdict], r
     if any(own * effects.direction(value, row.effect) < 0 for value in varied):
         yield "depends on the window"
     elif any(math.isnan(value) for value in varied):
-        yield "not checked with every window"
+        yield "not checked in every window"
 
 
 def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:

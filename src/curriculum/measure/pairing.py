@@ -92,11 +92,11 @@ def _shortest(path: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
 
 def _check(runs: Sequence[Run], names: Sequence[str]) -> None:
     if len(runs) < 2:
-        raise InputError("a comparison needs two runs or more")
+        raise InputError("a comparison needs at least two runs")
     paths = [run.path.resolve() for run in runs]
     for run, name, path in zip(runs, names, paths, strict=True):
         if paths.count(path) > 1:
-            raise InputError(f"the run {name!r} is named twice: a comparison needs different runs")
+            raise InputError(f"the run {name!r} is listed twice: a comparison needs different runs")
         if run.status not in USABLE:
             raise InputError(f"the run {name!r} cannot be compared: its status is {run.status!r}")
     for run, name in zip(runs[1:], names[1:], strict=True):
@@ -109,7 +109,7 @@ def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
     if other.manifest["parameters"] != first.manifest["parameters"]:
         raise InputError(
             f"{name!r} and {other_name!r} cannot be compared: their models have different parameters "
-            f"({_size(first)} and {_size(other)} numbers), so their configs differ in more than numbers"
+            f"({_size(first)} and {_size(other)} numbers), so their configs describe different models"
         )
     if other.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
         raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
@@ -151,10 +151,10 @@ def _differences(first: Run, other: Run, name: str, other_name: str) -> Iterator
     if len(other.schedule) != len(first.schedule):
         yield (
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "
-            "stability is measured at the steps both have, the final error at each run's own end"
+            "stability is measured over the common steps, the final error at the end of each run"
         )
     if other.manifest["hashes"].get("training") != first.manifest["hashes"].get("training"):
-        yield f"{name} and {other_name} were trained with different configs: the sheets are not all that differs"
+        yield f"{name} and {other_name} were trained with different configs: the sheets are not the only difference"
 
 
 def _pairs(first: Run, other: Run, name: str, other_name: str, pairing: Pairing) -> Iterator[str]:
@@ -162,13 +162,13 @@ def _pairs(first: Run, other: Run, name: str, other_name: str, pairing: Pairing)
     if min(count, len(pairing.other_places)) < FEWEST:
         shared = count if pairing.paired else 0
         yield (
-            f"too few seeds to test: {shared} shared seed{'' if shared == 1 else 's'} of {name} and {other_name}, "
-            f"at least {FEWEST} are needed; this describes the runs and proves nothing"
+            f"too few seeds to test: {name} and {other_name} share {shared} seed{'' if shared == 1 else 's'}, but "
+            f"at least {FEWEST} are needed; the results are only descriptive"
         )
     elif not pairing.paired:
-        yield f"{name} and {other_name} have no seed in common: they are compared unpaired, which needs larger effects"
+        yield f"{name} and {other_name} share no seeds: they are compared unpaired, which detects only larger effects"
     elif left := len(set(first.seeds) | set(other.seeds)) - count:
-        yield f"{left} seeds of {name} and {other_name} have no partner and are left out of the tests"
+        yield f"{left} seeds of {name} and {other_name} are not in both runs and are excluded from the tests"
 
 
 def _diverged_share(run: Run) -> float:

@@ -132,7 +132,7 @@ def _probe(run: Run, use: str) -> ProbeManifest:
 def _curve(run: Run, kind: str, probe: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     name = f"{kind}.{probe}"
     if name not in run.traces:
-        raise RunError(f"the run {run.path} has no curve {name}: it ended before one was recorded")
+        raise RunError(f"the run {run.path} has no curve {name}: it ended before the first value was recorded")
     return run.traces[f"{name}.{STEPS}"], run.traces[name]
 
 

@@ -63,9 +63,9 @@ class Verdict:
 
         As: H1a largest rise: smooth x0.43 of stepped [0.41, 0.45], better in 95% of 64 pairs, p = 3e-11: supported.
         """
-        link = "of" if self.effect in SCALED else "of seeds against" if self.effect == "share" else "against"
+        link = "of" if self.effect in SCALED else "of seeds vs" if self.effect == "share" else "vs"
         interval = f"[{effects.number(self.low, self.effect)}, {effects.number(self.high, self.effect)}]"
-        count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of {self.estimate.n} seeds and more, unpaired"
+        count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of at least {self.estimate.n} seeds per run, unpaired"
         letter = "q" if self.verdict == EXPLORATORY else "p"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
         found = f"{names[0]} {self.amount} {link} {names[self.other]} {interval}"

@@ -1,4 +1,4 @@
-"""Train a piece of a stored run again, and compare it with what was stored, bit for bit."""
+"""Retrain part of a stored run, and compare it bit for bit with what was stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_NAMED = 20  # problems
 
 
 class _Reached(Exception):  # noqa: N818
-    """Training has come to the step at which it was to stop."""
+    """Training has reached the step at which to stop."""
 
 
 class _Until:
@@ -54,20 +54,20 @@ class _Until:
 
 
 def replay_steps(run: Run, count: int) -> Report:
-    """Train `count` steps of a run again, from a checkpoint, and compare what was stored of them bit for bit.
+    """Retrain `count` steps of a run from a checkpoint, and compare them bit for bit with what was stored.
 
-    Arms that were trained as one stack are trained as one again. Moved targets come from the log of events: no hook is
-    imported. Raises `RunError` where something that this needs is missing.
+    Arms that were trained as one stack are retrained as one stack. Retargets are read from the event log; no hook is
+    imported. Raises `RunError` if something that this needs is missing.
     """
     runs = [_sibling(run, name) for name in run.manifest.get("stack") or [run.manifest["name"]]]
     if run not in runs:
-        raise RunError(f"the run {run.path} is damaged: it is not among the runs that it was trained with")
+        raise RunError(f"the run {run.path} is damaged: its own list of runs trained in the same stack does not contain it")
     plans = [_plan_without_hooks(one) for one in runs]
     last = min(one.trained_steps for one in runs)
     begun, checkpoints = _begin(runs, last - count)
     end = min(begun + count, last)
     if end <= begun:
-        return Report(("nothing was trained yet that could be trained again",), ())
+        return Report(("no steps to retrain yet",), ())
     first = plans[0]
     fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
     state = restore(fresh, plans, runs, checkpoints)
@@ -92,7 +92,7 @@ def replay_steps(run: Run, count: int) -> Report:
     problems += _other_weights(run, until.state.flat[until.state.arms[index].rows].cpu().numpy(), end)
     if problems:
         problems += other_versions(run)
-    return Report((f"steps {begun:,} to {end - 1:,} trained again, from {'a checkpoint' if begun else 'the start'}",), tuple(problems))
+    return Report((f"steps {begun:,} to {end - 1:,} retrained from {'a checkpoint' if begun else 'the start'}",), tuple(problems))
 
 
 @contextmanager
@@ -110,17 +110,21 @@ def _sibling(run: Run, name: str) -> Run:
     try:
         return Run(run.path.parent / name)
     except InputError:
-        raise RunError(f"{run.path} was trained as one stack with {name!r}, and only so has the same bits: {name} is missing") from None
+        raise RunError(
+            f"{run.path} was trained as one stack with {name!r}, which is missing: only the whole stack is reproducible bit for bit"
+        ) from None
 
 
 def _plan_without_hooks(run: Run) -> Plan:
     try:
         config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
     except InputError as error:
-        raise RunError(f"the run {run.path} cannot be trained again: {error}") from error
+        raise RunError(f"cannot retrain the run {run.path}: {error}") from error
     task = make_task(config)
     if run.manifest["task"]["version"] != task.version:
-        raise RunError(f"{run.path} was trained with version {run.manifest['task']['version']} of its task, now there is {task.version}")
+        raise RunError(
+            f"{run.path} was trained with version {run.manifest['task']['version']} of its task, but the current version is {task.version}"
+        )
     schedule = compile_sheet(run.sheet).truncate(run.manifest["steps"])
     return Plan(config, task, run.sheet, run.sheet_bytes, schedule, (), ())
 
@@ -181,7 +185,7 @@ class _Taken:
             own, theirs = curves[f"{name}.{STEPS}"], run.traces.get(f"{name}.{STEPS}", np.empty(0, np.int64))
             chosen = (theirs >= begun) & (theirs < end)
             if not np.array_equal(own, theirs[chosen]):
-                found.append(f"{run.path}: the curve {name} has other steps")
+                found.append(f"{run.path}: the retrained curve {name} has different steps")
                 continue
             found += _first(run, name, curves[name], run.traces[name][chosen], own)
         return found[:MOST_NAMED]
@@ -192,19 +196,19 @@ def _first(
 ) -> list[str]:
     """Say where two arrays first differ, whose first axis are some steps, each of a seed where these are given."""
     if again.shape != stored.shape:
-        return [f"{run.path}: {name} has another shape when it is trained again"]
+        return [f"{run.path}: {name} has a different shape when retrained"]
     if same(again, stored.astype(again.dtype)):
         return []
     unequal = (bits(again) != bits(stored.astype(again.dtype))).reshape(len(again), -1).any(axis=1)
     row = int(np.flatnonzero(unequal)[0])
     place = f"step {steps[row]:,}" + (f", seed {seeds[row]}" if seeds is not None else "")
-    return [f"{run.path}: {name} differs at {int(unequal.sum()):,} places, first at {place}, when it is trained again"]
+    return [f"{run.path}: {name} differs at {int(unequal.sum()):,} places, first at {place}, when retrained"]
 
 
 def _other_weights(run: Run, again: NDArray[np.float32], end: int) -> list[str]:
     found = []
     if end == run.trained_steps and run.manifest.get("files") and not same(flat(run.model), again):
-        found.append(f"{run.path}: the model after {end:,} steps is another when it is trained again")
+        found.append(f"{run.path}: the model after {end:,} steps differs when retrained")
     if end in steps_in(run.path) and not same(read(run.path, end).arrays["flat"], again):
-        found.append(f"{run.path}: the checkpoint of step {end:,} is another when it is trained again")
+        found.append(f"{run.path}: the checkpoint of step {end:,} differs when retrained")
     return found

@@ -1,4 +1,4 @@
-"""Run several arms of one question: the ones that are not done yet, as one stack."""
+"""Run the arms of an experiment: those that are not finished, as one stack."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from curriculum.store.reader import Run
 
 
 class StudySettings(Settings):
-    """What an experiment's file says."""
+    """The settings in the file of an experiment."""
 
-    config: str = Field(description="the config that all arms share: a path, or a name in configs/")
-    seeds: Seeds = Field(description="the seeds of every arm: 0:32 or [0, 3, 5]")
-    arms: dict[str, str] = Field(description="the sheet of each arm, two or more, by the arm's name")
+    config: str = Field(description="the config that all arms share: a path, or the name of a config")
+    seeds: Seeds = Field(description="the seeds of every arm, such as 0:32 or [0, 3, 5]")
+    arms: dict[str, str] = Field(description="the sheet of each arm, by the name of the arm; at least two arms")
 
     @field_validator("arms")
     @classmethod
     def _two_or_more(cls, arms: dict[str, str]) -> dict[str, str]:
         if len(arms) < 2:
-            raise ValueError("an experiment compares two arms or more")
+            raise ValueError("an experiment needs at least two arms")
         return arms
 
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment, checked in full: a plan and a run's path for each arm, and which of them are done."""
+    """A fully checked experiment: the plan and the path of each arm, and whether it is finished."""
 
     names: tuple[str, ...]
     plans: tuple[Plan, ...]
@@ -50,9 +50,9 @@ class Study:
 def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
     """Read an experiment and check every arm of it.
 
-    The arms' runs are kept in a folder of the experiment's name. One that is made from the same sheet, config and seeds is
-    gone on with where it is unfinished, else it is done. Raises `InputError` for what is wrong in the files,
-    `OutputExistsError` for a run of that name that is another one.
+    The runs of the arms are stored in a folder named after the experiment. A run with the same sheet, config and seeds is
+    resumed if it is unfinished. Raises `InputError` for errors in the files, `OutputExistsError` if a run of that name was
+    created with different inputs.
     """
     source, text = read_config(reference)
     name = Path(source).stem
@@ -66,7 +66,7 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
         check_name(arm)
         check_name(name)
         if is_run(folder / name):
-            raise OutputExistsError(f"{folder / name} is a run: rename it, or the experiment")
+            raise OutputExistsError(f"{folder / name} is a run: rename the run or the experiment")
         checked = plan(settings.config, sheet, overrides=shared, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
         plans.append(checked)
         paths.append(run_path)
@@ -81,14 +81,16 @@ def _is_done(checked: Plan, path: Path) -> bool:
     run = Run(path)
     found = differences(checked, run)
     if found:
-        raise OutputExistsError(f"{path} exists already, but was made differently: {'; '.join(found)}. Remove it or rename it first")
+        raise OutputExistsError(
+            f"{path} exists already, but was created with different inputs: {'; '.join(found)}. Remove or rename it first"
+        )
     return not is_unfinished(path)
 
 
 def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
-    """Train the arms that are not done, those that can as one stack; open the runs of all.
+    """Train the unfinished arms, as one stack where possible, and open the runs of all arms.
 
-    `train` is called with the plans and paths of each stack, as `execute_all` is.
+    `train` is called with the plans and paths of each stack, like `execute_all`.
     """
     waiting = [(checked, path) for checked, path, done in zip(study.plans, study.paths, study.done, strict=True) if not done]
     stacks: dict[str, list[tuple[Plan, Path]]] = {}

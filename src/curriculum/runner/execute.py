@@ -1,4 +1,4 @@
-"""Execute plans: train them as one stack, and store what comes out."""
+"""Execute plans: train them as one stack, and store the results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def execute(
     watch: Iterable[Hook] = (),
     figures: bool = True,
 ) -> Result:
-    """Train a plan; store it in a run folder at `path`, or nowhere where that is None.
+    """Train a plan; store it in a run folder at `path`, or nowhere if that is None.
 
-    An unfinished run of the same plan that is stored there is gone on with. `watch` are hooks that only look on. Raises
-    `DivergedError` when no seed is left, after storing what there is.
+    An unfinished run of the same plan at `path` is resumed. `watch` are read-only hooks. Raises `DivergedError` if every
+    seed diverged, after storing the steps up to there.
     """
     return execute_all([checked], [path], argv=argv, watch=watch, figures=figures)[0]
 
@@ -46,16 +46,15 @@ def execute_all(
     """Train several plans as one stack; each is stored as `execute` stores one.
 
     Raises `InputError` before anything is written unless the plans have the same task, optimizer, device, threads and number
-    of steps. `watch` are told of the first plan's
-    events.
+    of steps. `watch` receive the events of the first plan.
     """
     return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
 
 
 def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None) -> list[Result]:
-    """Train an opened stack to its end and close it; `watch` are told of the first plan's events.
+    """Train an opened stack to its end and close it; `watch` receive the events of the first plan.
 
-    Where `signals`, which the caller has entered, ask to stop, a checkpoint is stored first; then `KeyboardInterrupt` is raised.
+    If `signals`, which the caller has entered, request a stop, a checkpoint is stored before `KeyboardInterrupt` is raised.
     """
     try:
         with closing(Background()) as background:
@@ -106,7 +105,7 @@ def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
     if not names or isinstance(error, CurriculumError | OSError) or not isinstance(error, Exception):
         return error
     why = f"{type(error).__name__}: {error}"
-    return CurriculumError(f"training failed with {why}. One of the hooks {', '.join(names)} may be the cause: try without them")
+    return CurriculumError(f"training failed with {why}. It may be caused by one of the hooks {', '.join(names)}: try without them")
 
 
 def _status_after(error: BaseException) -> str:
@@ -128,11 +127,11 @@ def run(
 ) -> Result:
     """Train one schedule.
 
-    `config` and `dopesheet` are paths, names of shipped files, or objects. With `folder` the run is stored
-    there, under `name` or one made from the sheet's; without it nothing is written. `steps` stops
-    early.
+    `config` and `dopesheet` are paths, names of shipped files, or objects. With `folder`, the run is stored
+    there under `name`, or under a name derived from the sheet. Without `folder`, nothing is written. `steps` limits
+    the number of steps.
 
-    Raises `InputError` with everything that is wrong before step 0, `DivergedError` when no seed is left.
+    Raises `InputError` before step 0 with every error found, `DivergedError` if every seed diverged.
     """
     checked = plan(config, dopesheet, overrides=overrides, hooks=hooks, seeds=seeds, steps=steps)
     return execute(checked, None if folder is None else new_path(Path(folder), name, checked))

@@ -1,4 +1,4 @@
-"""Begin a run with what another one has trained already."""
+"""Start a run with a copy of the first steps of another run."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from curriculum.train.state import initial_state
 
 
 def check_fork(stored: Run, step: int, checked: Plan) -> None:
-    """Check that a plan is what a run was made from until a step.
+    """Check that a plan is the same as that of a run, up to a step.
 
-    Raises `InputError` with what differs, or where the run has not come so far.
+    Raises `InputError` with the differences, or if the run has not reached that step.
     """
     if step > stored.trained_steps:
-        raise InputError(f"{stored.path} cannot be forked at step {step:,}: it has trained {stored.trained_steps:,} steps")
+        raise InputError(f"{stored.path} cannot be forked at step {step:,}: it has trained only {stored.trained_steps:,} steps")
     found = differences(checked, stored, only=("task", "seeds", "config"))
     before = compile_sheet(stored.sheet).truncate(stored.manifest["steps"])
     found += _schedule_difference(before, checked.schedule, step, checked.task.terms)
     if found:
-        raise InputError(f"{stored.path} cannot be forked at step {step:,}, it is another until there: {'; '.join(found)}")
+        raise InputError(f"{stored.path} cannot be forked at step {step:,}: it differs before that step: {'; '.join(found)}")
     if len(checked.schedule) <= step:
-        raise InputError(f"the sheet {checked.sheet.source} has only {len(checked.schedule):,} steps: there are none from {step:,} on")
+        raise InputError(f"the sheet {checked.sheet.source} has only {len(checked.schedule):,} steps, so none from step {step:,} on")
 
 
 def _schedule_difference(before: Schedule, after: Schedule, step: int, terms: Sequence[str]) -> list[str]:
@@ -63,12 +63,12 @@ def _schedule_difference(before: Schedule, after: Schedule, step: int, terms: Se
 
 
 def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[str], numbered: bool = False) -> tuple[Path, str]:
-    """Make the folder of a new run that goes on from the last checkpoint of another one before a step; say which.
+    """Create the folder of a new run that continues from the last checkpoint of another run up to a step; return its path and a note.
 
-    Where it is `numbered`, it is at the first free of PATH, PATH-2 and so on. Returns its path, and what was done as a sentence.
+    With `numbered`, the folder is the first free one of PATH, PATH-2 and so on.
 
-    Snapshots lack the state of the optimizer. So training goes on from the nearest checkpoint, and comes to the same
-    state at `step`, to the last bit. Where there is none, the new run begins at step 0, with the same result.
+    Snapshots do not contain the optimizer state. Training therefore continues from the nearest checkpoint, and reaches a
+    bit-identical state at `step`. Without a checkpoint, the new run starts at step 0, with the same result.
     """
     state = initial_state(checked.task, [(checked.schedule, checked.seeds)], checked.config.device)
     text = configs.write(checked.config)
@@ -83,8 +83,8 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     finally:
         folder.release()
     others = differences(checked, stored, only=("hooks",))
-    note = f"; from there on its hooks are others: {'; '.join(others)}" if others else ""
-    return folder.path, f"{folder.path} begins with {begun:,} of the {step:,} steps of {stored.path}, those that have a checkpoint{note}"
+    note = f"; from there on its hooks differ: {'; '.join(others)}" if others else ""
+    return folder.path, f"{folder.path} copies {begun:,} of the {step:,} steps of {stored.path}, up to its last checkpoint{note}"
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

@@ -66,7 +66,7 @@ def stored_records(run: Run) -> list[HookRecord] | None:
     try:
         return TypeAdapter(list[HookRecord]).validate_python(run.manifest["hooks"])
     except ValidationError as error:
-        raise RunError(f"the run {run.path} is damaged: its list of hooks cannot be read ({error.errors()[0]['msg']})") from None
+        raise RunError(f"the run {run.path} is damaged: cannot read its list of hooks ({error.errors()[0]['msg']})") from None
 
 
 def hook_differences(now: Sequence[HookRecord], before: Sequence[HookRecord]) -> list[str]:
@@ -80,14 +80,14 @@ def hook_differences(now: Sequence[HookRecord], before: Sequence[HookRecord]) ->
         other = min(others, key=lambda other: len(_changes(own, other)))
         left.remove(other)
         found += _changes(own, other)
-    found += [f"{other.title} is missing (one given from Python must be given again)" for other in left]
+    found += [f"{other.title} is missing (pass hooks from Python again)" for other in left]
     places = dict.fromkeys(own.place for own in now) if not found else ()
-    return found + [f"the hooks on {place} are in another order" for place in places if not _in_order(place, now, before)]
+    return found + [f"the order of the hooks on {place} differs" for place in places if not _in_order(place, now, before)]
 
 
 def uncertainties(now: Iterable[HookRecord], before: Iterable[HookRecord]) -> list[str]:
     """Say of which hooks something cannot be compared, each as a sentence."""
-    return list(dict.fromkeys(f"whether {one.title} is the same cannot be told: {one.note}" for one in (*before, *now) if one.note))
+    return list(dict.fromkeys(f"cannot check whether {one.title} is the same: {one.note}" for one in (*before, *now) if one.note))
 
 
 def _changes(now: HookRecord, before: HookRecord) -> list[str]:
@@ -107,7 +107,7 @@ def _record(hook: Hook) -> HookRecord:
     own = definition(hook.call)
     source = _source(own)
     plain, others = _brought(hook.call)
-    notes = [] if source is not None else ["its source cannot be read"]
+    notes = [] if source is not None else ["its source is not available"]
     if others:
         notes.append(f"not compared: {', '.join(others)}")
     return HookRecord(

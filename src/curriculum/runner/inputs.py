@@ -24,7 +24,7 @@ def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = 
     """Read a config by its path or name, with overrides `a.b=value`."""
     if isinstance(reference, Config):
         if list(overrides):
-            raise InputError("overrides go with a config's file; change a Config by its model_copy")
+            raise InputError("overrides apply only to a config file; change a Config with model_copy")
         return reference
     source, text = read_config(reference)
     return configs.load(text, source, settings_of, plugins.names("task"), overrides)
@@ -64,7 +64,7 @@ def _column_problems(sheet: Dopesheet, task: Task) -> Iterator[Problem]:
         for other in _tasks_with(set(strange)):
             yield sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config")
     if RATE not in sheet.properties:
-        yield sheet.problem(f"no column {RATE!r}: a sheet sets the learning rate")
+        yield sheet.problem(f"no column {RATE!r}: a sheet must set the learning rate")
     elif not strange and not any(term in sheet.properties for term in task.terms):
         yield sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}")
 
@@ -77,7 +77,7 @@ def _row_problems(sheet: Dopesheet, task: Task, handled: Sequence[str]) -> Itera
                 yield sheet.problem(f"{name}: {value:.15g} is outside its bounds (allowed: {allowed(bounds[name])})", row, name)
         for name in row.actions:
             if name not in handled:
-                yield sheet.problem(f"no hook handles an action of this sheet: {unknown('action', name, handled)}", row, "ACTION")
+                yield sheet.problem(f"no task or hook handles this action: {unknown('action', name, handled)}", row, "ACTION")
 
 
 def _tasks_with(columns: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Open the folders of a stack: new ones, or those of unfinished runs with the state to go on from."""
+"""Open the folders of a stack: new ones, or those of unfinished runs with the state to resume from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OVER = ("finished", "diverged")  # nothing is left to train of such a run
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    Those that are `resumed` were stored before; `notes` are what a person should know who goes on with them.
+    `resumed` tells which runs were stored before; `notes` are the warnings about resuming them.
     """
 
     plans: tuple[Plan, ...]
@@ -52,11 +52,11 @@ class Stack:
 
 
 def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequence[str] = (), numbered: bool = False) -> Stack:
-    """Make the folders of new runs, and open those of unfinished ones of the same plans to resume from the last step that all have.
+    """Create the folders of new runs, and open those of unfinished runs to resume from their last common step.
 
-    With `numbered`, for a single plan, the run is a new one in any case, at the first free of PATH, PATH-2 and so on.
-    Raises `OutputExistsError` where something else is stored at a path, `InUseError` where another process trains it,
-    `InputError` where it was made from something else or the plans cannot train as one stack, `RunError` where it is damaged.
+    With `numbered`, for a single plan, the run is always a new one, at the first free path of PATH, PATH-2 and so on.
+    Raises `OutputExistsError` if a path is taken, `InUseError` if another process is training the run, `InputError` if the
+    run was created with different inputs or the plans cannot train as one stack, `RunError` if the run is damaged.
     """
     check_arms(plans, paths)
     state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
@@ -65,7 +65,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         if path is not None and not again and not numbered:
             check_new(path)
     if any(resumed) and not all(resumed) and any(steps_in(path) for path in paths if path is not None):
-        raise InputError("new runs cannot train as one stack with unfinished ones, of which some steps are trained already")
+        raise InputError("new runs cannot train as one stack with unfinished runs that have already trained some steps")
     locks: dict[Path, Lock] = {}
     folders: list[RunFolder | None] = []
     try:
@@ -76,7 +76,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         runs = {path: Run(path) for path in locks}
         notes = [note for checked, path in zip(plans, paths, strict=True) if path in runs for note in _check(checked, runs[path])]
         checkpoints, damaged = common_checkpoints(list(runs)) if all(resumed) else (dict.fromkeys(runs), [])
-        notes += [f"{error}; going on from an earlier one" for error in damaged]
+        notes += [f"{error}; resuming from an earlier one" for error in damaged]
         if all(resumed):
             state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
         stack = _stack_of(paths)
@@ -141,7 +141,7 @@ def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | N
     found = {path: usable(path, partial(_check_stored, path)) for path in paths}
     for good, damaged in found.values():
         if damaged and not good:
-            raise RunError(f"{damaged[0]}; no other checkpoint is left to go on from: remove the run to train it from step 0")
+            raise RunError(f"{damaged[0]}; no other checkpoint is left to resume from: remove the run to train it from step 0")
     steps = set.intersection(*({checkpoint.step for checkpoint in good} for good, _ in found.values()))
     problems = [error for _, damaged in found.values() for error in damaged]
     newest = max(steps, default=None)
@@ -165,7 +165,7 @@ def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoint
     joined = {name: torch.cat([_rows(run, one, name) for run, one in zip(runs, present, strict=True)]) for name in _ROWS}
     for name, expected in (("flat", state.flat), ("mean", state.flat), ("square", state.flat), ("alive", state.alive)):
         if joined[name].shape != expected.shape or joined[name].dtype != expected.dtype:
-            raise RunError(f"the checkpoint of step {first.step} of {runs[0].path} does not fit its model: {name} has another shape")
+            raise RunError(f"the checkpoint of step {first.step} of {runs[0].path} does not fit its model: the shape of {name} differs")
     joined = {name: value.to(state.flat.device) for name, value in joined.items()}
     arms = []
     for arm, checked, run, one in zip(state.arms, plans, runs, present, strict=True):
@@ -183,7 +183,7 @@ _ROWS = ("flat", "mean", "square", "alive")
 
 def _rows(run: Run, checkpoint: Checkpoint, name: str) -> Tensor:
     if name not in checkpoint.arrays:
-        raise RunError(f"the checkpoint of step {checkpoint.step} of {run.path} is damaged: it has no {name}")
+        raise RunError(f"the checkpoint of step {checkpoint.step} of {run.path} is damaged: {name} is missing")
     return torch.tensor(checkpoint.arrays[name])
 
 
@@ -193,5 +193,5 @@ def _retargeted(schedule: Schedule, events: Sequence[Mapping[str, Any]], run: Ru
             try:
                 schedule = schedule.retarget(event["name"], event["step"], event["value"], event["duration"])
             except (TypeError, ArithmeticError, InputError) as error:
-                raise RunError(f"the run {run.path} is damaged: a retarget in its events cannot be read ({error})") from None
+                raise RunError(f"the run {run.path} is damaged: cannot read a retarget in its events ({error})") from None
     return schedule

@@ -1,4 +1,4 @@
-"""Plan a run: everything that can be known before step 0, checked before step 0."""
+"""Plan a run: check everything that can be checked before step 0."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Result_ = TypeVar("Result_")
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, checked in full: nothing in it can be refused once training has begun."""
+    """A fully checked run: nothing in it can be rejected after training has started."""
 
     config: Config[Any]
     task: Task
@@ -53,9 +53,9 @@ def plan(
     steps: int | None = None,
     load: Callable[[HookSetting], Hook] = load_hook,
 ) -> Plan:
-    """Check everything that can be known before step 0; `load` gets the hooks that the config names.
+    """Check everything that can be checked before step 0; `load` loads the hooks that the config names.
 
-    Raises `InputError` (`ConfigError`, `SheetError`) with all that was found.
+    Raises `InputError` (`ConfigError`, `SheetError`) with every error found.
     """
     loaded = load_config(config, overrides)
     if seeds is not None:
@@ -65,9 +65,9 @@ def plan(
     all_hooks = (*hooks, *own_hooks)
     for hook in all_hooks:
         if not isinstance(hook, Hook):
-            raise InputError(f"{hook!r} is no hook: decorate the function with @on(EVENT)")
+            raise InputError(f"{hook!r} is not a hook: decorate the function with @on(EVENT)")
     if loaded.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device cannot be cuda: PyTorch {torch.__version__} finds no such device here; leave it at cpu")
+        raise InputError(f"device cuda is not available: PyTorch {torch.__version__} finds no CUDA device; use cpu")
     task = make_task(loaded)
     problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
     if problems:
@@ -80,7 +80,7 @@ def plan(
     warnings = []
     if steps is not None:
         if steps > len(schedule):
-            warnings.append(f"the sheet has only {len(schedule):,} steps, not {steps:,}: all of them are trained")
+            warnings.append(f"the sheet has only {len(schedule):,} steps, fewer than the {steps:,} requested; training all of them")
         schedule = schedule.truncate(steps)
     return Plan(loaded, task, sheet, data, schedule, all_hooks, (*warnings, *_warnings(schedule, task)))
 
@@ -99,14 +99,14 @@ def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index:
 def _check_hook(hook: Hook, schedule: Schedule) -> None:
     names = tuple(dict.fromkeys(name for _, name in schedule.actions))
     if hook.on is Action and hook.name not in names:
-        raise InputError(f"a hook waits for an action that the sheet never fires: {unknown('action', str(hook.name), names)}")
+        raise InputError(f"a hook is registered for an action that the sheet never fires: {unknown('action', str(hook.name), names)}")
 
 
 def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
     fired = {name for _, name in schedule.actions}
     for term, action in task.needs.items():
         if term in schedule.properties and schedule.column(term).any() and action not in fired:
-            yield f"{term} has weight, but the action {action!r} never fires: the term stays out of the loss"
+            yield f"{term} has a weight, but the action {action!r} never fires: the term is not part of the loss"
 
 
 def plan_of(
@@ -133,4 +133,4 @@ def plan_of(
     except InputError as error:
         if changed:
             raise
-        raise RunError(f"the run {stored.path} cannot be trained now: {error}") from error
+        raise RunError(f"cannot train the run {stored.path}: {error}") from error

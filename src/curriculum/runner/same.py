@@ -1,4 +1,4 @@
-"""Tell whether a plan is what a stored run was made from, and whether plans can train as one stack."""
+"""Compare a plan with the inputs of a stored run, and check whether plans can train as one stack."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # sett
 
 
 def check_same(checked: Plan, run: Run) -> None:
-    """Raise `InputError` where a plan is not the one that a run was made from; it names what differs."""
+    """Raise `InputError` with the differences if a plan differs from that of a run."""
     found = differences(checked, run)
     if found:
-        raise InputError(f"cannot resume {run.path}, it was made differently: {'; '.join(found)}. Choose another --name for a new run")
+        raise InputError(
+            f"cannot resume {run.path}: it was created with different inputs: {'; '.join(found)}. Choose another --name for a new run"
+        )
 
 
 def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
-    """Name what differs between a plan and what a run was made from, each as a clause."""
+    """List the differences between a plan and the inputs of a run, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []
     for key in ("task", "seeds", "steps"):
         if key in only and stored.get(key) != made[key]:
-            found.append(f"{key} {_short(made[key])}, was {_short(stored.get(key))}")
+            found.append(f"{key} = {_short(made[key])}, was {_short(stored.get(key))}")
     if "sheet" in only and stored["hashes"]["sheet"] != made["sheet"]:
         found.append(_sheet_difference(checked, run))
     if "config" in only:
@@ -42,7 +44,7 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
 
 
 def uncertain(checked: Plan, run: Run) -> list[str]:
-    """Say of which hooks it cannot be told whether they are those of a stored run."""
+    """List the hooks that cannot be compared with those of a stored run."""
     before = stored_records(run)
     return uncertainties(records_of(checked.hooks), before) if before is not None else []
 
@@ -56,17 +58,17 @@ def _sheet_difference(checked: Plan, run: Run) -> str:
     before = run.sheet_bytes.splitlines()
     after = checked.sheet_bytes.splitlines()
     line = next((n for n, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), min(len(before), len(after)))
-    return f"the sheet {checked.sheet.source} differs from line {line + 1} on"
+    return f"the sheet {checked.sheet.source} differs, first at line {line + 1}"
 
 
 def _config_differences(checked: Plan, run: Run) -> list[str]:
     try:
         stored = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
     except InputError as error:
-        return [f"the config was another, which cannot be read now ({error})"]
+        return [f"the stored config cannot be read ({error})"]
     before, after = _flat(stored.dump()), _flat(checked.config.dump())
     keys = [key for key in dict.fromkeys([*after, *before]) if before.get(key) != after.get(key) and key not in FREE]
-    return [f"{key} {_short(after.get(key, 'absent'))}, was {_short(before.get(key, 'absent'))}" for key in keys]
+    return [f"{key} = {_short(after.get(key, 'absent'))}, was {_short(before.get(key, 'absent'))}" for key in keys]
 
 
 def _flat(tree: object, prefix: str = "") -> dict[str, object]:
@@ -77,11 +79,13 @@ def _flat(tree: object, prefix: str = "") -> dict[str, object]:
 
 
 def other_versions(run: Run) -> list[str]:
-    """Say which of the versions that the numbers of a run depend on are others now."""
+    """List the versions that differ from those of a stored run."""
     fresh = versions()
     stored = run.manifest.get("versions", {})
-    changed = [f"{name} {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]]
-    return [f"{run.path} is now trained with {'; '.join(changed)}: its numbers may differ in the last bits"] if changed else []
+    changed = [
+        f"the version of {name} is {fresh[name]}, was {stored[name]}" for name in fresh if name in stored and stored[name] != fresh[name]
+    ]
+    return [f"{run.path}: {'; '.join(changed)}; its numbers may differ in the last bits"] if changed else []
 
 
 def shared(checked: Plan) -> dict[str, object]:
@@ -92,11 +96,11 @@ def shared(checked: Plan) -> dict[str, object]:
 
 
 def check_arms(plans: Sequence[Plan], paths: Sequence[Path | None]) -> None:
-    """Raise `InputError` where plans cannot train as one stack; it names two of them and what differs."""
+    """Raise `InputError` with two plans and their differences if plans cannot train as one stack."""
     stored = [path for path in paths if path is not None]
     for path in stored:
         if stored.count(path) > 1:
-            raise InputError(f"two arms of one stack cannot both be stored in {path}: choose another name for one of them")
+            raise InputError(f"two arms of one stack cannot both be stored in {path}: rename one of them")
     names = [
         f"{f'arm {number}' if path is None else path} ({checked.sheet.source})"
         for number, (checked, path) in enumerate(zip(plans, paths, strict=True), 1)
@@ -109,5 +113,5 @@ def check_arms(plans: Sequence[Plan], paths: Sequence[Path | None]) -> None:
             values = (f"{key} ({_short(first.get(key, 'absent'))} and {_short(own.get(key, 'absent'))})" for key in found)
             raise InputError(
                 "arms of one stack must share the task, the optimizer, the device, the threads and the number of steps: "
-                f"{names[0]} and {name} differ in {', '.join(values)}. Train them one by one"
+                f"{names[0]} and {name} differ in {', '.join(values)}. Train them separately"
             )

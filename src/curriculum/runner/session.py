@@ -30,7 +30,7 @@ from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 
 SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
-WHY = {"interrupted": "stopped from outside"}
+WHY = {"interrupted": "interrupted"}
 
 REFERENCE, LAST = "reference.", "last."  # before the names of a checkpoint's arrays
 

@@ -1,4 +1,4 @@
-"""Signals while training goes on: stop after this step, or store a checkpoint."""
+"""Handle signals during training: stop after the current step, or store a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Terminated(KeyboardInterrupt):
 
 
 class Signals:
-    """As a context, takes Ctrl-C, SIGTERM and SIGUSR1 as wishes, which training fulfils after the step it is at.
+    """Context manager that turns Ctrl-C, SIGTERM and SIGUSR1 into requests that training handles after the current step.
 
-    A second Ctrl-C or SIGTERM ends the process at once. Only a process's main thread can be asked so.
+    A second Ctrl-C or SIGTERM ends the process immediately. Signals reach only the main thread of a process.
     """
 
     def __init__(self) -> None:
@@ -39,14 +39,14 @@ class Signals:
 
     @property
     def asked(self) -> bool:
-        """Whether something is wished for."""
+        """Whether a request is pending."""
         return self._store or self._stop is not None
 
     def answer(self, when: str) -> None:
-        """Take a checkpoint as stored. Raises `KeyboardInterrupt`, or for SIGTERM `Terminated`, where the wish is to stop."""
+        """Acknowledge a stored checkpoint. Raises `KeyboardInterrupt`, or `Terminated` for SIGTERM, if a stop was requested."""
         self._store = False
         if self._stop is not None:
-            raise (Terminated if self._stop == signal.SIGTERM else KeyboardInterrupt)(f"stopped {when}")
+            raise (Terminated if self._stop == signal.SIGTERM else KeyboardInterrupt)(f"interrupted {when}")
 
     def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
         if self._stop is not None:

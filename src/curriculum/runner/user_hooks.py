@@ -34,15 +34,15 @@ def load_hook(setting: HookSetting) -> Hook:
     if isinstance(target, Hook):
         if (target.on, target.name) != (event, name):
             own = target.on.kind + (f":{target.name}" if target.name else "")
-            raise InputError(f"the hook {setting.call!r} is made for {own!r}, not for {setting.on!r}")
+            raise InputError(f"the hook {setting.call!r} is registered for {own!r}, not for {setting.on!r}")
         target = target.call
     if not callable(target):
-        raise InputError(f"the hook {setting.call!r} is not a function, but {type(target).__name__}")
+        raise InputError(f"the hook {setting.call!r} must be a function, not {type(target).__name__}")
     return Hook(event, target, name)
 
 
 def find_hook(setting: HookSetting) -> Hook:
-    """Check what can be known of a config's hook without executing any of its code; give a hook that cannot be called.
+    """Check a hook of a config without executing any of its code; return a hook that cannot be called.
 
     Raises `InputError` for an unknown event, or a module that does not exist.
     """
@@ -50,7 +50,7 @@ def find_hook(setting: HookSetting) -> Hook:
     module_name = setting.call.partition(":")[0]
     with _current_directory_first():
         if not _exists(module_name):
-            raise InputError(f"cannot find the hook {setting.call!r}: there is no module {module_name}")
+            raise InputError(f"cannot find the hook {setting.call!r}: no module named {module_name}")
     return Hook(event, _not_loaded, name)
 
 

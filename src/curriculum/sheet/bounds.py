@@ -64,7 +64,7 @@ def check_path(schedule: Schedule, name: str, step: int, bounds: Bounds) -> None
         where = f"outside its bounds (allowed: {allowed(bounds)})"
     raise InputError(
         f"{name!r} would reach {_digits(reached, limits)} at step {steps[worst]}, {where}; choose a shorter duration, "
-        f"or retarget when {name!r} moves more slowly"
+        f"or retarget while {name!r} is moving more slowly"
     )
 
 

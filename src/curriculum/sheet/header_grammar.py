@@ -28,12 +28,12 @@ def read_column(cell: str) -> tuple[Column | None, list[str]]:
     word = reserved_word(cell)
     if word:
         advice = f"{word} takes no space and no timing" if rest and name == word else f"did you mean {word!r}?"
-        return None, [f"{cell!r} cannot be a property's name: {advice}"]
+        return None, [f"{cell!r} cannot be the name of a property: {advice}"]
     mistakes = []
     if not name or len(rest) > 2 or (rest and not rest[-1]):
         mistakes.append(f"cannot read the header {cell!r}: write 'name', 'name:space', 'name::timing' or 'name:space:timing'")
     elif not name.isprintable() or name.startswith("#"):
-        mistakes.append(f"{name!r} cannot be a property's name: use printable characters, and no # in front")
+        mistakes.append(f"{name!r} cannot be the name of a property: use printable characters, without a leading #")
     space = rest[0] if rest and rest[0] else DEFAULT_SPACE
     timing = rest[1] if len(rest) > 1 and rest[1] else DEFAULT_TIMING
     timing = ALIASES.get(timing, timing)
@@ -42,7 +42,7 @@ def read_column(cell: str) -> tuple[Column | None, list[str]]:
         meant = space if space in timings else nearest(space, timings) if nearest(space, SPACES) is None else None
         if meant:
             allowed = ", ".join(SPACES)
-            mistakes.append(f"{space!r} is not a space (allowed: {allowed}); for the timing {meant!r} write {name}::{meant}")
+            mistakes.append(f"{space!r} is not a space (allowed: {allowed}); to use the timing {meant!r}, write {name}::{meant}")
         else:
             mistakes.append(unknown("space", space, list(SPACES)))
     if timing not in EASINGS:

@@ -16,11 +16,11 @@ def decode(data: bytes, source: str) -> str:
 
     Raises `SheetError` for anything else, such as a spreadsheet's own format.
     """
-    advice = "save the sheet as CSV, UTF-8"
+    advice = "save the sheet as CSV in UTF-8"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SheetError([Problem(source, 0, 0, f"this is UTF-16 text, not UTF-8: {advice}")])
     if data.startswith(b"PK\x03\x04"):
-        raise SheetError([Problem(source, 0, 0, f"this is a spreadsheet's own format or an archive, not CSV: {advice}")])
+        raise SheetError([Problem(source, 0, 0, f"this is a spreadsheet file or an archive, not CSV: {advice}")])
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode("utf-8")
@@ -30,7 +30,7 @@ def decode(data: bytes, source: str) -> str:
         raise SheetError([Problem(source, line, 0, message)]) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise SheetError([Problem(source, line, 0, f"a zero byte: this is a binary file, not text: {advice}")])
+        raise SheetError([Problem(source, line, 0, f"found a zero byte; this is a binary file, not text: {advice}")])
     return text
 
 

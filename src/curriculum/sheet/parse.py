@@ -54,7 +54,7 @@ class _Parser:
         rows = [self._row(line, step, names, columns) for line, step in zip(body, steps, strict=True)]
         count = max(steps) + 1
         if count * len(columns) > VALUES_ALLOWED:
-            message = f"{count:,} steps of {len(columns):,} properties are too many: at most {VALUES_ALLOWED:,} values in all"
+            message = f"{count:,} steps of {len(columns):,} properties are too many: at most {VALUES_ALLOWED:,} values are allowed"
             self._report(header.number, 0, message)
         self._check_merges(rows)
         filled = {name for row in rows for name in row.cells}
@@ -84,7 +84,7 @@ class _Parser:
                 lines.append(line)
                 for index, cell in enumerate(line.cells):
                     if len(cell) > CELL_LIMIT:
-                        message = f"a cell of {len(cell):,} characters; at most {CELL_LIMIT:,} are read"
+                        message = f"a cell of {len(cell):,} characters is too long: at most {CELL_LIMIT:,} are allowed"
                         self._report(line.number, index + 1, message)
                         self._stop()
         except NotCsvError as error:
@@ -112,7 +112,7 @@ class _Parser:
                     columns[name] = column
         if not any(reserved_word(cell) == "STEP" for cell in header.cells):
             first = next(cell for cell in header.cells if cell)
-            self._report(header.number, 1, f"no STEP column in the header row, which begins with {first[:40]!r}")
+            self._report(header.number, 1, f"the header row has no STEP column; it starts with {first[:40]!r}")
         return {index: name for name, index in places.items()}, columns
 
     def _check_headers(self, line: Line, header: Line) -> None:
@@ -120,9 +120,9 @@ class _Parser:
         width = len(header.cells)
         for index, cell in enumerate(line.cells):
             if cell and index >= width:
-                self._report(line.number, index + 1, f"{cell!r} is beyond the header's {width} columns: the row has too many cells")
+                self._report(line.number, index + 1, f"{cell!r} is beyond the {width} columns of the header: the row has too many cells")
             elif cell and not header.cells[index]:
-                self._report(line.number, index + 1, f"{cell!r} is in a column without a header: name the column")
+                self._report(line.number, index + 1, f"{cell!r} is in a column without a header: add a name to the header row")
 
     def _steps(self, body: Sequence[Line], column: int) -> list[int]:
         """Resolve the STEP of every row; `UNRESOLVED` where it cannot be read."""
@@ -134,7 +134,7 @@ class _Parser:
                 if UNREADABLE in (before, after) and not INTEGER.fullmatch(cell):
                     step = UNRESOLVED  # it is relative to a step that is reported already
                 elif step > LAST_STEP_ALLOWED:
-                    raise ValueError(f"step {step:,} is beyond the longest run of {LAST_STEP_ALLOWED:,} steps")
+                    raise ValueError(f"step {step:,} is too large: the last step can be at most {LAST_STEP_ALLOWED:,}")
             except ValueError as error:
                 self._report(line.number, column, str(error))
                 step = UNRESOLVED
@@ -145,12 +145,12 @@ class _Parser:
     def _check_order(self, body: Sequence[Line], cells: Sequence[str], steps: Sequence[int], column: int) -> None:
         """Check that the rows begin at step 0 and never go back."""
         if steps[0] != UNRESOLVED and (steps[0] != 0 or not INTEGER.fullmatch(cells[0])):
-            self._report(body[0].number, column, f"no step 0: the first row must have STEP 0, this one has {cells[0]!r}")
+            self._report(body[0].number, column, f"no step 0: the first row must have STEP 0, but has {cells[0]!r}")
         resolved = [(line, cell, step) for line, cell, step in zip(body, cells, steps, strict=True) if step != UNRESOLVED]
         for (line, cell, step), (next_line, next_cell, next_step) in pairwise(resolved):
             if next_step >= step:
                 continue
-            message = f"STEP {next_cell!r} is step {next_step}, before step {step} of line {line.number}: rows must be in order of step"
+            message = f"STEP {next_cell!r} is step {next_step}, before step {step} of line {line.number}: rows must be ordered by step"
             if INTEGER.fullmatch(next_cell):
                 message += f"; if a spreadsheet turned '+{next_cell}' into '{next_cell}', write 'prev+{next_cell}'"
             elif INTEGER.fullmatch(cell):
@@ -170,7 +170,7 @@ class _Parser:
             if name in words:
                 words[name] = cell
                 if not cell.isprintable() and name != "STEP":
-                    self._report(line.number, index + 1, f"{name} {cell!r} has characters that cannot be printed")
+                    self._report(line.number, index + 1, f"{name} {cell!r} contains characters that are not printable")
                 continue
             try:
                 values[name] = _number(cell, columns[name])
@@ -178,7 +178,7 @@ class _Parser:
                 self._report(line.number, index + 1, f"{name}: {error}")
         actions = tuple(name.strip() for name in words["ACTION"].split(",")) if words["ACTION"] else ()
         if not all(actions):
-            message = f"ACTION {words['ACTION']!r} has an empty name: separate names by one comma"
+            message = f"ACTION {words['ACTION']!r} contains an empty name: separate names with a single comma"
             self._report(line.number, cells["ACTION"], message)
         return Row(words["STEP"], step, words["PHASE"] or None, actions, values, line.number, cells)
 
@@ -192,7 +192,7 @@ class _Parser:
                 first = filled.setdefault((row.step, name), row)
                 if first is not row:
                     message = (
-                        f"{name} at step {row.step} is filled already, in line {first.line}: two rows on one step need different cells"
+                        f"{name} at step {row.step} is already set in line {first.line}: rows with the same step must fill different cells"
                     )
                     self._report(row.line, row.cells[name], message)
 
@@ -201,11 +201,11 @@ def _number(cell: str, column: Column) -> float:
     """Read a key. Raises `ValueError` with a sentence that says what is wrong with it."""
     if not DECIMAL.fullmatch(cell):
         dotted = cell.replace(",", ".")
-        advice = f", write {dotted!r} with a decimal point" if DECIMAL.fullmatch(dotted) else ""
+        advice = f"; write {dotted!r} with a decimal point" if DECIMAL.fullmatch(dotted) else ""
         raise ValueError(f"{cell!r} is not a finite decimal number{advice}")
     value = float(cell)
     if not math.isfinite(value):
-        raise ValueError(f"{cell!r} is too large for a number (at most about 1.8e308)")
+        raise ValueError(f"{cell!r} is too large: numbers can be at most about 1.8e308")
     if SPACES[column.space].positive and value <= 0:
-        raise ValueError(f"{cell!r} is not allowed in a column of the {column.space} space: it must be greater than 0")
+        raise ValueError(f"{cell!r} is not allowed in a column with the {column.space} space: values must be greater than 0")
     return value

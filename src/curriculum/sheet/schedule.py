@@ -91,15 +91,15 @@ class Schedule:
         track, index = self._track(name), self._index[name]
         self._check_step(step)
         if not math.isfinite(duration) or duration != int(duration) or duration < 1:
-            raise InputError(f"cannot retarget {name!r} in {duration} steps: the duration is a whole number of at least 1")
+            raise InputError(f"cannot retarget {name!r} in {duration} steps: the duration must be a whole number of at least 1")
         if not np.isfinite(value) or (SPACES[track.space].positive and value <= 0):
-            raise InputError(f"cannot retarget {name!r} to {value!r}: it lies outside the {track.space} space")
+            raise InputError(f"cannot retarget {name!r} to {value!r}: the value is outside the {track.space} space")
         values = self.values.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = track.retarget(step, float(values[step, index]), float(value), int(duration), self.last_step)
             values[step:, index] = moved.values(len(self))[step:]
         if not np.isfinite(values[step:, index]).all():
-            raise InputError(f"cannot retarget {name!r} to {value!r} in {duration} steps: the path would leave the range of numbers")
+            raise InputError(f"cannot retarget {name!r} to {value!r} in {duration} steps: the path would exceed the range of numbers")
         values.flags.writeable = False
         tracks = (*self.tracks[:index], moved, *self.tracks[index + 1 :])
         return replace(self, values=values, tracks=tracks)
@@ -110,7 +110,7 @@ class Schedule:
         Raises `InputError` where fewer than 1 step would be left.
         """
         if steps < 1:
-            raise InputError(f"cannot stop after {steps} steps: at least 1 is needed")
+            raise InputError(f"cannot train {steps} steps: at least 1 is needed")
         if steps >= len(self):
             return self
         phases = tuple(Phase(p.name, p.start, min(p.end, steps - 1)) for p in self.phases if p.start < steps)
@@ -123,7 +123,7 @@ class Schedule:
 
     def _check_step(self, step: int) -> None:
         if step != int(step) or not 0 <= step < len(self):
-            raise InputError(f"there is no step {step}: the run has the steps 0 to {self.last_step}")
+            raise InputError(f"step {step} does not exist: the steps are 0 to {self.last_step}")
 
 
 def compile_sheet(sheet: Dopesheet) -> Schedule:

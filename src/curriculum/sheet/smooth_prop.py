@@ -22,7 +22,7 @@ class SmoothProp:
         Raises `InputError` for a duration that is not greater than 0.
         """
         if not transition_duration > 0:
-            raise InputError(f"a transition of {transition_duration} steps: the duration must be greater than 0")
+            raise InputError(f"the duration of a transition must be greater than 0, not {transition_duration} steps")
         self.transition_duration = transition_duration
         self._state = (float(value), float(velocity), 0.0)
         self._target = float(value)

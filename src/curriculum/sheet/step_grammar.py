@@ -13,7 +13,7 @@ UNREADABLE = -1  # stands for an anchor that cannot be read
 
 _RELATIVE = re.compile(r"(?:prev)?(?P<sign>\+)(?P<ahead>.+)|(?:next)?(?P<minus>-)(?P<back>.+)|(?P<percent>.+%)")
 _FRACTION = re.compile(r"[0-9]*\.[0-9]+|[0-9]+(\.[0-9]*)?%")
-_FORMS = "write a step such as 500, or one relative to the steps above and below: prev+10, next-1, 40%, next-40%"
+_FORMS = "write a step such as 500, or one relative to the steps above and below it: prev+10, next-1, 40%, next-40%"
 
 
 def anchors(cells: Sequence[str]) -> list[tuple[int | None, int | None]]:
@@ -40,20 +40,20 @@ def resolve(cell: str, before: int | None, after: int | None) -> int:
     if INTEGER.fullmatch(amount):
         anchor = after if backward else before
         if anchor is None:
-            raise ValueError(f"STEP {cell!r} is relative to a step {'below' if backward else 'above'} it, and there is none")
+            raise ValueError(f"STEP {cell!r} is relative to the step {'below' if backward else 'above'} it, which does not exist")
         step = anchor - int(amount) if backward else anchor + int(amount)
         if step < 0 <= anchor:
-            raise ValueError(f"STEP {cell!r} is {amount} before step {anchor} below it, and that is before step 0")
+            raise ValueError(f"STEP {cell!r} is {amount} before the step below it ({anchor}), which is before step 0")
         return step
     if not _FRACTION.fullmatch(amount):
         raise ValueError(_unreadable(cell))
     # Exact, so that what is written as half-way is half-way when it is rounded.
     fraction = Fraction(Decimal(amount.removesuffix("%"))) / (100 if amount.endswith("%") else 1)
     if not 0 < fraction < 1:
-        raise ValueError(f"STEP {cell!r}: a fraction lies strictly between 0 and 1 (between 0% and 100%)")
+        raise ValueError(f"STEP {cell!r}: a fraction must be strictly between 0 and 1 (0% and 100%)")
     if before is None or after is None:
         missing = "above" if before is None else "below"
-        raise ValueError(f"STEP {cell!r} lies between the steps above and below it, and there is none {missing}")
+        raise ValueError(f"STEP {cell!r} is relative to the steps above and below it, but no step is {missing}")
     return round(after - fraction * (after - before) if backward else before + fraction * (after - before))
 
 
@@ -77,7 +77,7 @@ def _carry(own: Iterable[int | None]) -> list[int | None]:
 def _unreadable(cell: str) -> str:
     """Say what a STEP was probably meant to be, or which forms there are."""
     if not cell:
-        return f"STEP is empty in a row that is not: {_FORMS}"
+        return f"STEP is empty, but the row is not: {_FORMS}"
     if DECIMAL.fullmatch(cell) and 0 < float(cell) < 1:
         percent = f"{Decimal(cell) * 100:f}".rstrip("0").rstrip(".") + "%"
         return f"STEP {cell!r} is a bare fraction; if a spreadsheet turned '+{cell}' into '{cell}', write '{percent}' or 'prev+{percent}'"

@@ -38,9 +38,13 @@ def on(event: type[Event], name: str | None = None) -> Callable[[Callable[[Any],
     Raises `InputError` for an action without a name, or a name for another event.
     """
     if not (isinstance(event, type) and issubclass(event, Event)) or event is Event:
-        raise InputError(f"{event!r} is no event (allowed: {', '.join(kind.__name__ for kind in EVENTS.values())})")
+        raise InputError(f"{event!r} is not an event (allowed: {', '.join(kind.__name__ for kind in EVENTS.values())})")
     if (name is not None) != (event is Action):
-        wants = "an action has a name: write on(Action, 'anchor')" if event is Action else f"{event.__name__} takes no name"
+        wants = (
+            "an Action hook needs the name of the action, as in on(Action, 'anchor')"
+            if event is Action
+            else f"{event.__name__} takes no name"
+        )
         raise InputError(f"cannot register the hook: {wants}")
     return lambda call: Hook(event, call, name)
 
@@ -93,12 +97,14 @@ def supervised(hook: Hook, looks_on: bool = False) -> Hook:
         finally:
             changed = _put_back(before)
         if changed:
-            raise CurriculumError(f"the hook {name} changed PyTorch's {changed} {place}: set it back before the hook returns")
+            raise CurriculumError(f"the hook {name} changed PyTorch's {changed} {place}: restore it before the hook returns")
         found = [answer] if isinstance(answer, Retarget) else [] if answer is None else answer
         if not isinstance(found, list | tuple) or not all(isinstance(request, Retarget) for request in found):
             raise CurriculumError(f"the hook {name} returned {answer!r} {place}: return None, a Retarget, or a list of them")
         if looks_on and found:
-            raise CurriculumError(f"the hook {name} returned {answer!r} {place}, but it only looks on: pass it as one of the plan's hooks")
+            raise CurriculumError(
+                f"the hook {name} returned {answer!r} {place}, but hooks in `watch` are read-only: pass it as a hook of the plan"
+            )
         return list(found)
 
     return replace(hook, call=call)

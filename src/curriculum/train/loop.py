@@ -150,7 +150,7 @@ def _retarget(task: Task, arm: Arm, step: int, requests: Iterable[Retarget], emi
             schedule = arm.schedule.retarget(request.name, step, request.value, request.duration)
             check_path(schedule, request.name, step, task.bounds_of(request.name))
         except InputError as error:
-            raise CurriculumError(f"a hook's retarget at step {step} is not possible: {error}") from error
+            raise CurriculumError(f"invalid retarget by a hook at step {step}: {error}") from error
         arm = replace(arm, schedule=schedule)
         emit(Retargeted(step, request.name, request.value, request.duration))
     return arm

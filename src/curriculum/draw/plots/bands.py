@@ -1,4 +1,4 @@
-"""How the error and the latents go over the steps: the median over seeds, and where 80% of them are."""
+"""How the error and the latents go over the steps: the median over seeds, and range of the central 80%."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ def draw(
         speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
         unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
         if unmoved:
-            text = f"too few steps to average over: {', '.join(unmoved)}"
+            text = f"too few steps to average: {', '.join(unmoved)}"
             speed.text(0.5, 0.5, text, transform=speed.transAxes, ha="center", va="center", color=theme.muted)
             if len(unmoved) == len(found):
                 speed.set_yticks([], [])
                 speed.minorticks_off()
-        speed.set_xlabel("step; shaded: a property moved by 5% of its range within 200 steps. The drift is averaged over 200 steps")
+        speed.set_xlabel("step (shaded: a property moved by 5% of its range within 200 steps; drift is averaged over 200 steps)")
         error.set_xlim(0, max(last, 1))
         error.tick_params(labelbottom=False)
-        profile.set_xlabel("within so many steps")
+        profile.set_xlabel("within this many steps")
         profile.set_title("largest rise (dex)", loc="left")
         profile.set_ylim(bottom=0)
         labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
         figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
-        figure.suptitle("median over seeds, and where 80% of them are", x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
+        figure.suptitle("median over seeds, and range of the central 80%", x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
     return figure
 
 

@@ -31,12 +31,12 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
             _row(axes, verdict, f"{verdict.label}{against}", found.smallest, theme)
         paired = all(verdict.estimate.paired for verdict in rows)
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
-        title = f"{found.names[0]} against {', '.join(found.names[1:])}: {what}"
+        title = f"{found.names[0]} vs {', '.join(found.names[1:])}: {what}"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
         figure.text(
             0.34,
             0.12 / height,
-            f"to the left of the line: better in {found.names[0]}; dots are spread a little, so that none hides another",
+            f"left of the line: better in {found.names[0]}; dots are jittered to avoid overlap",
             color=theme.muted,
         )
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)

@@ -35,7 +35,12 @@ def draw(runs: Sequence[Run], names: Sequence[str], errors: Sequence[Sequence[fl
                 scatter(axes, z, run.phase_ends, last, theme)
                 axes.set_title(f"{name}\n{kind} seed {run.seeds[index]}, error {own[index]:.2g}".replace("\n ", "\n"), loc="left")
         figure.suptitle(
-            "latent spaces at the end (z0, z1)", x=0.02, y=1 - 0.2 / figure.get_figheight(), ha="left", fontsize="large", fontweight="bold"
+            "latent spaces at the end of training (z0, z1)",
+            x=0.02,
+            y=1 - 0.2 / figure.get_figheight(),
+            ha="left",
+            fontsize="large",
+            fontweight="bold",
         )
         height, width = figure.get_figheight(), figure.get_figwidth()
         figure.subplots_adjust(

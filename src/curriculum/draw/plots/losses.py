@@ -41,7 +41,7 @@ def draw(runs: Sequence[Run], run_names: Sequence[str], seed_indices: Sequence[i
             )
         rows[-1].set_xlabel("step")
         named = [f"{run_name} (seed {run.seeds[index]})" for run, run_name, index in zip(runs, run_names, seed_indices, strict=True)]
-        title = f"losses of {' and '.join(named)}; shaded: the range within a pixel"
+        title = f"losses of {' and '.join(named)}; shaded: range within each pixel"
         figure.suptitle(title, x=0.09, y=1 - 0.12 / figure.get_figheight(), ha="left", fontsize="medium", fontweight="bold")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.09, right=0.98, top=1 - 0.62 / height, bottom=0.5 / height, hspace=0.14)

@@ -39,7 +39,7 @@ def rise_time(trace: Trace, window: NDArray[np.bool_]) -> float:
 METRIC = Metric(
     11,
     "E6",
-    f"rise time of the largest rise ({WINDOW} steps), longer is more gradual",
+    f"rise time of the largest rise ({WINDOW} steps; longer is more gradual)",
     "steps",
     rise_time,
     windowed=False,

@@ -58,7 +58,7 @@ def count_unrecovered(trace: Trace, window: NDArray[np.bool_]) -> float:
 METRIC = Metric(
     15,
     "E10",
-    f"rises over {PROMINENCE:g} dex not recovered from in {PATIENCE} steps",
+    f"unrecovered rises (over {PROMINENCE:g} dex, {PATIENCE} steps)",
     "rises",
     count_unrecovered,
     windowed=False,

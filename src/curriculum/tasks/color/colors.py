@@ -65,7 +65,7 @@ def sampling_weights(weights: Array) -> Array:
     positive = np.maximum(weights, 0)
     if positive.any():
         return positive
-    warnings.warn("no color has any focus at this step: all are sampled evenly", stacklevel=2)
+    warnings.warn("no color has a positive weight at this step: all are sampled uniformly", stacklevel=2)
     return np.ones_like(positive)
 
 

@@ -19,7 +19,9 @@ class PhaseData(Settings):
     """The data of one phase."""
 
     train: DataName = Field(description="the colors to train on: primary (6) or full (3600, sampled)")
-    validate_on: ValidationName = Field(alias="validate", description="the colors to look at when it ends: primary, full or rgb")
+    validate_on: ValidationName = Field(
+        alias="validate", description="the colors to evaluate at the end of the phase: primary, full or rgb"
+    )
 
 
 class ColorSettings(Settings):
@@ -28,10 +30,10 @@ class ColorSettings(Settings):
     name: Literal["color"] = Field("color", description="an autoencoder of RGB colors")
     latent_dim: int = Field(4, ge=2, le=64, description="dimensions of the bottleneck")
     hidden: int = Field(16, ge=1, le=1024, description="width of the hidden layers")
-    normalize_bottleneck: bool = Field(False, description="put the latents on the unit sphere")
+    normalize_bottleneck: bool = Field(False, description="normalize the latents to unit length")
     sample_weighting: Literal["mean", "sum"] = Field(
         "mean",
-        description="sample weights of a batch average 1 (mean), so that a loss means the same in every phase, "
+        description="the sample weights of a batch average 1 (mean), so that a loss has the same meaning in every phase, "
         "or sum to 1 (sum), as in the published notebook",
     )
     phases: dict[str, PhaseData] = Field(
@@ -40,7 +42,7 @@ class ColorSettings(Settings):
             "All hues": PhaseData(train="full", validate="rgb"),
             "Full color space": PhaseData(train="full", validate="rgb"),
         },
-        description="the data of each phase of the sheet, by the phase's name",
+        description="the data of each phase of the sheet, by the name of the phase",
     )
 
 

@@ -86,7 +86,7 @@ class ColorTask(Task):
         names = list(dict.fromkeys(phase.name for phase in sheet.phases))
         for name in names:
             if not name:
-                message = f"the sheet names no phase at step 0: add a PHASE column that begins with one of {_listed(known)}"
+                message = f"the sheet has no phase at step 0: add a PHASE column that starts with one of {_listed(known)}"
                 yield sheet.problem(message, cell="PHASE")
             elif name not in known:
                 guess = nearest(name, known)
@@ -96,7 +96,7 @@ class ColorTask(Task):
             elif known[name].train == "full":
                 for column in self.controls:
                     if column not in sheet.properties:
-                        yield sheet.problem(f"no column {column!r}: the phase {name!r} samples its colors by it")
+                        yield sheet.problem(f"no column {column!r}: the phase {name!r} needs it to sample colors")
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: `colors` `[C, S, B, 3]`, and each sample's `shares` `[C, S, B]` of a per-sample term.

@@ -26,30 +26,30 @@ class E2cSettings(Settings):
     """What can be set of the task."""
 
     name: Literal["e2c"] = Field("e2c", description="latent dynamics from images (Embed to Control)")
-    plane: PlaneSettings | None = Field(None, description="an agent that moves on a plane; with its defaults where no world is named")
-    pendulum: PendulumSettings | None = Field(None, description="an inverted pendulum under a torque, in place of the plane")
+    plane: PlaneSettings | None = Field(None, description="an agent that moves on a plane; the default world")
+    pendulum: PendulumSettings | None = Field(None, description="an inverted pendulum driven by a torque, instead of the plane")
     latent_dim: int = Field(2, ge=1, le=64, description="dimensions of the latent space")
     encoder: Widths = Field((64, 64), description="widths of the encoder's hidden layers")
     decoder: Widths = Field((64, 64), description="widths of the decoder's hidden layers")
     transition: Widths = Field((32, 32), description="widths of the transition's hidden layers")
-    batch: int = Field(64, ge=1, le=4096, description="pairs of images in a batch")
+    batch: int = Field(64, ge=1, le=4096, description="number of image pairs in a batch")
     actions: Literal["own", "shuffled", "shifted"] = Field(
-        "own", description="give the model each pair's own action, or as an ablation another pair's, or the one before"
+        "own", description="the action the model receives: that of the pair or, as an ablation, of another pair or of the step before"
     )
-    probe_step: float = Field(2.0, description="the largest action of the fixed pairs on which models are compared")
+    probe_step: float = Field(2.0, description="largest action in the fixed pairs used to compare models")
 
     @field_validator("pendulum")
     @classmethod
     def _is_one_world(cls, pendulum: PendulumSettings | None, info: ValidationInfo) -> PendulumSettings | None:
         if pendulum and info.data.get("plane"):
-            raise ValueError("there is a plane already, and a task has one world")
+            raise ValueError("a task has only one world; remove plane or pendulum")
         return pendulum
 
     @field_validator("encoder", "decoder", "transition")
     @classmethod
     def _has_widths(cls, widths: Widths) -> Widths:
         if any(not 1 <= width <= 4096 for width in widths):
-            raise ValueError("each hidden layer has 1 to 4096 units")
+            raise ValueError("each hidden layer must have 1 to 4096 units")
         return widths
 
     @field_validator("probe_step")
@@ -59,7 +59,7 @@ class E2cSettings(Settings):
         if {"plane", "pendulum"} <= info.data.keys():
             low, high = bounds = _world(info.data["plane"], info.data["pendulum"]).bounds
             if not low <= bound <= high:
-                raise ValueError(f"in this world the largest action is {allowed(bounds)}")
+                raise ValueError(f"the largest action in this world must be {allowed(bounds)}")
         return bound
 
     def world(self) -> World:

@@ -60,7 +60,7 @@ class E2cTask(Task):
         *("gradient_noise", "gradient_noise_encoder", "gradient_noise_transition", "gradient_noise_decoder"),
     )
     hypotheses = {
-        "M": "the latent map unfolds, more often and sooner",
+        "M": "the latent map unfolds more often and sooner",
         "S": "the step from one latent state to the next varies less",
         "P": "the learned dynamics predict better",
     }
@@ -88,7 +88,11 @@ class E2cTask(Task):
         return E2cModel(self.settings, self.world)
 
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        return [] if LARGEST in sheet.properties else [sheet.problem(f"no column {LARGEST!r}: a sheet says how large actions are")]
+        return (
+            []
+            if LARGEST in sheet.properties
+            else [sheet.problem(f"no column {LARGEST!r}: a sheet must set the size of the largest action")]
+        )
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: `states` `[C, S, B, K + 1, P]`, the `actions` between them `[C, S, B, K, A]`, and the noise.

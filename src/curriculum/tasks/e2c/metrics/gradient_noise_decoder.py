@@ -8,4 +8,6 @@ from curriculum.measure.metric import Metric
 from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
 
 _compute = partial(noise_ratio, modules=("decoder",))
-METRIC = Metric(38, "X14", "gradient noise of the decoder, likewise", "", _compute, windowed=False, better="higher", exploratory=True)
+METRIC = Metric(
+    38, "X14", "decoder gradient noise, re-sampled over re-parameterized", "", _compute, windowed=False, better="higher", exploratory=True
+)

@@ -8,4 +8,6 @@ from curriculum.measure.metric import Metric
 from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
 
 _compute = partial(noise_ratio, modules=("encoder",))
-METRIC = Metric(36, "X12", "gradient noise of the encoder, likewise", "", _compute, windowed=False, better="higher", exploratory=True)
+METRIC = Metric(
+    36, "X12", "encoder gradient noise, re-sampled over re-parameterized", "", _compute, windowed=False, better="higher", exploratory=True
+)

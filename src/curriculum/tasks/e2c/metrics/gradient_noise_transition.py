@@ -8,4 +8,13 @@ from curriculum.measure.metric import Metric
 from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
 
 _compute = partial(noise_ratio, modules=("transition",))
-METRIC = Metric(37, "X13", "gradient noise of the transition, likewise", "", _compute, windowed=False, better="higher", exploratory=True)
+METRIC = Metric(
+    37,
+    "X13",
+    "transition gradient noise, re-sampled over re-parameterized",
+    "",
+    _compute,
+    windowed=False,
+    better="higher",
+    exploratory=True,
+)

@@ -30,7 +30,7 @@ def draw(run: Run, seed_index: int, theme: style.Theme = style.LIGHT) -> Figure:
                 axes.set_yticks([])
             cells[0].set_ylabel(name, rotation=0, ha="right", va="center")
         width, height = figure.get_figwidth(), figure.get_figheight()
-        title = f"{run.name}, seed {run.seeds[seed_index]}: images at the end, of fixed pairs"
+        title = f"{run.name}, seed {run.seeds[seed_index]}: images of fixed pairs at the end of training"
         figure.suptitle(title, x=0.1 / width, y=1 - 0.12 / height, ha="left", fontsize="large", fontweight="bold")
         figure.subplots_adjust(left=1.1 / width, right=1 - 0.1 / width, top=1 - 0.5 / height, bottom=0.1 / height, wspace=0.06, hspace=0.06)
     return figure

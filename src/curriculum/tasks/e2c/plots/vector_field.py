@@ -29,7 +29,7 @@ def draw(run: Run, seed_index: int, theme: style.Theme = style.LIGHT) -> Figure:
             axes.scatter(latents[:, 0], latents[:, 1], c=colors, s=7, linewidths=0, zorder=2)
             axes.quiver(*latents.T, *arrows.T, color=theme.ink, angles="xy", scale_units="xy", scale=1, width=0.0028, zorder=3)
             axes.set_title(f"action ({', '.join(f'{part:g}' for part in np.asarray(action))})", loc="left")
-        title = f"{run.name}, seed {run.seeds[seed_index]}: the learned dynamics over the map"
+        title = f"{run.name}, seed {run.seeds[seed_index]}: learned dynamics on the latent map"
         figure.suptitle(title, x=0.03, y=0.985, ha="left", fontsize="large", fontweight="bold")
         figure.subplots_adjust(left=0.05, right=0.985, top=0.92, bottom=0.035, wspace=0.12, hspace=0.14)
     return figure

@@ -30,7 +30,7 @@ ROD, THICKNESS = 0.45, 2.5  # of the image's side; pixels
 class PendulumSettings(Settings):
     """What can be set of the pendulum."""
 
-    size: int = Field(48, ge=8, le=128, description="side of each of the two frames in pixels")
+    size: int = Field(48, ge=8, le=128, description="side length of each of the two frames in pixels")
 
 
 class Pendulum:

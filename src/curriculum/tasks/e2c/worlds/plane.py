@@ -29,14 +29,14 @@ NEAR = 1e-9  # pixels: positions on a lattice are sums of halves, bounds are rea
 class PlaneSettings(Settings):
     """What can be set of the plane."""
 
-    size: int = Field(16, ge=4, le=128, description="side of the image in pixels")
-    agent_half: float = Field(1.0, gt=0, description="half the side of the square agent in pixels")
+    size: int = Field(16, ge=4, le=128, description="side length of the image in pixels")
+    agent_half: float = Field(1.0, gt=0, description="half the side length of the square agent in pixels")
     obstacles: bool = Field(False, description="six discs, scaled to the image")
     collision: Literal["strict", "lenient"] = Field(
-        "strict", description="the agent may not overlap a disc (strict), or only not cover its centre (lenient)"
+        "strict", description="strict: the agent must not overlap a disc; lenient: it must not cover the center of one"
     )
     positions: Literal["integer", "continuous"] = Field(
-        "integer", description="whole steps on a lattice, or any position, drawn by how much of each pixel is covered"
+        "integer", description="integer: positions on a pixel lattice; continuous: any position, rendered by pixel coverage"
     )
 
     @field_validator("agent_half")
