@@ -206,7 +206,7 @@ class Torture:
     def check(self, what: str, folder: Path, args: tuple[str, ...]) -> int:
         """Run a command that was broken once more, to its end; count a loss where the result is not that of the unbroken one."""
         code = attempt(folder, args)
-        if code == 1 and "exists already" in (folder / "log").read_text():
+        if code == 1 and "already exists" in (folder / "log").read_text():
             code = 0  # it had come to its end after all
         problem = f"exit code {code}: {(folder / 'log').read_text()[-300:]}" if code else differs(folder, self.whole[args][0])
         if problem:

@@ -335,7 +335,7 @@ def test_a_bad_config_is_refused_with_its_place(here, empty, tree, text):
     ("args", "code", "texts"),
     [
         (("train", "-d", "bad.csv"), 2, ["bad.csv:1:5: ", "did you mean 'reg-norm'?"]),
-        (("train", "-d", "smooth", "--name", "a"), 1, ["runs/a exists already"]),
+        (("train", "-d", "smooth", "--name", "a"), 1, ["runs/a already exists"]),
         (("compare", "a", "c"), 2, ["no run 'c'"]),
         (("dopesheet", "check", "binary.csv"), 2, ["binary.csv:2: "]),
     ],
@@ -411,7 +411,7 @@ def test_an_output_that_exists_is_left_alone(here, bench, tree, args, output, ma
 
 def test_a_run_that_exists_is_left_alone(here, bench, tree):
     before = tree(bench)
-    refused(here("train", "-d", "smooth", "--name", "a", "--steps", 2), 1, "runs/a exists already", "--name")
+    refused(here("train", "-d", "smooth", "--name", "a", "--steps", 2), 1, "runs/a already exists", "--name")
     assert tree(bench) == before
 
 
@@ -491,7 +491,7 @@ def test_a_video_that_appears_while_another_is_drawn_is_not_replaced(bench, tree
     (bench / "v.mp4").write_bytes(b"mine")
     out, err = drawing.communicate(timeout=60)
     assert (drawing.returncode, out) == (1, ""), err
-    assert err.splitlines()[-1] == "error: v.mp4 exists already: choose another name, or replace it with --force"
+    assert err.splitlines()[-1] == "error: v.mp4 already exists: choose another name, or replace it with --force"
     assert tree(bench) == {**before, "v.mp4": b"mine"}
 
 
@@ -505,7 +505,7 @@ def test_of_two_that_draw_to_one_file_at_once_one_is_refused(bench, tree, args):
     outcomes = sorted(at_once(bench, args, args), key=lambda outcome: outcome.code)
     assert [outcome.code for outcome in outcomes] == [0, 1], outcomes
     output = args[args.index("-o") + 1]
-    assert f"error: {output} exists already" in outcomes[1].err
+    assert f"error: {output} already exists" in outcomes[1].err
     assert set(tree(bench)) - set(before) == {output}
     assert at_once(bench, (*args, "--force"))[0].code == 0
 
@@ -520,7 +520,7 @@ def test_a_name_is_taken_once_where_the_disk_knows_no_second_names(tmp_path, mon
     (tmp_path / "one").write_bytes(b"1")
     (tmp_path / "two").write_bytes(b"2")
     assert place_new(tmp_path / "one", tmp_path / "v.png") == tmp_path / "v.png"
-    with pytest.raises(OutputExistsError, match="exists already"):
+    with pytest.raises(OutputExistsError, match="already exists"):
         place_new(tmp_path / "two", tmp_path / "v.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two", "v.png"]
     assert (tmp_path / "v.png").read_bytes() == b"1"

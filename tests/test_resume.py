@@ -418,7 +418,7 @@ def test_another_version_of_the_task_is_refused(stopped, monkeypatch):
 
 def test_a_finished_run_is_left_alone(whole, tree):
     before = tree(whole / "0")
-    with pytest.raises(OutputExistsError, match="exists already"):
+    with pytest.raises(OutputExistsError, match="already exists"):
         open_stack([planned("0")], [whole / "0"])
     assert tree(whole / "0") == before
 
@@ -548,7 +548,7 @@ def test_a_training_that_fails_before_its_first_step_lets_go_of_the_run(tmp_path
 
 def test_a_run_is_not_resumed_through_a_link(stopped, tmp_path):
     (tmp_path / "link").symlink_to("run")
-    with pytest.raises(RunError, match=r"link is a link: name the folder that it leads to, .*/run$"):
+    with pytest.raises(RunError, match=r"link is a symbolic link: name the folder that it points to, .*/run$"):
         open_stack([planned()], [tmp_path / "link"])
 
 

@@ -36,7 +36,7 @@ def find_file(reference: str | Path, kind: str) -> Path:
             if path.exists() and not path.is_dir():
                 raise InputError(f"{path} is not a regular file: a {thing} from a pipe or a device must be saved as a file first")
     if not str(original):
-        raise InputError(f"an empty name is no {thing}")
+        raise InputError(f"an empty name is not a {thing}")
     if reference.is_dir():
         raise InputError(f"{str(reference)!r} is a folder, not a {thing}")
     names = sorted({path.name for folder in folders for path in folder.glob(f"*{suffix}")})

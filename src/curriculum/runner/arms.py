@@ -82,7 +82,7 @@ def _is_done(checked: Plan, path: Path) -> bool:
     found = differences(checked, run)
     if found:
         raise OutputExistsError(
-            f"{path} exists already, but was created with different inputs: {'; '.join(found)}. Remove or rename it first"
+            f"{path} already exists, but was created with different inputs: {'; '.join(found)}. Remove or rename it first"
         )
     return not is_unfinished(path)
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
-from curriculum.errors import MOST_PROBLEMS, InputError, Problem, unknown
+from curriculum.errors import MOST_PROBLEMS, InputError, Problem
 from curriculum.find_file import read_config, read_sheet
-from curriculum.sheet.bounds import allowed
+from curriculum.sheet.check import check, strange_columns
 from curriculum.sheet.document import Dopesheet, write
 from curriculum.sheet.parse import parse
-from curriculum.sheet.schedule import RATE
 from curriculum.train.hooks import Hook
 from curriculum.train.task import Task, settings_of
 
@@ -51,33 +50,15 @@ def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[
 
 def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
     """Find the columns, values and actions of a sheet that do not fit the task and the hooks; at most `MOST_PROBLEMS`."""
-    handled = [*task.actions, *(hook.name for hook in hooks if hook.name)]
-    return list(islice(chain(_column_problems(sheet, task), _row_problems(sheet, task, handled)), MOST_PROBLEMS))
-
-
-def _column_problems(sheet: Dopesheet, task: Task) -> Iterator[Problem]:
-    known = [RATE, *task.terms, *task.controls]
-    strange = [name for name in sheet.properties if name not in known]
-    for name in strange:
-        yield sheet.problem(unknown("property", name, known), cell=name)
-    if len(strange) > 1:
-        for other in _tasks_with(set(strange)):
-            yield sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config")
-    if RATE not in sheet.properties:
-        yield sheet.problem(f"no column {RATE!r}: a sheet must set the learning rate")
-    elif not strange and not any(term in sheet.properties for term in task.terms):
-        yield sheet.problem(f"no loss term: add a column for one of {', '.join(task.terms)}")
-
-
-def _row_problems(sheet: Dopesheet, task: Task, handled: Sequence[str]) -> Iterator[Problem]:
+    actions = [*task.actions, *(hook.name for hook in hooks if hook.name)]
     bounds = {name: task.bounds_of(name) for name in sheet.properties}
-    for row in sheet.rows:
-        for name, value in row.values.items():
-            if not bounds[name][0] <= value <= bounds[name][1]:
-                yield sheet.problem(f"{name}: {value:.15g} is outside its bounds (allowed: {allowed(bounds[name])})", row, name)
-        for name in row.actions:
-            if name not in handled:
-                yield sheet.problem(f"no task or hook handles this action: {unknown('action', name, handled)}", row, "ACTION")
+    found = list(islice(check(sheet, task.terms, task.controls, bounds, actions), MOST_PROBLEMS))
+    strange = strange_columns(sheet, task.terms, task.controls)
+    others = _tasks_with(set(strange)) if len(strange) > 1 else ()
+    hints = [
+        sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config") for other in others
+    ]
+    return [*found, *hints][:MOST_PROBLEMS]
 
 
 def _tasks_with(columns: set[str]) -> Iterator[str]:

@@ -116,7 +116,7 @@ def is_unfinished(path: Path) -> bool:
 
 def _check(checked: Plan, run: Run) -> list[str]:
     if run.status in OVER:
-        raise OutputExistsError(f"{run.path} exists already: choose another --name, or remove it first")
+        raise OutputExistsError(f"{run.path} already exists: choose another --name, or remove it first")
     _ = run.config_text, run.sheet_bytes  # as they were stored, or an error
     check_same(checked, run)
     return [*other_versions(run), *uncertain(checked, run)]

@@ -101,7 +101,7 @@ def store(folder: Path, record: Mapping[str, Any], arrays: Arrays) -> None:
     content = to_safetensors(arrays)
     write_file(data, content)
     if data.read_bytes() != content:
-        raise RunError(f"cannot write {data}: it is not read as it was written")
+        raise RunError(f"cannot write {data}: reading it back gives other bytes")
     write_file(document, (json.dumps(sealed({"schema": SCHEMA, **record, "arrays": digest(content)})) + "\n").encode())
     read_record(folder, record["step"])
     _thin(folder, record["step"], len(content))
@@ -140,7 +140,7 @@ def read_record(folder: Path, step: int) -> CheckpointRecord:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"the checkpoint {path} is damaged: {reason(error)}") from None
     if not isinstance(document, dict) or not seal_holds(document):
-        raise RunError(f"the checkpoint {path} is damaged: it is not what was stored (its hash differs)")
+        raise RunError(f"the checkpoint {path} is damaged: its hash differs from the stored one")
     try:
         record = CheckpointRecord.model_validate_json(json.dumps(document))
     except ValidationError as error:
@@ -156,7 +156,7 @@ def read(folder: Path, step: int) -> Checkpoint:
     record, path = read_record(folder, step), files_of(folder, step)[1]
     try:
         if digest_file(path) != record.arrays:
-            raise ValueError("it is not what was stored (its hash differs)")
+            raise ValueError("its hash differs from the stored one")
         return Checkpoint(record, read_safetensors(path))
     except CurriculumError:
         raise

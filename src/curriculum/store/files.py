@@ -152,7 +152,7 @@ def rows_of(path: Path) -> int:
         metadata, schema = file.metadata, file.schema
         columns = [schema.column(index) for index in range(len(schema))]
         if any(column.physical_type not in NUMBERS or column.max_repetition_level for column in columns):
-            raise RunError(f"{path} is damaged: it has a column that holds no plain numbers")
+            raise RunError(f"{path} is damaged: it has a column that is not numeric")
         # What is read is what the column chunks say, which need not be what the file says.
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         counts = {sum(group.column(index).num_values for group in groups) for index in range(len(columns))} | {metadata.num_rows}
@@ -176,7 +176,7 @@ def check_size(path: Path, size: int) -> None:
     """Raise `RunError` where what a file claims to hold, in bytes, does not fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > memory // 2:
-        raise RunError(f"{path} claims to hold {size / 2**30:,.0f} GiB, more than fits into memory here")
+        raise RunError(f"{path} claims to hold {size / 2**30:,.0f} GiB, which is more than this machine's memory allows")
 
 
 def join_safetensors(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:

@@ -25,12 +25,12 @@ def check_parts(path: Path, record: CheckpointRecord) -> None:
         for file, expected in files.items():
             part = path / file
             if name not in IN_PARTS or not (is_part(file, name) or file == name):
-                raise RunError(f"the run {path} is damaged: a checkpoint of it names {file!r}, which is no part of a run")
+                raise RunError(f"the run {path} is damaged: a checkpoint of it names {file!r}, which is not a part of a run")
             try:
                 if part.is_symlink():
                     raise ValueError("it is a link")
                 if digest_file(part) != expected:
-                    raise ValueError("it is not the file that was stored (its hash differs)")
+                    raise ValueError("its hash differs from the stored one")
             except FileNotFoundError:
                 raise RunError(f"the run {path} is damaged: {part}: it is missing") from None
             except (OSError, ValueError) as error:
@@ -42,7 +42,7 @@ def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], 
     try:
         data = read_limited(path / EVENTS)[: record.events.size]
         if digest(data) != record.events.hash:
-            raise ValueError("it is not the file that was stored (its hash differs)")
+            raise ValueError("its hash differs from the stored one")
         return read_events(data)
     except (OSError, ValueError) as error:
         raise RunError(f"the run {path} is damaged: {path / EVENTS}: {reason(error)}") from None

@@ -21,7 +21,7 @@ class Lock:
         Raises `InUseError` where another holds it, `RunError` where the folder cannot be locked.
         """
         if folder.is_symlink():
-            raise RunError(f"{folder} is a link: name the folder that it leads to, {os.path.realpath(folder)}")
+            raise RunError(f"{folder} is a symbolic link: name the folder that it points to, {os.path.realpath(folder)}")
         try:
             self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:

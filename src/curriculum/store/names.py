@@ -52,7 +52,7 @@ def check_new(path: Path) -> None:
     """Raise an error where no new run can be at `path`."""
     check_name(path.name)
     if os.path.lexists(path):
-        raise OutputExistsError(f"{path} exists already: choose another --name, or remove it first")
+        raise OutputExistsError(f"{path} already exists: choose another --name, or remove it first")
 
 
 def is_run(path: Path) -> bool:

@@ -15,7 +15,7 @@ Place = Callable[[Path, Path], Path]  # from where a file lies and the path that
 
 def exists_already(path: Path) -> OutputExistsError:
     """Make the error for an output that may not be replaced."""
-    return OutputExistsError(f"{path} exists already: choose another name, or replace it with --force")
+    return OutputExistsError(f"{path} already exists: choose another name, or replace it with --force")
 
 
 def replace(beside: Path, path: Path) -> Path:

@@ -80,7 +80,7 @@ class Run:
         if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
             raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
         if isinstance(plain, dict) and SEAL in plain and not seal_holds(plain):
-            raise self._damaged(MANIFEST, "it is not what was stored (its hash differs)")
+            raise self._damaged(MANIFEST, "its hash differs from the stored one")
         try:
             self._checked = Manifest.model_validate(plain)
         except ValidationError as error:
@@ -320,12 +320,12 @@ class Run:
             expected = self._hash_of(name) if name != MANIFEST else None
             if expected is not None and name not in self._verified:
                 if digest_file(path) != expected:
-                    raise self._damaged(name, "it is not the file that was stored (its hash differs)")
+                    raise self._damaged(name, "its hash differs from the stored one")
                 self._verified.add(name)
             return read(path)
         except FileNotFoundError:
             if name != MANIFEST and self.status == "running" and Run(self.path).status != "running":
-                raise RunError(f"the run {self.path} has ended while it was read: read it again") from None
+                raise RunError(f"the run {self.path} ended while it was being read: try again") from None
             raise self._damaged(name, "it is missing") from None
         except CurriculumError:
             raise
@@ -335,7 +335,7 @@ class Run:
 
     def _check_hash(self, name: str, key: str, data: bytes) -> None:
         if self.manifest["hashes"].get(key) != digest(data):
-            raise self._damaged(name, "it is not the file that the run was trained with (its hash differs)")
+            raise self._damaged(name, "its hash differs from that of the file that the run was trained with")
 
     def _damaged(self, name: str, why: str) -> RunError:
         return RunError(f"the run {self.path} is damaged: {self.path / name}: {why}")

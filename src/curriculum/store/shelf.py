@@ -41,7 +41,7 @@ def find_run(reference: str, folder: Path) -> Run:
     Raises `InputError` with the nearest name where there is none.
     """
     if not reference:
-        raise InputError("an empty name is no run")
+        raise InputError("an empty name is not a run")
     for path in (folder / reference, Path(reference)):
         if is_run(path):
             return Run(path)
@@ -50,9 +50,9 @@ def find_run(reference: str, folder: Path) -> Run:
     if len(close) == 1:
         return Run(folder / close[0])
     if close:
-        raise InputError(f"{reference!r} is the beginning of several runs: {', '.join(close)}")
+        raise InputError(f"{reference!r} matches the beginning of several runs: {', '.join(close)}")
     if Path(reference).is_dir() or (folder / reference).is_dir():
-        raise InputError(f"{reference!r} is a folder, but no run: it has no {MANIFEST}")
+        raise InputError(f"{reference!r} is a folder, but not a run: it has no {MANIFEST}")
     guess = nearest(reference, names)
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
@@ -90,7 +90,7 @@ def newest_finished(folder: Path, count: int = 2) -> list[Run]:
     """
     finished = [run for run in runs_in(folder)[0] if run.status == "finished"]
     if len(finished) < count:
-        raise InputError(f"{folder} has {len(finished)} finished run(s), {count} are needed: train some, or name runs")
+        raise InputError(f"found {len(finished)} finished run(s) in {folder}, but {count} are needed: train more, or name the runs")
     return finished[-count:]
 
 
@@ -134,7 +134,7 @@ def latest_comparison(folder: Path) -> list[Run] | None:
         return None
     outside = [path for path in paths if not path.resolve().is_relative_to(folder.resolve())]
     if outside:
-        raise InputError(f"the latest comparison in {folder} names a run outside of it, {outside[0]}: name the runs that you mean")
+        raise InputError(f"the latest comparison in {folder} contains a run outside the folder, {outside[0]}: name the runs to use")
     return [Run(path) for path in paths]
 
 

@@ -51,7 +51,7 @@ def _wrong(run: Run, why: str) -> RunError:
 
 def _made_from(run: Run) -> str:
     _ = run.config_text, run.sheet
-    return "run.json, config and sheet are what the run was made from"
+    return "run.json, config and sheet match the hashes of the run"
 
 
 def _files(run: Run) -> str:
@@ -62,7 +62,7 @@ def _files(run: Run) -> str:
     if record is not None:
         check_parts(run.path, record)
     count = len(files) if record is None else sum(map(len, record.parts.values()))
-    return f"{count} file(s) have their hashes"
+    return f"{count} file(s) match their hashes"
 
 
 def _metrics(run: Run) -> str:
@@ -74,7 +74,7 @@ def _metrics(run: Run) -> str:
         raise _wrong(run, f"{len(rows):,} rows of metrics for {trained:,} steps of {len(seeds)} seed(s)")
     steps, own = np.repeat(np.arange(trained), len(seeds)), np.tile(np.asarray(seeds), trained)
     if not (np.array_equal(rows["step"], steps) and np.array_equal(rows["seed"], own)):
-        raise _wrong(run, "the rows of metrics are not one for each step and seed, in order")
+        raise _wrong(run, "metrics must have one row for each step and seed, in order")
     missing = {int(seed) for seed in rows["seed"][rows["total"].isna()]}
     if missing - set(run.diverged):
         raise _wrong(run, f"seed {min(missing - set(run.diverged))} has no losses at some steps, though it did not diverge")
@@ -84,7 +84,7 @@ def _metrics(run: Run) -> str:
 def _check_steps(run: Run, what: str, steps: NDArray[np.int64]) -> None:
     # A run that was stopped may have looked at the step that it did not train any more.
     if len(steps) and not ((np.diff(steps) > 0).all() and steps[0] >= 0 and steps[-1] <= min(run.trained_steps, run.manifest["steps"] - 1)):
-        raise _wrong(run, f"the steps of {what} are not in order, or not those of this run")
+        raise _wrong(run, f"the steps of {what} are not in order, or do not belong to this run")
 
 
 def _snapshots(run: Run) -> str:
@@ -110,10 +110,10 @@ def _traces(run: Run) -> str:
 
 def _events(run: Run) -> str:
     if run.shown_status in ("running", "killed") and run.record is None:
-        return "no checkpoint yet: where it goes on, it begins anew"
+        return "no checkpoint yet: a resumed run would start from scratch"
     steps = [int(event.get("step", -1)) for event in run.events]
     if not all(0 <= step <= run.trained_steps for step in steps) or any(a > b for a, b in pairwise(steps)):
-        raise _wrong(run, "the steps of the events are not in order, or not those of this run")
+        raise _wrong(run, "the steps of the events are not in order, or do not belong to this run")
     expected = [(phase.start, phase.name) for phase in run.schedule.phases] if run.trained_steps else []
     found = [(event["step"], event.get("phase")) for event in run.events if event.get("event") == "phase-start"]
     if found[: len(expected)] != expected or len(found) > len(expected) + 1:
@@ -132,7 +132,7 @@ def _checkpoints(run: Run) -> str:
         if step > run.trained_steps:
             raise _wrong(run, f"there is a checkpoint of step {step:,}, after the {run.trained_steps:,} steps that were trained")
         if step == run.trained_steps and run.status == "finished" and not same(flat(run.model), found.arrays["flat"]):
-            raise _wrong(run, f"the model and the checkpoint of step {step:,} are not the same")
+            raise _wrong(run, f"the model and the checkpoint of step {step:,} differ")
     return f"{len(steps)} checkpoint(s): {', '.join(f'{step:,}' for step in steps)}" if steps else "no checkpoint"
 
 

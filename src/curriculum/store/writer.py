@@ -114,7 +114,7 @@ class RunFolder:
             if not isinstance(error, OSError):
                 raise
             if not numbered and os.path.lexists(path):
-                raise OutputExistsError(f"{path} exists already: choose another --name") from error
+                raise OutputExistsError(f"{path} already exists: choose another --name") from error
             raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         return cls(path, full, lock)
 
@@ -126,7 +126,7 @@ class RunFolder:
         """
         folder = cls(run.path, dict(run.manifest), lock)
         if (run.path / FIGURES).is_symlink() or (run.path / EVENTS).is_symlink():
-            raise RunError(f"the run {run.path} is damaged: a link in it leads elsewhere")
+            raise RunError(f"the run {run.path} is damaged: a symbolic link in it points outside the folder")
         try:
             check_stored(run.path / EVENTS)
         except (OSError, ValueError) as error:
@@ -148,7 +148,7 @@ class RunFolder:
             os.truncate(run.path / EVENTS, folder._events)
             folder._events_hash.update((run.path / EVENTS).read_bytes())
         except OSError as error:
-            raise RunError(f"cannot go on with the run {run.path}: {error.strerror or error}") from error
+            raise RunError(f"cannot resume the run {run.path}: {error.strerror or error}") from error
         return folder
 
     def release(self) -> None:
