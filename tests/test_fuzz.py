@@ -423,6 +423,14 @@ def test_retargets_that_are_none_are_refused(here, bench, change, message):
         assert message in outcome.err
 
 
+def test_an_event_log_whose_events_do_not_fit_into_memory_is_not_read(stranger, tmp_path, monkeypatch):
+    shutil.copytree(stranger, tmp_path / "a")
+    seal_anew(tmp_path / "a", "events.jsonl", b'{"event":"","step":0}\n' * 1_300_000)
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**15)
+    with pytest.raises(CurriculumError, match="more than fits into memory"):
+        _ = Run(tmp_path / "a").events
+
+
 def test_links_out_of_a_run_folder_are_not_followed(here, bench):
     secret = bench / "secret.csv"
     secret.write_text("STEP,lr\n0,1\n")
