@@ -308,7 +308,9 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
-    with pytest.raises(OutputExistsError, match=r"smooth exists already, but was created with different inputs: seeds = \[0, 1, 2\], was \[0, 1\]"):
+    with pytest.raises(
+        OutputExistsError, match=r"smooth exists already, but was created with different inputs: seeds = \[0, 1, 2\], was \[0, 1\]"
+    ):
         plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
 
 
