@@ -33,7 +33,8 @@ def compare(
 ) -> None:
     """Compare runs and draw figures.
 
-    Compares final errors, spikes, fluctuation and schedules. The first run, or the one given with --baseline, is compared with each of the others.
+    Compares final errors, spikes, fluctuation and schedules. The first run, or the one given with
+    --baseline, is compared with each of the others.
 
     Examples:
 
