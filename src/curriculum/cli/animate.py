@@ -48,7 +48,9 @@ def animate(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Render runs side by side as a video: latent space, schedule and losses, step by step.
+    """Render runs side by side as a video.
+
+    Shows the latent space, the schedule and the losses, step by step.
 
     Examples:
 

@@ -31,9 +31,10 @@ def compare(
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the final errors, spikes, fluctuation and schedules of runs, and draw figures.
+    """Compare runs and draw figures.
 
-    The first run, or the one given with --baseline, is compared with each of the others.
+    Compares final errors, spikes, fluctuation and schedules. The first run, or the one given with
+    --baseline, is compared with each of the others.
 
     Examples:
 

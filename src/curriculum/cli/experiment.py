@@ -31,7 +31,9 @@ def run_experiment(
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Train the arms of an experiment as one stack, then compare them. Finished arms are not retrained.
+    """Train all arms of an experiment and compare them.
+
+    The arms train together as one stack. Finished arms are not retrained.
 
     Examples:
 

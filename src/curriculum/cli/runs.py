@@ -50,7 +50,9 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
 def show_run(
     name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")], runs: RunsFolder = RUNS, as_json: AsJson = False
 ) -> None:
-    """Show the details of a run: how it was created, how it ended, and its events.
+    """Show the details of a run.
+
+    Shows how it was created, how it ended, and its events.
 
     Examples:
 

@@ -29,7 +29,7 @@ def train(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config. Default: default."),
+        typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config. Default: default.yaml."),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", "-n", help="The name of the run. Default: the name of the sheet and a number.")

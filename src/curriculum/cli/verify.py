@@ -20,7 +20,9 @@ def verify(
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a stored run is intact: every hash, the number of rows, and the range of steps.
+    """Check that a stored run is intact.
+
+    Checks every hash, the number of rows, and the range of steps.
 
     With --replay N, also retrain N steps, starting at the last checkpoint that has at least N steps after it, and compare
     them bit for bit with everything that was stored. The exit code is 3 if anything differs.

@@ -1,6 +1,6 @@
-"""What happens in a run, as frozen types; and what a hook may ask for in return.
+"""The events of a run, as frozen types, and the requests that a hook may return.
 
-Tensors in events are live views: a hook that keeps one beyond its call clones it. Every tensor has
+Tensors in events are live views: a hook that keeps one after its call must clone it. Every tensor has
 the seeds as its first axis, also when there is one. Parameters and the losses of a single step are where training is, on
 the CPU or a GPU; all else is on the CPU.
 """
@@ -19,7 +19,7 @@ from curriculum.sheet.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The base of all events: something that happened at a step."""
+    """Base class of all events: something that happened at a step."""
 
     kind: ClassVar[str] = "event"
     step: int
@@ -36,7 +36,7 @@ class PhaseStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class Action(Event):
-    """An action of the sheet fires. The task's own part in it, if any, is done already.
+    """An action of the sheet fires. The task has already handled it, if it does.
 
     `references` are all that this and earlier actions have captured, each `[S, ...]`.
     """
@@ -73,7 +73,7 @@ class StepMetrics(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnd(Event):
-    """A phase ended with this step's update; what the model makes of its validation data.
+    """A phase ended with this step's update; contains the outputs of the model on the validation data.
 
     `inputs` `[N, ...]`, `outputs` `[S, N, ...]`, `latents` `[S, N, L]`.
     """
@@ -116,9 +116,9 @@ class Retargeted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Diverged(Event):
-    """A number that is not finite came up for a seed, which is frozen as it was before this step.
+    """A seed produced a non-finite number; it is frozen in its state before this step.
 
-    It is told at the end of the stretch in which it happened, at most some hundred steps later.
+    Emitted at the end of the stretch in which it happened, at most a few hundred steps later.
     """
 
     kind: ClassVar[str] = "diverged"
@@ -150,12 +150,12 @@ class Retarget:
 
 
 class Emitter(Protocol):
-    """Takes the events of an arm to its hooks."""
+    """Passes the events of an arm to its hooks."""
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether any hook listens to this type of event."""
         ...
 
     def __call__(self, event: Event) -> Iterable[Retarget]:
-        """Call the hooks of an event; return what they ask for."""
+        """Call the hooks of an event; return their requests."""
         ...

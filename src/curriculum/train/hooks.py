@@ -1,4 +1,4 @@
-"""Hooks: callables that are given events."""
+"""Hooks: callables that receive events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Answer = Retarget | Iterable[Retarget] | None
 
 @dataclass(frozen=True)
 class Hook:
-    """A callable for one type of event; for an action, also for its name.
+    """A callable for one type of event and, for actions, one name.
 
-    It is given the event, and returns None, a `Retarget`, or several.
+    It receives the event, and returns None, a `Retarget`, or a list of them.
     """
 
     on: type[Event]
@@ -33,7 +33,7 @@ class Hook:
 
 
 def on(event: type[Event], name: str | None = None) -> Callable[[Callable[[Any], Answer]], Hook]:
-    """Make a hook of a function: `@on(PhaseEnd)`, or `@on(Action, "anchor")` for an action.
+    """Make a function a hook: `@on(PhaseEnd)`, or `@on(Action, "anchor")` for an action.
 
     Raises `InputError` for an action without a name, or a name for another event.
     """
@@ -50,7 +50,7 @@ def on(event: type[Event], name: str | None = None) -> Callable[[Callable[[Any],
 
 
 class Hooks:
-    """Takes each event to the hooks that listen to it, in order."""
+    """Passes each event to the hooks registered for it, in order."""
 
     def __init__(self, hooks: Iterable[Hook]):
         self._by_type: dict[type[Event], list[Hook]] = {}
@@ -78,10 +78,10 @@ def definition(call: Callable[..., Any]) -> Any:
 
 
 def supervised(hook: Hook, looks_on: bool = False) -> Hook:
-    """Wrap a user's hook, so that what goes wrong in it is a `CurriculumError` that names it, the step and the event.
+    """Wrap a user's hook: turn its failures into a `CurriculumError` with the hook, the step and the event.
 
-    That is an exception, `SystemExit` included; a changed global setting of PyTorch, which is set back; or a result that is no
-    `Retarget`. A hook that only `looks_on` may not return one either. `KeyboardInterrupt` remains an interrupt.
+    Failures are exceptions, `SystemExit` included; a changed global setting of PyTorch, which is restored; and a result that
+    is not a `Retarget`. A hook that only `looks_on` must return None. `KeyboardInterrupt` is passed on.
     """
     name = definition(hook.call).__qualname__
 

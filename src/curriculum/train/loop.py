@@ -26,7 +26,7 @@ from curriculum.train.task import Task
 
 
 class Keeper(Protocol):
-    """Keeps the state of a training that goes on."""
+    """Stores the state during training."""
 
     def due(self, step: int) -> bool:
         """Tell whether the state before `step` is to be kept: asked before every step but the first and after the last."""

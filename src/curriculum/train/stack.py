@@ -141,7 +141,7 @@ class Ensemble:
         return terms.detach(), list(found)
 
     def capture(self, action: str, parameters: Tensors) -> dict[str, Tensor]:
-        """Answer an action for every model of a stack: references `[S, ...]` by name."""
+        """Handle an action for every model of a stack: references `[S, ...]` by name."""
         with torch.no_grad():
             return self._each(lambda model: self.task.capture(action, model), parameters)
 

@@ -1,4 +1,4 @@
-"""The whole state of a training: what it needs to continue, and all that it needs."""
+"""The complete state of a training: everything it needs to resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is: a model, its data and its loss terms, written for one seed in plain PyTorch.
+"""The interface of a task: a model, its data and its loss terms, written for one seed in plain PyTorch.
 
 A task is one file in `tasks/`. It is trained as a stack of S seeds, which `ensemble` makes of what
 stands here; a task that knows a faster way for the whole stack is `Stacked` too.
@@ -32,8 +32,8 @@ REAL = "real"  # in a batch, marks the samples that are not there only to fill i
 class Probe:
     """A fixed set of inputs `[N, ...]` on which models are compared; never sampled.
 
-    `uses` says for what: `loss` (followed over all steps; one probe), `final` (the error at the end) and
-    `motion` (how its latents move; one probe). It is looked at every so many steps.
+    `uses` lists its purposes: `loss` (followed over all steps; one probe), `final` (the error at the end) and
+    `motion` (how its latents move; one probe). It is evaluated every `every` steps.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a model makes of inputs: `outputs` `[N, ...]` and `latents` `[N, L]`.
+    """The results of a model on some inputs: `outputs` `[N, ...]` and `latents` `[N, L]`.
 
     Of a stack of models, each has the axis `[S, ...]` in front.
     """
@@ -77,7 +77,7 @@ class Task(ABC):
     """A task for one model and one seed.
 
     `terms` are the loss terms in order, each weighed by the sheet's column of the same name.
-    `controls` are the other columns that the task reads, `actions` the actions that it answers
+    `controls` are the other columns that the task reads, `actions` the actions that it handles
     itself. `needs` names the action whose capture a term depends on, under
     the same name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
     `bounds` are the smallest and the largest value of columns, both allowed; those that depend on the settings are set
@@ -112,7 +112,7 @@ class Task(ABC):
 
     @abstractmethod
     def check(self, sheet: Dopesheet) -> list[Problem]:
-        """Find what in a sheet does not fit this task, apart from unknown columns and actions."""
+        """Find problems of a sheet with this task, apart from unknown columns and actions."""
 
     @abstractmethod
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
@@ -135,7 +135,7 @@ class Task(ABC):
         return self.bounds.get(column, NONNEGATIVE if weight else UNBOUNDED)
 
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
-        """Answer an action: what is captured from one model as a reference, by name."""
+        """Handle an action: return the references captured from one model, by name."""
         return {}
 
     @abstractmethod
@@ -144,7 +144,7 @@ class Task(ABC):
 
     @abstractmethod
     def validation(self, phase: Phase) -> Tensor:
-        """Give the inputs `[N, ...]` on which the end of a phase is looked at."""
+        """Return the inputs `[N, ...]` on which the end of a phase is evaluated."""
 
     @abstractmethod
     def probes(self) -> tuple[Probe, ...]:
@@ -156,7 +156,7 @@ class Task(ABC):
 
     @abstractmethod
     def picture(self) -> Picture:
-        """Say what the task's latent space is shown with."""
+        """Return the picture of the task's latent space."""
 
     @abstractmethod
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
@@ -198,7 +198,7 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 @runtime_checkable
 class Stacked(Protocol):
-    """A task that knows faster ways for a whole stack than mapping and differentiating what it does for one model."""
+    """A task with faster functions for a whole stack than mapping and differentiating those of one model."""
 
     def stacked_gradients(
         self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
