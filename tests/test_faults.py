@@ -933,7 +933,7 @@ def test_a_pipe_does_not_keep_the_runs_from_being_listed(apart, bench):
     assert re.search(r"^b ", listed.out, re.MULTILINE)
     for name in ("a", "c"):
         assert f"runs/{name}/run.json: it is not a regular file" in listed.err
-    refused(drawn, 2, "1 finished run(s), 2 are needed")
+    refused(drawn, 2, "found 1 finished run(s) in runs, but 2 are needed")
 
 
 def test_runs_tells_of_a_damaged_run(here, bench):
@@ -1186,3 +1186,11 @@ def test_a_dry_run_executes_no_hook(here, empty, tree):
     (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:ancor', call: 'dry_package.hooks:watch'}\n")
     refused(here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run"), 2, "hooks.yaml:3:", "did you mean 'anchor'?")
     assert not (empty / "executed").exists()
+
+
+def test_trainings_from_python_started_at_once_each_get_their_own_name(bench):
+    code = "from curriculum import run; print(run('default', 'short.csv', folder='runs').run.path.name)"
+    (bench / "short.csv").write_text(SHORT)
+    started = [subprocess.Popen([sys.executable, "-c", code], cwd=bench, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    names = sorted(process.communicate(timeout=120)[0].strip() for process in started)
+    assert names == ["short", "short-2", "short-3"]

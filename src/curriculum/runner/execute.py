@@ -134,7 +134,9 @@ def run(
     Raises `InputError` before step 0 with every error found, `DivergedError` if every seed diverged.
     """
     checked = plan(config, dopesheet, overrides=overrides, hooks=hooks, seeds=seeds, steps=steps)
-    return execute(checked, None if folder is None else new_path(Path(folder), name, checked))
+    if folder is None or name is not None:
+        return execute(checked, None if folder is None else Path(folder) / str(name))
+    return train_stack(open_stack([checked], [Path(folder) / Path(checked.sheet.source).stem], numbered=True))[0]
 
 
 def new_path(folder: Path, name: str | None, checked: Plan) -> Path:
