@@ -81,7 +81,7 @@ def training_hook(bar: Bar) -> Hook:
 
     def show(event: Chunk) -> None:
         losses = {"total": event.total, **event.terms}
-        middle = {name: float(values[-1].nanmedian()) for name, values in losses.items()}
+        middle = {name: float(values[-1].nanquantile(0.5)) for name, values in losses.items()}
         phase = event.schedule.phase_at(event.step).name
         rate = event.schedule.at(event.step)[RATE]
         bar.update(event.step + 1, f"{phase}  lr {rate:.2e}  {losses_text(middle)}")

@@ -125,7 +125,7 @@ def train(
     )
     assert result.run is not None
     path = result.run.path
-    losses = {term: float(values.nanmedian()) for term, values in result.losses.items()}
+    losses = {term: float(values.nanquantile(0.5)) for term, values in result.losses.items()}
     if as_json:
         document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
         put_json({**document, "seeds": list(checked.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
