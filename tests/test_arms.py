@@ -168,7 +168,7 @@ def test_eight_pairs_are_judged_and_fewer_are_not(arms, tmp_path):
     few = [run("ex-1.6", parse(text), seeds="0:7", steps=60, folder=tmp_path, name=name).run for text, name in ((EARLY, "a"), (LATE, "b"))]
     described = compare(few)
     assert not described.verdicts
-    assert any("too few seeds to test: 7 shared seeds" in note for note in described.notes)
+    assert any("too few seeds to test: a and b share 7 seeds" in note for note in described.notes)
 
 
 def rows_of(text: str) -> dict[tuple[str, str], list[str]]:

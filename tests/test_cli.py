@@ -180,7 +180,7 @@ def test_a_term_that_waits_for_an_action_is_warned_about(here, empty):
     (empty / "mine.csv").write_text("STEP,PHASE,lr,loss-recon,reg-anchor\n0,Primary & secondary,0.01,1,1\n3,,,,\n")
     made = here("train", "-d", "mine.csv")
     assert made.code == 0
-    assert "warning: reg-anchor has weight, but the action 'anchor' never fires" in made.err
+    assert "warning: reg-anchor has a weight, but the action 'anchor' never fires" in made.err
     assert "warning" not in made.out
     assert "reg-anchor" not in made.out
 

@@ -327,7 +327,7 @@ def test_a_sheet_without_a_largest_action_is_refused(empty, here):
         ),
         (
             ["pendulum: {size: 12}", "probe_step: 3"],
-            "4:3: task.probe_step cannot be 3: in this world the largest action is above 0, at most 2",
+            "4:3: task.probe_step cannot be 3: the largest action in this world must be above 0, at most 2",
         ),
         (["encoder: [64, 0]"], "3:3: task.encoder cannot be [64, 0]: each hidden layer must have 1 to 4096 units"),
     ],

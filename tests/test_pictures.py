@@ -123,7 +123,7 @@ def test_all_columns_have_the_same_limits(runs):
         (Look(dims=(0, 7)), {}, "no dimension 7: it has 0 to 3"),
         (Look(width=481), {}, "even numbers"),
         (SMALL, {"seed": 3}, "has no seed 3"),
-        (SMALL, {"at": 99}, "no step 99"),
+        (SMALL, {"at": 99}, "step 99 does not exist"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(runs, look, options, message):
@@ -178,7 +178,7 @@ def test_a_stopped_video_leaves_nothing(tmp_path):
 
 def test_an_encoder_that_fails_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
-    with pytest.raises(RunError, match="the encoder stopped"):
+    with pytest.raises(RunError, match="the encoder failed"):
         encode(iter([memoryview(bytes(64))] * 3), tmp_path / "video.mp4", 4, 4, 30)
     assert not list(tmp_path.iterdir())
 

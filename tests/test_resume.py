@@ -324,7 +324,7 @@ def test_a_run_lists_its_hooks(tmp_path):
         ([made(0.3)], [made(0.4)], ["the value of 'value' in the hook test_resume:made.<locals>.act on action:anchor differs"]),
         ([Hook(PhaseStart, partial(act, value=0.3))], [Hook(PhaseStart, partial(act, value=0.4))], ["the value of 'value' in the hook"]),
         ([Hook(PhaseStart, partial(act, value=0.3))], [Hook(PhaseEnd, partial(act, value=0.3))], ["is missing", "is new"]),
-        ([made(0.3), made(0.4)], [made(0.4), made(0.3)], ["the hooks on action:anchor are in another order"]),
+        ([made(0.3), made(0.4)], [made(0.4), made(0.3)], ["the order of the hooks on action:anchor differs"]),
         (
             [Hook(PreStep, lambda event: None)],
             [Hook(PreStep, lambda event: ())],
@@ -607,7 +607,7 @@ def test_killed_signalled_and_resumed_processes_come_to_the_same_result(here, fi
         ("train -d smooth --at 3", "--fork RUN"),
         ("train --resume aa", "did you mean 'a'?"),
         ("train --resume a", "it has no steps left to train"),
-        ("train -d smooth --fork a --at 41", "it has trained 40 steps"),
+        ("train -d smooth --fork a --at 41", "it has trained only 40 steps"),
         ("train -d stepped --fork a --at 30", "at step 11 lr is"),
         ("train -d smooth --fork a --at 30 --set task.hidden=8", "task.hidden = 8, was 16"),
         ("verify aa", "did you mean 'a'?"),

@@ -177,7 +177,7 @@ def test_a_retarget_whose_path_leaves_the_bounds_of_its_column_is_an_error(name,
     def ask(event):
         return Retarget(name, value, duration) if event.step == 20 else None
 
-    with pytest.raises(CurriculumError, match=rf"at step 20 .*{says}"):
+    with pytest.raises(CurriculumError, match=rf"at step 20: .*{says}"):
         run("color", parse(FALLING), hooks=[ask])
 
 
