@@ -128,10 +128,13 @@ def bench_training(steps: int, folder: Path) -> dict[str, float]:
 
 def bench_seeds(steps: int, folder: Path) -> dict[str, float]:
     """Train 64 seeds of both sheets as one stack with everything stored, then compare them."""
+    import torch
+
     from curriculum.measure.comparison import compare
     from curriculum.runner.execute import execute_all
     from curriculum.runner.plan import plan
 
+    torch.set_num_threads(1)
     plans = [plan("ex-1.6", sheet, seeds="0:64", steps=steps) for sheet in ("smooth.csv", "stepped.csv")]
     began = time.perf_counter()
     runs = [result.run for result in execute_all(plans, [folder / "a", folder / "b"], figures=False)]
