@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -144,6 +144,7 @@ def test_where_the_last_seed_diverges_nothing_after_that_step_is_told(monkeypatc
 NUMBER = st.one_of(st.floats(width=32), st.sampled_from([3.4e38, -3.4e38, 1e-45, 0.0]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(NUMBER, min_size=4, max_size=4), min_size=1, max_size=5))
 def test_a_mark_is_finite_exactly_as_long_as_all_numbers_are(rows):
     values = torch.tensor(rows, dtype=torch.float32)
