@@ -11,6 +11,7 @@ from conftest import EASY, HARD, stored_classifier
 from curriculum.draw.figures import draw_run
 from curriculum.measure.comparison import compare
 from curriculum.measure.trace import common_strides, median_seeds, trace
+from curriculum.store.files import sealed
 from curriculum.store.reader import Run
 
 NOT_THEIRS = re.compile(r"latent|drift|jitter|colou?r|hue|circle|MSE|spike", re.IGNORECASE)
@@ -158,3 +159,15 @@ def test_a_missing_value_of_an_own_measure_is_named(tmp_path):
     found = compare(runs)
     assert any(note == "ece: no value for seed 3 of hard, so no effect is estimated (needs a test set)" for note in found.notes)
     assert "ece" not in {verdict.id for verdict in found.verdicts}
+
+
+def test_a_run_without_snapshots_is_not_animated(here, bench):
+    manifest = json.loads(Path("runs/a/run.json").read_text())
+    del manifest["files"]["snapshots.safetensors"]
+    Path("runs/a/run.json").write_text(json.dumps(sealed(manifest)))
+    Path("runs/a/snapshots.safetensors").unlink()
+    made = here("animate", "a", "-o", "a.png")
+    assert made.code == 2
+    assert "'a' has no snapshots" in made.err
+    assert "--set record.snapshot_every=N" in made.err
+    assert not Path("a.png").exists()
