@@ -182,12 +182,12 @@ def test_tables_sentences_and_json_give_the_same_effect(arms, tmp_path, here, se
     """For eight pairs, for too few to test, and for runs without a seed in common."""
     other = arms[1] if seeds == "0:8" else execute(plans(seeds)[1], tmp_path / "late").run
     first = execute(plans("0:3")[0], tmp_path / "early").run if seeds == "4:7" else arms[0]
-    printed = here("compare", first.path, other.path, "--runs", tmp_path).out
+    printed = here("compare", first.path, other.path, "--runs", tmp_path, "--full").out
     document = json.loads(here("compare", first.path, other.path, "--runs", tmp_path, "--json").out)
     table, shown = rows_of(printed), {}
     for row in (*document["final"], *document["measures"], *document["exploratory"]):
-        (effect,) = row["effects"]
-        if not document["windows"].get(row["window"], True):
+        effect = row["value"]
+        if not document["pairs"][0]["windows"].get(row["window"], True):
             continue  # nothing is shown over a window without steps
         *_, cell = table[label(row["id"], row["title"]), row["window"]]
         assert cell == effects.text(np.nan if effect is None else effect, row["effect"], row["unit"])
@@ -199,7 +199,7 @@ def test_tables_sentences_and_json_give_the_same_effect(arms, tmp_path, here, se
         assert f" {cell} " in verdict["sentence"], cell
     assert bool(document["verdicts"]) == (seeds == "0:8")
     what = "between interquartile means for runs without shared seeds" if seeds == "4:7" else "interquartile mean over pairs"
-    assert f"Final error: median over seeds, and effect ({what})" in printed
+    assert f"Final error: median over seeds (of counts the mean), and effect ({what})" in printed
 
 
 def test_a_seed_without_a_value_is_named_and_its_measure_not_judged(arms, here, tmp_path):
@@ -209,7 +209,7 @@ def test_a_seed_without_a_value_is_named_and_its_measure_not_judged(arms, here, 
     lost = [str(seed) for seed, value in zip(arms[0].seeds, row.values[0], strict=True) if np.isnan(value)]
     assert 0 < len(lost) < 8
     assert np.isfinite(row.values[1]).all()
-    assert np.isnan(row.effects).all()
+    assert np.isnan(row.value)
     assert "E6" not in {verdict.id for verdict in found.explored}
     note = f"E6: no value for seeds {', '.join(lost)} of early, so no effect is estimated (needs a rise of the error)"
     assert note in found.notes
@@ -362,9 +362,9 @@ def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
     folder = str(arms[0].path.parent)
     options = ["--runs", folder, "--baseline", "late", "--smallest-ratio", "0.98", "--json"]
     found = json.loads(CliRunner().invoke(app, ["compare", "early", "late", *options]).stdout)
-    assert [own["name"] for own in found["runs"]] == ["late", "early"]
+    assert [own["name"] for own in found["runs"]] == ["early", "late"]
     assert found["smallest"] == {"ratio": 0.98}
-    assert all(": late " in verdict["sentence"] for verdict in found["verdicts"])
+    assert all(": early " in verdict["sentence"] for verdict in found["verdicts"])
     assert [verdict["margin"] for verdict in found["verdicts"] if verdict["id"] == "H1a"] == [pytest.approx([1 / 1.98, 1.98])]
 
 
@@ -401,8 +401,8 @@ def test_what_was_trained_before_a_hook_failed_is_stored_in_full(tmp_path):
 
 def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts_per_thousand(arms, tmp_path):
     shorter = execute(plans("0:8", steps=90)[1], tmp_path / "shorter").run
-    found = compare([arms[0], shorter])
-    assert found.windows["whole"] == ((60, 89),)
+    found = compare([arms[0], shorter], unequal=True)
+    assert found.pairs[0].windows["whole"] == ((60, 89),)
     rows = {(row.id, row.window): row for row in found.measures}
     count, rate = rows["H1b", "whole"], rows["H1b", "whole, per 1,000 steps"]
     assert rate.values[0] == pytest.approx([value * 1000 / 30 for value in count.values[0]])
@@ -415,7 +415,7 @@ def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts
     assert explored.count("E10") == 1
     assert len(set(explored)) == len(explored)
     rows = {row.id: row for row in found.exploratory if row.judged}
-    assert [verdict.value for verdict in found.explored] == [rows[name].effects[0] for name in explored]
+    assert [verdict.value for verdict in found.explored] == [rows[name].value for name in explored]
     expected = false_discovery_control([verdict.p for verdict in found.explored])
     assert [verdict.p_corrected for verdict in found.explored] == pytest.approx(list(expected))
     same_length = compare(arms)

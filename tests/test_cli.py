@@ -212,8 +212,8 @@ def test_compare_takes_the_two_newest_finished_runs(here, bench):
 def values_in(document) -> list:
     """What a comparison measured, without names and paths."""
     rows = [*document["final"], *document["measures"], *document["exploratory"]]
-    parts = [[row[key] for row in rows] for key in ("values", "effects")]
-    return [*parts, document["mean_lr"], document["last_losses"], document["sheets"], document["gates"]]
+    parts = [[row[key] for row in rows] for key in ("values", "value")]
+    return [*parts, document["pairs"], document["last_losses"], document["gates"]]
 
 
 def test_runs_of_the_same_name_are_compared_like_any_others(here, bench):
@@ -226,7 +226,7 @@ def test_runs_of_the_same_name_are_compared_like_any_others(here, bench):
     found = json.loads(here("compare", "one/exp/smooth", "two/exp/smooth", "--json").out)
     assert [run["name"] for run in found["runs"]] == ["one/exp/smooth", "two/exp/smooth"]
     assert values_in(found) == values_in(json.loads(here("compare", "a", "b", "--json").out))
-    assert set(found["final"][0]["effects"]) != {1}
+    assert found["final"][0]["value"] != 1
     assert Path(found["folder"]).name == "one-exp-smooth-vs-two-exp-smooth-2"
 
 
@@ -260,10 +260,10 @@ def test_the_effect_of_one_seed_each_is_its_ratio_or_difference(here, bench):
     shown = {(row[0], row[2]): row[-1] for row in map(cells, text.splitlines()) if len(row) == 6}
     for row in found["final"]:
         ((first,), (other,)) = row["values"]
-        assert row["effects"] == pytest.approx([first / other])
+        assert row["value"] == pytest.approx(first / other)
         assert float(shown[row["title"], row["window"]].removeprefix("x")) == pytest.approx(first / other, rel=0.03)
     counts = next(row for row in found["exploratory"] if row["id"] == "E10")
-    assert counts["effects"] == [counts["values"][0][0] - counts["values"][1][0]]
+    assert counts["value"] == counts["values"][0][0] - counts["values"][1][0]
 
 
 @pytest.mark.parametrize("steps", [1, 5])

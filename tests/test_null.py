@@ -5,7 +5,7 @@ import pytest
 
 from curriculum import plugins
 from curriculum.measure import stats, verdicts
-from curriculum.measure.judging import estimates
+from curriculum.measure.judging import estimated
 from curriculum.measure.measuring import measured
 from curriculum.measure.pairing import Pairing
 from curriculum.measure.trace import common_strides, trace
@@ -40,9 +40,9 @@ def values(tmp_path_factory):
 def family(first, other, paired):
     """Judge the five measures of two halves of the seeds, `[5, 32]` both."""
     places = tuple(range(first.shape[1]))
-    pairings = [Pairing(1, places, places, paired=paired, tested=True)]
-    rows = [measured(metric, "whole", values, pairings) for metric, *values in zip(MEASURES, first, other, strict=True)]
-    return verdicts.correct(estimates(rows, pairings, SmallestEffect()))
+    pairing = Pairing(0, 1, places, places, paired=paired, tested=True)
+    rows = [measured(metric, "whole", values, pairing) for metric, *values in zip(MEASURES, first, other, strict=True)]
+    return verdicts.correct([estimated(row, pairing, SmallestEffect(), len(rows)) for row in rows])
 
 
 @pytest.mark.slow

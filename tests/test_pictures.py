@@ -268,7 +268,7 @@ def test_runs_with_odd_names_are_drawn_compared_and_shown_with_all_of_them(proce
     assert (poster.code, (odd / "p.png").is_file()) == (0, True), poster.err
     found = compare(runs)
     names = [run.name for run in runs]
-    error = bands.draw(runs, names, curves(runs), found.windows["transitions"], "error")
+    error = bands.draw(runs, names, curves(runs), found.pairs[0].windows["transitions"], "error")
     for figure in (losses.draw(runs, names, [0, 0]), schedules.draw(runs, names)):
         assert legends(figure) == [names]
     assert legends(error) == [[f"{name} (8 seeds)" for name in names]]

@@ -87,7 +87,7 @@ def test_nothing_is_said_of_latents_of_runs_that_have_none(here, shelf, monkeypa
 
     drawn = {}
     monkeypatch.setattr(style, "save", lambda figure, path: drawn.update({path.name: texts_of(figure)}))
-    compared = here("compare", "easy", "hard")
+    compared = here("compare", "easy", "hard", "--full")
     assert compared.code == 0, compared.err
     for text in (compared.out, *drawn.values()):
         assert NOT_THEIRS.findall(text) == []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
 from curriculum.measure import effects, stats, verdicts
-from curriculum.measure.judging import estimates
+from curriculum.measure.judging import estimated
 from curriculum.measure.measuring import Measured, measured
 from curriculum.measure.metric import Metric
 from curriculum.measure.pairing import Pairing
@@ -227,14 +227,14 @@ def test_a_seed_that_diverged_ranks_worst_and_leaves_the_estimate_finite():
     ],
 )
 def test_a_verdict_follows_from_p_the_interval_and_the_margin(low, high, p, margin, expected):
-    found = stats.Estimate((low + high) / 2, low, high, p, 16, 0, 16, 0.0, 32, paired=True)
+    found = stats.Estimate((low + high) / 2, low, high, p, (low, high), (low, high), 16, 0, 16, 0.0, 32, paired=True)
     assert verdicts.judge(found, p, margin) == expected
-    turned = stats.Estimate(-(low + high) / 2, -high, -low, p, 16, 0, 16, 0.0, 32, paired=True)
+    turned = stats.Estimate(-(low + high) / 2, -high, -low, p, (-high, -low), (-high, -low), 16, 0, 16, 0.0, 32, paired=True)
     assert verdicts.judge(turned, p, margin, better="higher") == expected
 
 
 def row_of(kind: str, **more) -> Measured:
-    return Measured("X", "x", "", kind, "lower", "whole", ((1.0,), (1.0,)), (1.0,), judged=True, needs="", **more)
+    return Measured(0, 1, "X", "x", "", kind, "lower", "whole", ((1.0,), (1.0,)), 1.0, judged=True, needs="", **more)
 
 
 def test_a_margin_belongs_to_its_measure():
@@ -271,8 +271,9 @@ def test_a_hypothesis_sums_up_its_measures(own, expected):
 def verdict_on(id_: str, title: str, kind: str, better: str, first, other) -> Verdict:
     metric = Metric(1, id_, title, "", lambda trace, window: 0.0, windowed=False, effect=kind, better=better)
     places = tuple(range(len(first)))
-    pairings = [Pairing(1, places, places, paired=True, tested=True)]
-    (judged,) = verdicts.correct(estimates([measured(metric, "whole", (first, other), pairings)], pairings, SmallestEffect()))
+    pairing = Pairing(0, 1, places, places, paired=True, tested=True)
+    row = measured(metric, "whole", (first, other), pairing)
+    (judged,) = verdicts.correct([estimated(row, pairing, SmallestEffect(), 1)])
     return judged
 
 

@@ -43,10 +43,11 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     style.save(losses.draw(runs, names, median_seeds(runs)), folder / "losses.png")
     style.save(schedules.draw(runs, names), folder / "schedules.png")
     measured = f"{final.title.removeprefix('final ')} ({final.unit})"
-    style.save(bands.draw(runs, names, curves(runs), found.windows["transitions"], measured), folder / "bands.png")
+    moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
+    style.save(bands.draw(runs, names, curves(runs), moving, measured), folder / "bands.png")
     ended = [i for i, run in enumerate(runs) if run.phase_ends]
     if ended:
-        shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [final.values[i] for i in ended])
+        shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [found.final_errors(i) for i in ended])
         style.save(shown, folder / "latents.png")
     if found.verdicts or found.guards:
         style.save(effects.draw(found), folder / "effects.png")

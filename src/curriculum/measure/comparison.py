@@ -1,11 +1,12 @@
 """Compare runs: line them up, measure them, judge the differences, and describe what was found.
 
-What comes out is plain data; tables, JSON and figures are made from it elsewhere. Runs are known by their place in it, the
-first being measured against each of the others; names are only shown.
+What comes out is plain data; tables, JSON and figures are made from it elsewhere. Runs are known by their place in it; names are
+only shown. Each pair of runs is measured by itself: which other runs are compared changes nothing but the correction.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
-from curriculum.measure.measuring import Gate, Measured, Tail, measure, tails
+from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
 from curriculum.measure.pairing import ComparedRun, line_up
 from curriculum.measure.verdicts import SmallestEffect, Verdict
 from curriculum.measure.windows import Mask, intervals
@@ -21,23 +22,38 @@ from curriculum.sheet.diff import SheetDiff, diff_sheets
 from curriculum.sheet.schedule import RATE
 from curriculum.store.reader import Run
 
-SCHEMA = 2
+SCHEMA = 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs that are compared: the one at the place `first` among the runs against the one at the place `other`.
+
+    They are measured from `first_step` on. `windows` are the first and last step of each stretch of each window, and `mean_lr` the
+    mean learning rates of the two runs in them; `sheets` say how the sheet of the first differs from the other's.
+    """
+
+    first: int
+    other: int
+    first_step: int
+    windows: dict[str, tuple[tuple[int, int], ...]]
+    mean_lr: dict[str, tuple[float, float]]
+    sheets: SheetDiff
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two or more runs side by side; the first is measured against each of the others.
+    """Two or more runs side by side, in pairs.
 
-    What is listed by run is in the order of `runs`; `effects` of measures and `sheets` begin with the second one. Verdicts and
-    hypotheses say by `other`, gates and tails by `run`, which of `runs` they are about.
+    Rows of measures, verdicts, hypotheses and tails say by `first` and `other`, gates and tails also by `run`, which of `runs` they
+    are about. `tests` counts the verdicts that are corrected together, those of final errors (`guards`) among them.
     """
 
     runs: tuple[ComparedRun, ...]
-    first_step: int
-    windows: dict[str, tuple[tuple[int, int], ...]]
-    mean_lr: dict[str, tuple[float, ...]]
+    pairs: tuple[Pair, ...]
     final: tuple[Measured, ...]
     measures: tuple[Measured, ...]
+    tests: int
     verdicts: tuple[Verdict, ...]
     guards: tuple[Verdict, ...]
     exploratory: tuple[Measured, ...]
@@ -47,12 +63,20 @@ class Comparison:
     tails: tuple[Tail, ...]
     smallest: SmallestEffect
     last_losses: tuple[dict[str, float], ...]
-    sheets: tuple[SheetDiff, ...]
     notes: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(run.name for run in self.runs)
+
+    def rows(self, pair: Pair, rows: Sequence[Measured]) -> list[Measured]:
+        """Pick the rows that are about a pair."""
+        return [row for row in rows if (row.first, row.other) == (pair.first, pair.other)]
+
+    def final_errors(self, run: int) -> tuple[float, ...]:
+        """Give the final errors of the seeds of a run on the main probe."""
+        row = next(row for row in self.final if run in (row.first, row.other))
+        return row.values[0 if row.first == run else 1]
 
     def to_json(self) -> dict[str, Any]:
         """Turn the comparison into plain values; numbers that do not exist become null, infinite ones "inf"."""
@@ -63,34 +87,64 @@ class Comparison:
         return plain
 
 
-def compare(runs: Sequence[Run], smallest: SmallestEffect | None = None, watch: Callable[[int], None] = lambda done: None) -> Comparison:
+def compare(
+    runs: Sequence[Run],
+    smallest: SmallestEffect | None = None,
+    watch: Callable[[int], None] = lambda done: None,
+    *,
+    baseline: int | None = None,
+    all_pairs: bool = False,
+    unequal: bool = False,
+) -> Comparison:
     """Measure runs of one task side by side, and judge the differences where there are enough seeds.
 
-    `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, or
+    The first run is compared against each other one; with a `baseline`, a place among the runs, each other one against that; with
+    `all_pairs` each against each one after it. Runs that were trained for different numbers of steps are judged only if they may be
+    `unequal`. `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, or
     runs that cannot be paired: of different tasks, models or probes.
     """
-    lineup = line_up(runs)
+    lineup = line_up(runs, baseline, all_pairs, unequal)
     smallest = smallest or SmallestEffect()
-    found = measure(runs, lineup.pairings, watch)
+    done = itertools.count(1)
+    found = [measure(runs, pairing, lambda: watch(next(done))) for pairing in lineup.pairings]
     judged = judge(found, lineup, runs[0].look.hypotheses, smallest)
+    gates = {(gate.id, gate.run): gate for own in reversed(found) for gate in own.gates}
+    notes = (*lineup.notes, *judged.notes, *(note for own in found for note in gaps(own, lineup.runs)))
     return Comparison(
         runs=lineup.runs,
-        first_step=found.first_step,
-        windows={name: tuple(intervals(mask)) for name, mask in found.windows.items()},
-        mean_lr={name: tuple(_mean_lr(run, mask) for run in runs) for name, mask in found.windows.items()},
-        final=found.final,
-        measures=found.measures,
+        pairs=tuple(_pair(runs, own) for own in found),
+        final=tuple(row for own in found for row in own.final),
+        measures=tuple(row for own in found for row in own.measures),
+        tests=judged.tests,
         verdicts=judged.verdicts,
         guards=judged.guards,
-        exploratory=found.exploratory,
+        exploratory=tuple(row for own in found for row in own.exploratory),
         explored=judged.explored,
         hypotheses=judged.hypotheses,
-        gates=found.gates,
-        tails=tuple(tails(found.measures)),
+        gates=tuple(sorted(gates.values(), key=lambda gate: (gate.id, gate.run))),
+        tails=tuple(tail for own in found for tail in tails(own.measures)),
         smallest=smallest,
         last_losses=tuple(_last_losses(run) for run in runs),
-        sheets=tuple(diff_sheets(runs[0].sheet, run.sheet, max(len(runs[0].schedule), len(run.schedule))) for run in runs[1:]),
-        notes=(*lineup.notes, *gaps(found, lineup.runs)),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def seeds_to_measure(runs: Sequence[Run], baseline: int | None = None, all_pairs: bool = False) -> int:
+    """Count the seeds that `compare` measures: those of each run for each pair that it is in."""
+    return sum(
+        len(runs[place].seeds) for pairing in line_up(runs, baseline, all_pairs).pairings for place in (pairing.first, pairing.other)
+    )
+
+
+def _pair(runs: Sequence[Run], found: Measurements) -> Pair:
+    first, other = runs[found.pairing.first], runs[found.pairing.other]
+    return Pair(
+        first=found.pairing.first,
+        other=found.pairing.other,
+        first_step=found.first_step,
+        windows={name: tuple(intervals(mask)) for name, mask in found.windows.items()},
+        mean_lr={name: (_mean_lr(first, mask), _mean_lr(other, mask)) for name, mask in found.windows.items()},
+        sheets=diff_sheets(first.sheet, other.sheet, max(len(first.schedule), len(other.schedule))),
     )
 
 

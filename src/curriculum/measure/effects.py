@@ -1,7 +1,7 @@
 """The effect of one run against another: how it is estimated and written, the same in tables, sentences and figures.
 
-An effect is a ratio (of two values, or of two times), a difference, or a difference of the shares of seeds for which
-something holds. Ratios are estimated as their log10.
+An effect is a ratio (of two values, or of two times), a difference (perhaps of counts), or a difference of the shares of seeds
+for which something holds. Ratios are estimated as their log10.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from curriculum.measure import stats
 from curriculum.measure.stats import Array, Estimate
 
 SCALED = ("ratio", "time")  # the kinds that are factors; the others are differences
+COUNT = "count"  # the kind of a difference of counts
 MANY = 9.95  # differences from here on have no decimals
 
 
@@ -31,25 +32,25 @@ def pair_effects(first: Array, other: Array, kind: str) -> Array:
 def effect(first: Array, other: Array, kind: str, paired: bool) -> float:
     """Estimate the effect of one sample against another, in its own unit: a ratio or a difference.
 
-    For pairs, it is the interquartile mean of their effects: the effect itself where there is one pair. For samples
-    without pairs, it is the difference of the two interquartile means. NaN where a value is missing.
+    For pairs, it is the interquartile mean of their effects, of a count the mean: the effect itself where there is one pair. For
+    samples without pairs, it is the difference of the two such means. NaN where a value is missing.
     """
     if kind == "share":
         return float(first.mean() - other.mean())
     if paired:
         effects = pair_effects(first, other, kind)
-        return math.nan if np.isnan(effects).any() else unscaled(stats.center(effects), kind)
+        return math.nan if np.isnan(effects).any() else unscaled(stats.center(effects, kind == COUNT), kind)
     a, b = _on_scale(first, kind), _on_scale(other, kind)
-    return math.nan if np.isnan(a).any() or np.isnan(b).any() else unscaled(stats.shift(a, b), kind)
+    return math.nan if np.isnan(a).any() or np.isnan(b).any() else unscaled(stats.shift(a, b, kind == COUNT), kind)
 
 
-def estimate(first: Array, other: Array, kind: str, paired: bool) -> Estimate:
-    """Estimate the same effect with its interval and test; a ratio as its log10."""
+def estimate(first: Array, other: Array, kind: str, paired: bool, tests: int = 1) -> Estimate:
+    """Estimate the same effect with its intervals and test, as one of so many tests; a ratio as its log10."""
     if kind == "share":
-        return stats.share_estimate(first, other, paired)
+        return stats.share_estimate(first, other, paired, tests)
     if paired:
-        return stats.paired_estimate(pair_effects(first, other, kind))
-    return stats.unpaired_estimate(_on_scale(first, kind), _on_scale(other, kind))
+        return stats.paired_estimate(pair_effects(first, other, kind), kind == COUNT, tests)
+    return stats.unpaired_estimate(_on_scale(first, kind), _on_scale(other, kind), kind == COUNT, tests)
 
 
 def unscaled(value: float, kind: str) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from curriculum.measure.measuring import LAST, PER_THOUSAND, Measured, Measurements
+from curriculum.measure.measures import LAST
+from curriculum.measure.measuring import PER_THOUSAND, Measured, Measurements
 from curriculum.measure.pairing import ComparedRun
 
 
@@ -14,30 +15,38 @@ def gaps(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[str]:
 
     Measures of which the same is to say share a sentence.
     """
+    pair = [runs[found.pairing.first], runs[found.pairing.other]]
+    names = [run.name for run in pair]
     if found.stride > 1:
-        yield f"the error is compared every {found.stride} steps; faster changes are not visible"
+        yield f"the error of {' and '.join(names)} is compared every {found.stride} steps; faster changes are not visible"
     if not found.long_enough:
-        yield "the steps common to all runs end within the first phase: only the initial descent is measured, and nothing is tested"
+        yield (
+            f"the steps common to {' and '.join(names)} end within the first phase: only the initial descent is measured, "
+            "and stability is not tested"
+        )
     alike: dict[str, list[str]] = {}
     for row in (*found.final, *found.measures, *found.exploratory, *found.gated):
         # A rate has no value where its count has none, and what is only shown none in a window without steps.
         empty = row.window in found.windows and not found.windows[row.window].any() and not row.judged
-        if not row.window.endswith(PER_THOUSAND) and not empty and (gap := _gap(row, found, runs)):
+        if not row.window.endswith(PER_THOUSAND) and not empty and (gap := _gap(row, found, pair, len(runs) == 2)):
             alike.setdefault(gap, []).append(row.title if row.window == LAST else row.id)
     for gap, measures in alike.items():
         yield f"{', '.join(measures)}{gap}"
 
 
-def _gap(row: Measured, found: Measurements, runs: Sequence[ComparedRun]) -> str:
-    """Say which seeds have no value of a measure, what follows, and what a value needs; nothing where all have one."""
-    lost = [run.name for run, effect in zip(runs[1:], row.effects, strict=True) if math.isnan(effect)]
-    seeds = [_seeds(run, own) for run, own in zip(runs, row.values, strict=True) if any(map(math.isnan, own))]
+def _gap(row: Measured, found: Measurements, pair: Sequence[ComparedRun], alone: bool) -> str:
+    """Say which seeds have no value of a measure, what follows, and what a value needs; nothing where all have one.
+
+    Where the pair is not `alone`, it is named.
+    """
+    lost = math.isnan(row.value)
+    seeds = [_seeds(run, own) for run, own in zip(pair, row.values, strict=True) if any(map(math.isnan, own))]
     if not seeds:
-        return f": values are negative, so no ratio to {' and '.join(lost)} exists" if lost else ""
+        return f": values are negative, so no ratio to {pair[1].name} exists" if lost else ""
     gate = row.id in {own.id for own in found.gated}
     over = "" if row.judged or gate else f" over {row.window}"
     nowhere = all(math.isnan(value) for own in row.values for value in own)
-    against = "" if len(lost) == len(row.effects) else f" against {' and '.join(lost)}"
+    against = "" if alone else f" of {pair[0].name} against {pair[1].name}"
     follows = ", which counts as not passed" if gate else f", so no effect{against} is estimated" if lost else ""
     recorded = row.window not in found.windows or found.windows[row.window][:: found.stride].any()
     needs = row.needs if recorded else "a recorded step in the window"

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from curriculum.measure import effects, verdicts
+from curriculum.measure.exact import pairs_needed, smallest_p
+from curriculum.measure.measures import FINAL
 from curriculum.measure.measuring import Measured, Measurements
 from curriculum.measure.pairing import ComparedRun, Lineup, Pairing
-from curriculum.measure.verdicts import SmallestEffect, Verdict
+from curriculum.measure.verdicts import ALPHA, SmallestEffect, Verdict
 from curriculum.store.manifest import HypothesisManifest
+
+TRAINED_ALIKE = 100  # times the final error of one run is that of the other, beyond which their stability is not judged
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the verdicts say of one hypothesis, for the first run against another, `other` being its place among the runs.
+    """What the verdicts say of one hypothesis, for the run at the place `first` against the one at the place `other`.
 
     `measures` are the ids of the measures that it is about.
     """
@@ -23,69 +27,122 @@ class Hypothesis:
     id: str
     question: str
     measures: tuple[str, ...]
+    first: int
     other: int
     verdict: str
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is found: of the measures that are tested as one family, of the final errors, and of exploratory measures."""
+    """What is found: of the measures and of the final errors, which are one family of `tests`, and of exploratory measures.
 
+    `notes` say what was not judged, and what could not be decided.
+    """
+
+    tests: int
     verdicts: tuple[Verdict, ...]
     guards: tuple[Verdict, ...]
     explored: tuple[Verdict, ...]
     hypotheses: tuple[Hypothesis, ...]
+    notes: tuple[str, ...]
 
 
-def judge(found: Measurements, lineup: Lineup, questions: Mapping[str, HypothesisManifest], smallest: SmallestEffect) -> Judgement:
-    """Judge the effects of the first run against each other one, where both have enough seeds; `questions` are the hypotheses."""
-    guards = [verdicts.correct([guard])[0] for guard in estimates(found.final, lineup.pairings, smallest)]
-    # What counts at the end of training does not depend on the first descent.
-    rows = [row for row in found.measures if found.long_enough or row.window not in found.windows]
-    family = estimates(rows, lineup.pairings, smallest)
-    judged = [replace(verdict, caveats=tuple(_caveats(verdict, found, guards, lineup.runs))) for verdict in verdicts.correct(family)]
+def judge(
+    found: Sequence[Measurements], lineup: Lineup, questions: Mapping[str, HypothesisManifest], smallest: SmallestEffect
+) -> Judgement:
+    """Judge the effects of the pairs of runs that have enough seeds; `questions` are the hypotheses."""
+    tested = [own for own in found if own.pairing.tested]
+    rows = [(own, row) for own in tested for row in (*own.measures, *own.final) if _is_judged(row, own)]
+    family = verdicts.correct([estimated(row, own.pairing, smallest, len(rows)) for own, row in rows])
+    guards = [verdict for verdict in family if verdict.id == FINAL]
+    judged = [
+        replace(verdict, caveats=tuple(_caveats(verdict, row, own, guards, lineup.runs)))
+        for verdict, (own, row) in zip(family, rows, strict=True)
+    ]
+    shown = [(own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value)]
     return Judgement(
-        verdicts=tuple(judged),
-        guards=tuple(guards),
-        explored=tuple(verdicts.explore(estimates(found.exploratory, lineup.pairings, smallest))),
-        hypotheses=tuple(_hypotheses([*judged, *guards], found, lineup.pairings, questions)),
+        tests=len(rows),
+        verdicts=tuple(verdict for verdict in judged if verdict.id != FINAL),
+        guards=tuple(verdict for verdict in judged if verdict.id == FINAL),
+        explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in shown])),
+        hypotheses=tuple(hypothesis for own in tested for hypothesis in _hypotheses(judged, own, questions)),
+        notes=(*(note for own in tested for note in _not_judged(own, lineup.runs)), *_undecidable(judged)),
     )
 
 
-def estimates(rows: Sequence[Measured], pairings: Sequence[Pairing], smallest: SmallestEffect) -> list[Verdict]:
-    """Estimate the effects that are judged, each with its interval and test; what has no effect is left out."""
-    return [
-        _estimate(row, pairing, smallest)
-        for pairing in pairings
-        for row in rows
-        if pairing.tested and row.judged and not math.isnan(row.effects[pairing.other - 1])
-    ]
+def _is_judged(row: Measured, found: Measurements) -> bool:
+    """Tell whether a row has an effect that is judged: stability only of runs that both trained beyond the first descent."""
+    stability = row.window in found.windows
+    if not row.judged or math.isnan(row.value):
+        return False
+    return not stability or (found.long_enough and not _apart(found) and not found.untrained)
 
 
-def _estimate(row: Measured, pairing: Pairing, smallest: SmallestEffect) -> Verdict:
-    """Make the verdict of one measure, not yet corrected for its family."""
+def _apart(found: Measurements) -> bool:
+    """Tell whether the final errors on the main probe are so far apart that the runs are in different regimes."""
+    value = found.final[0].value if found.final else 1.0
+    return value < 1 / TRAINED_ALIKE or value > TRAINED_ALIKE
+
+
+def _not_judged(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """Say which measures are not judged although they have an effect, and why."""
+    first, other = runs[found.pairing.first].name, runs[found.pairing.other].name
+    rows = [row for row in found.measures if row.judged and row.window in found.windows and not math.isnan(row.value)]
+    start = f"the stability of {first} and {other} is not judged: "
+    if rows and found.untrained:
+        names = " and ".join(runs[place].name for place in found.untrained)
+        yield f"{start}in most seeds of {names}, the error ends no lower than it began, or error or latents stand still"
+    elif rows and _apart(found):
+        apart = effects.text(found.final[0].value, "ratio", "")
+        yield f"{start}the final error of {first} is {apart} of {other}'s, beyond a factor of {TRAINED_ALIKE}"
+
+
+def _undecidable(judged: Sequence[Verdict]) -> Iterator[str]:
+    """Say how small p can get, where that is not small enough to find anything."""
+    fewest = min((verdict.estimate.n for verdict in judged if verdict.estimate.paired), default=0)
+    if fewest and smallest_p(fewest, len(judged)) > ALPHA:
+        yield (
+            f"with {fewest} pairs and {len(judged)} tests, p cannot be below {smallest_p(fewest, len(judged)):.2g}, so that no difference "
+            f"can be found: {pairs_needed(len(judged))} pairs or fewer tests are needed"
+        )
+
+
+def estimated(row: Measured, pairing: Pairing, smallest: SmallestEffect, tests: int) -> Verdict:
+    """Make the verdict of one measure as one of so many tests, not yet corrected for its family."""
     first, other = pairing.pick(row.values)
-    found = effects.estimate(first, other, row.effect, pairing.paired)
-    low, high = (effects.unscaled(end, row.effect) for end in (found.low, found.high))
-    pairs = tuple(map(float, effects.pair_effects(first, other, row.effect))) if pairing.paired else ()
+    estimate = effects.estimate(first, other, row.kind, pairing.paired, tests)
     largest = smallest.margin(row, other)
-    margin = None if largest is None else (effects.unscaled(-largest, row.effect), effects.unscaled(largest, row.effect))
-    what, medians = (row.id, row.title, row.unit, row.effect, row.better), (row.median(0), row.median(pairing.other))
-    return Verdict(*what, pairing.other, row.effects[pairing.other - 1], low, high, found.p, found, medians, margin, pairs)
+    return Verdict(
+        first=row.first,
+        other=row.other,
+        id=row.id,
+        title=row.title,
+        unit=row.unit,
+        effect=row.effect,
+        better=row.better,
+        value=row.value,
+        low=effects.unscaled(estimate.low, row.effect),
+        high=effects.unscaled(estimate.high, row.effect),
+        p=estimate.p,
+        estimate=estimate,
+        levels=row.levels,
+        counts=row.counts,
+        margin=None if largest is None else (effects.unscaled(-largest, row.effect), effects.unscaled(largest, row.effect)),
+        pair_effects=tuple(map(float, effects.pair_effects(first, other, row.effect))) if pairing.paired else (),
+    )
 
 
-def _caveats(verdict: Verdict, found: Measurements, guards: Sequence[Verdict], runs: Sequence[ComparedRun]) -> Iterator[str]:
+def _caveats(verdict: Verdict, row: Measured, found: Measurements, guards: Sequence[Verdict], runs: Sequence[ComparedRun]) -> Iterator[str]:
     """Say what qualifies a verdict: how often it happened, what it cost, and whether it holds for other settings of the measure."""
-    row = next(row for row in found.measures if row.id == verdict.id and row.judged)
     if row.effect in ("share", "time"):
-        pair = [(runs[place], row.values[place]) for place in (0, verdict.other)]
+        pair = [(runs[place], own) for place, own in zip((row.first, row.other), row.values, strict=True)]
         yield " and ".join(f"{_happened(row, run, values)} of {len(values)} in {run.name}" for run, values in pair)
-    costs = [guard for guard in guards if guard.other == verdict.other and guard.verdict.startswith(verdicts.CONTRADICTED)]
-    if verdict.verdict.startswith(verdicts.SUPPORTED) and costs:
-        yield f"at the cost of a final error {max(costs, key=lambda guard: guard.value).amount}"
-    if verdict.margin is None and verdict.verdict in (verdicts.SUPPORTED, verdicts.CONTRADICTED):
-        yield "direction only: the measure has no smallest effect of interest"
-    varied = [variant.effects[verdict.other - 1] for variant in found.variants[row.id]]
+    costs = [guard for guard in guards if (guard.first, guard.other) == (row.first, row.other)]
+    worse = [guard for guard in costs if guard.verdict.startswith(verdicts.CONTRADICTED)]
+    if verdict.id != FINAL and verdict.verdict.startswith(verdicts.SUPPORTED) and worse:
+        yield f"at the cost of a final error {max(worse, key=lambda guard: guard.value).amount}"
+    yield from verdict.doubts()
+    varied = [variant.value for variant in found.variants.get(row.id, ())]
     own = effects.direction(verdict.value, row.effect)
     if any(own * effects.direction(value, row.effect) < 0 for value in varied):
         yield "depends on the window"
@@ -98,18 +155,13 @@ def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:
     return sum(value == 1 if row.effect == "share" else value <= run.last_step for value in values)
 
 
-def _hypotheses(
-    judged: Sequence[Verdict], found: Measurements, pairings: Sequence[Pairing], questions: Mapping[str, HypothesisManifest]
-) -> Iterator[Hypothesis]:
-    """Sum up the measures of each hypothesis, for each run with which the first is tested."""
+def _hypotheses(judged: Sequence[Verdict], found: Measurements, questions: Mapping[str, HypothesisManifest]) -> Iterator[Hypothesis]:
+    """Sum up the measures of each hypothesis for a pair of runs."""
     known = [row.id for row in found.measures if row.judged]
-    for other in [pairing.other for pairing in pairings if pairing.tested]:
-        for name, hypothesis in questions.items():
-            # Old runs name no measures.
-            ids = [own for own in known if own.startswith(name)] if hypothesis.measures is None else hypothesis.measures
-            own = [_verdicts_of(id_, [verdict for verdict in judged if verdict.other == other]) for id_ in ids]
-            yield Hypothesis(name, hypothesis.question, tuple(ids), other, verdicts.hypothesis([one for found in own for one in found]))
-
-
-def _verdicts_of(id_: str, judged: Sequence[Verdict]) -> list[str]:
-    return [verdict.verdict for verdict in judged if verdict.id == id_] or [verdicts.NOT_JUDGED]
+    first, other = found.pairing.first, found.pairing.other
+    here = [verdict for verdict in judged if (verdict.first, verdict.other) == (first, other)]
+    for name, hypothesis in questions.items():
+        # Old runs name no measures.
+        ids = [own for own in known if own.startswith(name)] if hypothesis.measures is None else hypothesis.measures
+        own = [word for id_ in ids for word in [verdict.verdict for verdict in here if verdict.id == id_] or [verdicts.NOT_JUDGED]]
+        yield Hypothesis(name, hypothesis.question, tuple(ids), first, other, verdicts.hypothesis(own))

@@ -1,42 +1,39 @@
-"""Measure runs: the value of each measure for every seed of every run, and the effects of the first run against the others."""
+"""Measure pairs of runs: the value of each measure for every seed of both, and the effect of the one run against the other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
-from curriculum import plugins
 from curriculum.measure import stats
-from curriculum.measure.effects import SCALED, effect
+from curriculum.measure.effects import COUNT, SCALED, effect
+from curriculum.measure.measures import LAST, final_metrics, metrics_of, score_metrics
 from curriculum.measure.metric import Metric
 from curriculum.measure.pairing import Pairing
-from curriculum.measure.trace import Trace, common_strides, scores_of, trace
+from curriculum.measure.trace import Trace, common_strides, trace, untrained
 from curriculum.measure.windows import Mask, first_step, long_enough, per_thousand, windows
-from curriculum.store.manifest import OwnMeasureManifest
 from curriculum.store.reader import Run
 
-LAST = "last 5% of steps"  # of each run, the window of its scores and final errors
-END = "end of training"  # the window of a task's own measures
 PER_THOUSAND = ", per 1,000 steps"
-OWN_ORDER = 1000  # a task's own measures come after the others
-Values = tuple[tuple[float, ...], ...]
+Values = tuple[tuple[float, ...], tuple[float, ...]]  # of the two runs, by seed
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure over one window.
+    """One measure over one window, of the run at the place `first` among the runs and the one at the place `other`.
 
-    `values` are those of each run, one for each of its seeds: NaN where there is none, the worst there is for a seed that
-    diverged. `effects` are those of the first run against each run after it, from the seeds that form pairs, or from all
-    where none do: a ratio or a difference, as `effect` says, NaN where one of these seeds has no value. `judged` says
-    whether its effects are judged; else they are only shown. `needs` says what a seed without a value may lack; `counts` and
+    `values` are those of the two runs, one for each of their seeds: NaN where there is none, the worst there is for a seed that
+    diverged. `value` is the effect of the first against the other, from the seeds that form pairs, or from all where none do: a
+    ratio or a difference, as `effect` says, NaN where one of these seeds has no value. `judged` says whether it is judged; else
+    it is only shown. `needs` says what a seed without a value may lack; `counts` and
     `smallest` are those of the measure.
     """
 
+    first: int
+    other: int
     id: str
     title: str
     unit: str
@@ -44,16 +41,26 @@ class Measured:
     better: str
     window: str
     values: Values
-    effects: tuple[float, ...]
+    value: float
     judged: bool
     needs: str
     counts: bool = False
     smallest: float | None = None
 
-    def median(self, run: int) -> float:
-        """Compute the median over the seeds of a run that have a value; NaN where none has."""
-        numbers = [value for value in self.values[run] if not math.isnan(value)]
-        return float(np.median(numbers)) if numbers else math.nan
+    @property
+    def kind(self) -> str:
+        """How the effect is estimated: that of counts is a difference of its own."""
+        return COUNT if self.counts and self.effect == "difference" else self.effect
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The level of each run: the median over its seeds that have a value, of counts the mean; NaN where none has."""
+        first, other = (self._level(own) for own in self.values)
+        return first, other
+
+    def _level(self, own: Sequence[float]) -> float:
+        numbers = [value for value in own if not math.isnan(value)]
+        return math.nan if not numbers else float(np.mean(numbers) if self.counts else np.median(numbers))
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Tail:
-    """What an average hides, of one measure in one run: the worst seed, and the mean of the worst tenth."""
+    """What an average hides, of one measure in a run of a pair: the worst seed, and the mean of the worst tenth."""
 
+    first: int
+    other: int
     id: str
     unit: str
     run: int
@@ -84,16 +93,19 @@ class Tail:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What is measured of some runs at the steps that all of them have, and of their final errors.
+    """What is measured of a pair of runs at the steps that both have, and of their final errors.
 
     `windows` mark steps `[T]`; the error is compared every `stride` steps. `measures`, which begin with the scores,
     `exploratory` and `gated` have a row for each measure and window; `variants` are the rows of measures with other settings, by
-    id. Where `long_enough` is false, the steps end before the first descent does.
+    id. Where `long_enough` is false, the steps end before the first descent does. `untrained` are the places of the runs that did
+    not train in most seeds.
     """
 
+    pairing: Pairing
     windows: dict[str, Mask]
     first_step: int
     long_enough: bool
+    untrained: tuple[int, ...]
     stride: int
     final: tuple[Measured, ...]
     measures: tuple[Measured, ...]
@@ -112,25 +124,28 @@ class _Asked:
     options: Mapping[str, float] = field(default_factory=dict)
 
 
-def measure(runs: Sequence[Run], pairings: Sequence[Pairing], watch: Callable[[int], None]) -> Measurements:
-    """Measure every seed of runs of one task; `watch` is told how many seeds are measured."""
-    schedules = [run.schedule for run in runs]
-    parts, strides = windows(schedules), common_strides(runs)
-    final, own = _final_metrics(runs[0]), [*_score_metrics(runs[0]), *metrics_of(runs[0])]
+def measure(runs: Sequence[Run], pairing: Pairing, watch: Callable[[], None]) -> Measurements:
+    """Measure every seed of the two runs of a pair by their own windows and strides; `watch` is called after each seed."""
+    pair = runs[pairing.first], runs[pairing.other]
+    schedules = [run.schedule for run in pair]
+    parts, strides = windows(schedules), common_strides(pair)
+    final, own = final_metrics(pair[0]), [*score_metrics(pair[0]), *metrics_of(pair[0])]
     asked = [_Asked(metric, LAST) for metric in final]
     asked += [_Asked(metric, window) for metric in own for window in (parts if metric.windowed else (metric.window,))]
-    if any(pairing.tested for pairing in pairings):
+    if pairing.tested:
         asked += [_Asked(metric, metric.window, options) for metric in own for options in metric.variants]
-    found = zip(asked, _values(runs, asked, parts, strides, watch), strict=True)
-    rows = [(ask, measured(ask.metric, ask.window, values, pairings)) for ask, values in found]
+    found = zip(asked, _values(pair, asked, parts, strides, watch), strict=True)
+    rows = [(ask, measured(ask.metric, ask.window, values, pairing)) for ask, values in found]
     if len({len(schedule) for schedule in schedules}) > 1:
         counted = [(ask, row) for ask, row in rows if ask.metric.counts and not ask.options and ask.window in parts]
-        rows += [(ask, _per_thousand(row, parts[row.window], pairings)) for ask, row in counted]
+        rows += [(ask, _per_thousand(row, parts[row.window], pairing)) for ask, row in counted]
     shown = [(ask.metric, row) for ask, row in rows if not ask.options and ask.metric not in final]
     return Measurements(
+        pairing=pairing,
         windows=parts,
         first_step=first_step(schedules),
         long_enough=long_enough(schedules),
+        untrained=tuple(place for place, run in zip((pairing.first, pairing.other), pair, strict=True) if untrained(run)),
         stride=strides[0],
         final=tuple(row for ask, row in rows if ask.metric in final),
         measures=tuple(row for metric, row in shown if not metric.exploratory and metric.limit is None),
@@ -141,45 +156,38 @@ def measure(runs: Sequence[Run], pairings: Sequence[Pairing], watch: Callable[[i
     )
 
 
-def metrics_of(run: Run) -> list[Metric]:
-    """Find the measures by which a run's task is compared, in their order, the task's own last."""
-    found: list[Metric] = [plugins.find("measure", name).METRIC for name in run.look.measures]
-    found = [metric for metric in found if run.has_latents or not metric.latents]
-    return [*sorted(found, key=lambda metric: metric.order), *(_own_metric(own) for own in run.look.own_measures)]
-
-
-def measured(metric: Metric, window: str, values: Values, pairings: Sequence[Pairing]) -> Measured:
-    """Make the row of a measure over a window from its values, with its effects."""
-    effects = tuple(effect(*pairing.pick(values), metric.effect, pairing.paired) for pairing in pairings)
+def measured(metric: Metric, window: str, values: Values, pairing: Pairing) -> Measured:
+    """Make the row of a measure over a window from its values, with its effect."""
     judged = window == metric.window and metric.limit is None
-    what = (metric.id, metric.title, metric.unit, metric.effect, metric.better)
-    return Measured(*what, window, values, effects, judged, metric.needs, metric.counts, metric.smallest)
+    what = (pairing.first, pairing.other, metric.id, metric.title, metric.unit, metric.effect, metric.better)
+    row = Measured(*what, window, values, math.nan, judged, metric.needs, metric.counts, metric.smallest)
+    return replace(row, value=effect(*pairing.pick(values), row.kind, pairing.paired))
 
 
 def tails(rows: Sequence[Measured]) -> Iterator[Tail]:
     """Find the worst seeds of each run by each measure, where there are several."""
     for row in rows:
         sign = 1 if row.better == "lower" else -1
-        for run, own in enumerate(row.values):
+        for run, own in zip((row.first, row.other), row.values, strict=True):
             if row.judged and row.effect != "share" and len(own) > 1:
                 worst, tenth = stats.tail(sign * np.array(own))
-                yield Tail(row.id, row.unit, run, sign * worst, sign * tenth)
+                yield Tail(row.first, row.other, row.id, row.unit, run, sign * worst, sign * tenth)
 
 
 def _values(
-    runs: Sequence[Run], asked: Sequence[_Asked], parts: Mapping[str, Mask], strides: tuple[int, int], watch: Callable[[int], None]
+    runs: Sequence[Run], asked: Sequence[_Asked], parts: Mapping[str, Mask], strides: tuple[int, int], watch: Callable[[], None]
 ) -> list[Values]:
     """Compute what is asked of every seed: for each measure, its values by run and seed. One seed is in memory at a time."""
     by_run: list[list[tuple[float, ...]]] = []
-    done = 0
     for run in runs:
         by_seed = []
         for index, seed in enumerate(run.seeds):
             own = trace(run, index, strides)
             by_seed.append([_worst(ask.metric) if seed in run.diverged else _value(ask, own, parts) for ask in asked])
-            watch(done := done + 1)
+            watch()
         by_run.append(list(zip(*by_seed, strict=True)))
-    return list(zip(*by_run, strict=True))
+    first, other = by_run
+    return list(zip(first, other, strict=True))
 
 
 def _value(ask: _Asked, own: Trace, parts: Mapping[str, Mask]) -> float:
@@ -193,90 +201,18 @@ def _worst(metric: Metric) -> float:
     return math.inf if metric.better == "lower" else 0.0 if metric.effect in SCALED else -math.inf
 
 
-def _final_metrics(run: Run) -> list[Metric]:
-    """Make a measure of the final error on each probe that has one."""
-    return [
-        Metric(
-            order=0,
-            id="final",
-            title=f"final error on {probe.title}",
-            unit=run.look.error_unit,
-            compute=partial(_final_error, probe=probe.name),
-            windowed=False,
-            window=LAST,
-            needs="the last steps of the run, where this probe is recorded",
-        )
-        for probe in run.probes
-        if "final" in probe.uses
-    ]
-
-
-def _final_error(trace: Trace, window: Mask, probe: str) -> float:
-    return float(10 ** trace.final[probe])
-
-
-def _score_metrics(run: Run) -> list[Metric]:
-    """Make a measure of each score on each probe that has one; on the first of them, its id is the score's name."""
-    found: dict[str, Metric] = {}
-    for score in scores_of(run):
-        place, shown = f"{score.name}.{score.probe.name}", score.shown
-        id_ = place if score.name in found else score.name
-        found[id_] = Metric(
-            order=0,
-            id=id_,
-            title=score.title,
-            unit=shown.unit,
-            compute=partial(_score, place=place),
-            windowed=False,
-            effect="difference",
-            better=shown.better,
-            window=LAST,
-            needs="the last steps of the run, where this score is recorded",
-            smallest=shown.smallest,
-        )
-    return list(found.values())
-
-
-def _score(trace: Trace, window: Mask, place: str) -> float:
-    return trace.scores[place]
-
-
-def _own_metric(own: OwnMeasureManifest) -> Metric:
-    """Make a measure of what the task itself measured when training ended."""
-    return Metric(
-        order=OWN_ORDER,
-        id=own.id,
-        title=own.title,
-        unit=own.unit,
-        compute=partial(_exhibited, name=f"measure.{own.id}"),
-        windowed=False,
-        effect=own.effect,
-        better=own.better,
-        exploratory=own.exploratory,
-        limit=own.limit,
-        window=END,
-        counts=own.counts,
-        needs=own.needs,
-        smallest=own.smallest,
-    )
-
-
-def _exhibited(trace: Trace, window: Mask, name: str) -> float:
-    return float(trace.exhibits[name]) if name in trace.exhibits else math.nan
-
-
-def _per_thousand(row: Measured, mask: Mask, pairings: Sequence[Pairing]) -> Measured:
+def _per_thousand(row: Measured, mask: Mask, pairing: Pairing) -> Measured:
     """Give counts per 1,000 steps of their window, as a window of its own: it is shown, not judged."""
-    values = tuple(tuple(per_thousand(value, mask) for value in own) for own in row.values)
-    effects = tuple(effect(*pairing.pick(values), row.effect, pairing.paired) for pairing in pairings)
+    first, other = (tuple(per_thousand(value, mask) for value in own) for own in row.values)
+    value = effect(*pairing.pick((first, other)), row.kind, pairing.paired)
     window, unit = f"{row.window}{PER_THOUSAND}", f"{row.unit} per 1,000 steps"
-    return replace(row, unit=unit, window=window, values=values, effects=effects, judged=False)
+    return replace(row, unit=unit, window=window, values=(first, other), value=value, judged=False)
 
 
 def _gates(row: Measured, limit: float) -> Iterator[Gate]:
     """Count the seeds of each run that pass a gate; what is missing or diverged does not."""
     sign = 1 if row.better == "lower" else -1
-    for run, own in enumerate(row.values):
+    for run, own in zip((row.first, row.other), row.values, strict=True):
         passed = sum(sign * value <= sign * limit for value in own)
         worst = sign * max((sign * value for value in own if not math.isnan(value)), default=math.nan)
         yield Gate(row.id, row.title, row.unit, row.better, limit, run, passed, len(own), worst)

@@ -15,6 +15,7 @@ from curriculum.measure.stats import Array
 from curriculum.store.reader import Run
 
 FEWEST = 8  # pairs, below which nothing is tested
+DISTINCT = 2**32  # seeds that PyTorch tells apart
 DIVERGED_SHARE = 0.25  # of a run's seeds, above which only the divergence is reported
 USABLE = ("finished", "diverged", "interrupted")
 
@@ -36,27 +37,28 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The seeds by which the first run is compared with another one, `other` being its place among the runs.
+    """Two runs that are compared, by their places among the runs, and the seeds by which they are: `first` against `other`.
 
     `first_places` and `other_places` are the places of these seeds in their runs: where the runs share seeds, the shared
-    ones, in the same order; else all. `tested` says whether they are enough for a test.
+    ones, in the same order; else all. `tested` says whether their differences are tested.
     """
 
+    first: int
     other: int
     first_places: tuple[int, ...]
     other_places: tuple[int, ...]
     paired: bool
     tested: bool
 
-    def pick(self, values: Sequence[Sequence[float]]) -> tuple[Array, Array]:
-        """Pick the values of these seeds from those of all runs: `[N]` of the first run, and `[M]` of the other."""
-        first, other = values[0], values[self.other]
+    def pick(self, values: tuple[Sequence[float], Sequence[float]]) -> tuple[Array, Array]:
+        """Pick the values of these seeds from those of the two runs: `[N]` of the first, and `[M]` of the other."""
+        first, other = values
         return np.array([first[place] for place in self.first_places]), np.array([other[place] for place in self.other_places])
 
 
 @dataclass(frozen=True)
 class Lineup:
-    """The runs of a comparison, the pairs of the first with each other one, and what a reader must know of them."""
+    """The runs of a comparison, the pairs of them that are compared, and what a reader must know of them."""
 
     runs: tuple[ComparedRun, ...]
     pairings: tuple[Pairing, ...]
@@ -67,14 +69,23 @@ class Lineup:
         return tuple(run.name for run in self.runs)
 
 
-def line_up(runs: Sequence[Run]) -> Lineup:
-    """Check that runs can be compared, name them, and pair the seeds of the first with those of each other one.
+def line_up(runs: Sequence[Run], baseline: int | None = None, all_pairs: bool = False, unequal: bool = False) -> Lineup:
+    """Check that runs can be compared, name them, choose the pairs of runs that are, and pair their seeds.
 
-    Raises `InputError` for fewer than two runs, runs that are not over, or runs of different tasks, models or probes.
+    Without a `baseline`, the first run is compared against each other one; else each other one against the baseline. With
+    `all_pairs` each run is compared against each one after it. Runs that trained for different numbers of steps are tested only
+    where they may be `unequal`. Raises `InputError` for fewer than two runs, runs that are not over, or runs of different tasks,
+    models or probes.
     """
     names = _names(runs)
     _check(runs, names)
-    pairings = tuple(_pair(runs[0], runs[place], place) for place in range(1, len(runs)))
+    if all_pairs:
+        chosen = [(first, other) for first in range(len(runs)) for other in range(first + 1, len(runs))]
+    elif baseline is not None:
+        chosen = [(first, baseline) for first in range(len(runs)) if first != baseline]
+    else:
+        chosen = [(0, other) for other in range(1, len(runs))]
+    pairings = tuple(_pair(runs, first, other, unequal) for first, other in chosen)
     return Lineup(tuple(map(_describe, runs, names)), pairings, tuple(_notes(runs, names, pairings)))
 
 
@@ -115,12 +126,28 @@ def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
         raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
 
 
-def _pair(first: Run, other: Run, place: int) -> Pairing:
-    shared = [seed for seed in first.seeds if seed in other.seeds]
-    places, other_places = (tuple(run.seeds.index(seed) for seed in shared or run.seeds) for run in (first, other))
+def _pair(runs: Sequence[Run], first: int, other: int, unequal: bool) -> Pairing:
+    both = runs[first], runs[other]
+    distinct = [_distinct(run.seeds) for run in both]
+    shared = [seed for seed in distinct[0] if seed in distinct[1]]
+    places, other_places = (tuple(run.seeds.index(seed) for seed in shared or own) for run, own in zip(both, distinct, strict=True))
     enough = min(len(places), len(other_places)) >= FEWEST
-    tested = enough and max(_diverged_share(first), _diverged_share(other)) <= DIVERGED_SHARE
-    return Pairing(place, places, other_places, paired=bool(shared), tested=tested)
+    healthy = max(map(_diverged_share, both)) <= DIVERGED_SHARE
+    tested = enough and healthy and (unequal or not _unequal(*both))
+    return Pairing(first, other, places, other_places, paired=bool(shared), tested=tested)
+
+
+def _distinct(seeds: Sequence[int]) -> list[int]:
+    """Leave out the seeds that are equal to an earlier one modulo 2^32: PyTorch makes the same weights of both."""
+    found: dict[int, int] = {}
+    for seed in seeds:
+        found.setdefault(seed % DISTINCT, seed)
+    return list(found.values())
+
+
+def _unequal(first: Run, other: Run) -> bool:
+    """Tell whether two runs were trained for different numbers of steps, or one of them was interrupted."""
+    return first.trained_steps != other.trained_steps or "interrupted" in (first.status, other.status)
 
 
 def _describe(run: Run, name: str) -> ComparedRun:
@@ -132,9 +159,15 @@ def _describe(run: Run, name: str) -> ComparedRun:
 def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing]) -> Iterator[str]:
     """Say what the runs differ in beside their sheets, how far their seeds form pairs, and which did not finish."""
     for pairing in pairings:
-        yield from _differences(runs[0], runs[pairing.other], names[0], names[pairing.other])
-        yield from _pairs(runs[0], runs[pairing.other], names[0], names[pairing.other], pairing)
+        first, other = pairing.first, pairing.other
+        yield from _differences(runs[first], runs[other], names[first], names[other], pairing)
+        yield from _pairs(runs[first], runs[other], names[first], names[other], pairing)
     for run, name in zip(runs, names, strict=True):
+        whole = run.manifest.get("sheet_steps") or run.manifest["steps"]
+        if run.manifest["steps"] < whole:
+            yield f"{name} was trained on the first {run.manifest['steps']:,} of its sheet's {whole:,} steps only (--steps)"
+        if repeated := len(run.seeds) - len(_distinct(run.seeds)):
+            yield f"{name}: {repeated} of its seeds equal another one modulo 2^32, so they are no replicates, and are left out"
         if run.status != "finished":
             ended = "diverged" if run.status == "diverged" else "was interrupted"
             yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
@@ -145,7 +178,7 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
             yield f"more than {DIVERGED_SHARE:.0%} of the seeds of {name} diverged: nothing else is tested"
 
 
-def _differences(first: Run, other: Run, name: str, other_name: str) -> Iterator[str]:
+def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pairing) -> Iterator[str]:
     if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
         yield f"the sheets of {name} and {other_name} are identical"
     if len(other.schedule) != len(first.schedule):
@@ -153,6 +186,9 @@ def _differences(first: Run, other: Run, name: str, other_name: str) -> Iterator
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "
             "stability is measured over the common steps, the final error at the end of each run"
         )
+    if _unequal(first, other) and not pairing.tested:
+        trained = f"{name} was trained for {first.trained_steps:,} steps and {other_name} for {other.trained_steps:,}"
+        yield f"{trained}: their differences are described, not judged (--unequal judges them)"
     if other.manifest["hashes"].get("training") != first.manifest["hashes"].get("training"):
         yield f"{name} and {other_name} were trained with different configs: the sheets are not the only difference"
 
@@ -167,7 +203,7 @@ def _pairs(first: Run, other: Run, name: str, other_name: str, pairing: Pairing)
         )
     elif not pairing.paired:
         yield f"{name} and {other_name} share no seeds: they are compared unpaired, which detects only larger effects"
-    elif left := len(set(first.seeds) | set(other.seeds)) - count:
+    elif left := len({*_distinct(first.seeds), *_distinct(other.seeds)}) - count:
         yield f"{left} seeds of {name} and {other_name} are not in both runs and are excluded from the tests"
 
 

@@ -1,8 +1,8 @@
 """Statistics of paired and unpaired samples: estimates with intervals, tests, and their correction.
 
 The unit is a seed, or a pair of seeds; the steps of a run are never replicates. Sources: Agarwal et al. 2021
-(interquartile mean, bootstrap over runs), Wilcoxon 1945 with Pratt's zeros, McNemar 1947, Newcombe 1998, Holm 1979,
-Benjamini & Hochberg 1995.
+(interquartile mean, bootstrap over runs), Wilcoxon 1945 with Pratt's zeros, Fisher's sign flips, McNemar 1947, Newcombe 1998,
+Clopper & Pearson 1934, Holm 1979, Benjamini & Hochberg 1995.
 """
 
 from __future__ import annotations
@@ -14,26 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from curriculum.measure.exact import most_often, sign_flip_p, signed_rank_p
+from curriculum.measure.resampling import interval, resampled
+
 Array = NDArray[np.float64]
-RESAMPLES = 9_999
+RESAMPLES = 99_999
 LEVEL = 0.95
 ROUNDING = 12  # decimals; differences that are equal but for rounding must tie in a rank test
-BOOTSTRAP_SEED = 20_210_830
 
 
 @dataclass(frozen=True)
 class Estimate:
     """An effect with its 95% interval, the p of no effect, and how it was found.
 
-    In `lower` of the pairs the first value is lower, in `tied` it is the same, and in `higher` it is higher; without pairs these
-    count all combinations of one seed of each. `rank_biserial` is the matched-pairs rank-biserial correlation, or for unpaired
-    samples Cliff's delta, both -1 where the first is always lower.
+    `wide` is the interval at the level of its family, and `mean` that of the mean effect at the same level: an interquartile mean
+    says nothing about the outer quarters. In `lower` of the pairs the first value is lower, in `tied` it is the same, and in
+    `higher` it is higher; without pairs these count all combinations of one seed of each. `rank_biserial` is the matched-pairs
+    rank-biserial correlation, or for unpaired samples Cliff's delta, both -1 where the first is always lower.
     """
 
     value: float
     low: float
     high: float
     p: float
+    wide: tuple[float, float]
+    mean: tuple[float, float]
     lower: int
     tied: int
     higher: int
@@ -55,62 +60,77 @@ def interquartile_mean(values: Array) -> Array:
     return np.asarray(trim_mean(np.sort(values, axis=-1), 0.25, axis=-1))
 
 
-def center(values: Array) -> float:
-    """Compute the interquartile mean of a sample `[N]` in which runs that diverged are infinite.
+def center(values: Array, counts: bool = False) -> float:
+    """Compute the interquartile mean, or of counts the mean, of a sample `[N]` in which runs that diverged are infinite.
 
-    It is infinite where more of the middle half is infinite in one direction than in the other; as many in both cancel.
+    It is infinite where more of what is averaged is infinite in one direction than in the other; as many in both cancel.
     """
-    cut = len(values) // 4
+    cut = 0 if counts else len(values) // 4
     middle = np.sort(values)[cut : len(values) - cut]
     excess = float(np.sign(middle[np.isinf(middle)]).sum())
-    return math.copysign(math.inf, excess) if excess else float(interquartile_mean(_finite(values)))
+    if excess:
+        return math.copysign(math.inf, excess)
+    return float(_finite(values).mean()) if counts else float(interquartile_mean(_finite(values)))
 
 
-def shift(first: Array, second: Array) -> float:
-    """Compute the difference of the interquartile means of two samples `[N]` and `[M]`; two that are infinite alike do not differ."""
-    a, b = center(first), center(second)
+def shift(first: Array, second: Array, counts: bool = False) -> float:
+    """Compute the difference of the centers of two samples `[N]` and `[M]`; two that are infinite alike do not differ."""
+    a, b = center(first, counts), center(second, counts)
     return 0.0 if a == b else a - b
 
 
-def paired_estimate(differences: Array) -> Estimate:
-    """Estimate the effect from the differences of pairs `[N]`, first minus second.
+def paired_estimate(differences: Array, counts: bool = False, tests: int = 1) -> Estimate:
+    """Estimate the effect from the differences of pairs `[N]`, first minus second, as one of so many tests.
 
-    The interquartile mean with a percentile bootstrap over pairs, and a two-sided Wilcoxon signed-rank test. Infinite
-    differences, of a run that diverged, count as one beyond all others.
+    The interquartile mean with a percentile bootstrap over pairs, and a two-sided exact Wilcoxon signed-rank test; of counts the
+    mean, and the exact test of all sign flips of that mean. Infinite differences, of a run that diverged, count as one beyond all
+    others in the tests.
     """
     rounded = np.round(differences, ROUNDING)
-    d = _finite(rounded)
-    if not d.any():
-        return Estimate(0.0, 0.0, 0.0, 1.0, 0, len(d), 0, 0.0, len(d), paired=True)
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = interquartile_mean(d[rng.integers(0, len(d), (RESAMPLES, len(d)))])
-    value = center(rounded)
-    low, high = _interval(drawn, len(d), value)
-    return Estimate(value, low, high, _wilcoxon(d), *_signs(d), _rank_biserial(d), len(d), paired=True)
+    d, n = _finite(rounded), len(differences)
+    value = center(rounded, counts)
+    drawn = _resampled(rounded, 0 if counts else n // 4)
+    low, high = interval(drawn, n, value, LEVEL)
+    wide = interval(drawn, n, value, _level(tests))
+    mean = wide if counts else interval(_resampled(d, 0), n, float(d.mean()), _level(tests))
+    if counts:
+        low, high = _with_rare_events(d, (low, high), LEVEL)
+        wide = mean = _with_rare_events(d, wide, _level(tests))
+    rank = _rank_biserial(d) if d.any() else 0.0
+    p = sign_flip_p(d) if counts and (d == np.round(d)).all() else signed_rank_p(d)
+    return Estimate(value, low, high, p, wide, mean, *_signs(d), rank, n, paired=True)
 
 
-def unpaired_estimate(first: Array, second: Array) -> Estimate:
-    """Estimate the effect from two independent samples `[N]` and `[M]`.
+def unpaired_estimate(first: Array, second: Array, counts: bool = False, tests: int = 1) -> Estimate:
+    """Estimate the effect from two independent samples `[N]` and `[M]`, as one of so many tests.
 
-    The difference of interquartile means with a bootstrap stratified by sample, and a two-sided Mann-Whitney test.
+    The difference of interquartile means, or of counts of means, with a bootstrap stratified by sample, and a two-sided Mann-Whitney
+    test.
     """
     from scipy.stats import mannwhitneyu
 
     rounded = np.round(np.concatenate([first, second]), ROUNDING)
-    value = shift(rounded[: len(first)], rounded[len(first) :])
+    own, others = rounded[: len(first)], rounded[len(first) :]
+    value, fewest = shift(own, others, counts), min(len(first), len(second))
     both = _finite(rounded)
     a, b = both[: len(first)], both[len(first) :]
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn_a = interquartile_mean(a[rng.integers(0, len(a), (RESAMPLES, len(a)))])
-    drawn_b = interquartile_mean(b[rng.integers(0, len(b), (RESAMPLES, len(b)))])
-    low, high = _interval(drawn_a - drawn_b, min(len(a), len(b)), value)
-    sign = np.sign(_ranks(a, b)[: len(a), None] - _ranks(a, b)[None, len(a) :])
-    p = 1.0 if not sign.any() else float(mannwhitneyu(_ranks(a, b)[: len(a)], _ranks(a, b)[len(a) :]).pvalue)
-    return Estimate(value, low, high, p, *_signs(sign), float(sign.mean()), min(len(a), len(b)), paired=False)
+    with np.errstate(invalid="ignore"):
+        drawn = _resampled(own, 0 if counts else len(a) // 4) - _resampled(others, 0 if counts else len(b) // 4, 1)
+    drawn[np.isnan(drawn)] = 0.0  # infinite alike
+    low, high = interval(drawn, fewest, value, LEVEL)
+    wide = interval(drawn, fewest, value, _level(tests))
+    mean = wide if counts else interval(_resampled(a, 0) - _resampled(b, 0, 1), fewest, float(a.mean() - b.mean()), _level(tests))
+    if counts and not both.any():
+        low, high = -most_often(0, len(b), LEVEL), most_often(0, len(a), LEVEL)
+        wide = mean = -most_often(0, len(b), _level(tests)), most_often(0, len(a), _level(tests))
+    ranks = _ranks(a, b)
+    sign = np.sign(ranks[: len(a), None] - ranks[None, len(a) :])
+    p = 1.0 if not sign.any() else float(mannwhitneyu(ranks[: len(a)], ranks[len(a) :]).pvalue)
+    return Estimate(value, low, high, p, wide, mean, *_signs(sign), float(sign.mean()), fewest, paired=False)
 
 
-def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
-    """Estimate the difference of the shares of two samples of zeros and ones, first minus second.
+def share_estimate(first: Array, second: Array, paired: bool, tests: int = 1) -> Estimate:
+    """Estimate the difference of the shares of two samples of zeros and ones, first minus second, as one of so many tests.
 
     Of pairs an exact McNemar test, else Fisher's exact test. The interval is made of Wilson's for each share, for pairs
     with their correlation (Newcombe 1998, methods 10 and, unpaired, 10 of the companion paper): it exists too where all
@@ -120,7 +140,6 @@ def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
 
     n, m = len(first), len(second)
     p1, p2 = float(first.mean()), float(second.mean())
-    (low1, high1), (low2, high2) = (binomtest(int(own.sum()), len(own)).proportion_ci(LEVEL, method="wilson") for own in (first, second))
     correlation = 0.0
     if paired:
         both, neither = int((first * second).sum()), int(((1 - first) * (1 - second)).sum())
@@ -136,11 +155,17 @@ def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
         table = [[int(first.sum()), n - int(first.sum())], [int(second.sum()), m - int(second.sum())]]
         p = float(fisher_exact(table).pvalue)
         sign = np.sign(first[:, None] - second[None])
-    down, up = (p1 - low1, high2 - p2), (high1 - p1, p2 - low2)
-    below, above = (math.sqrt(max(0.0, a**2 - 2 * correlation * a * b + b**2)) for a, b in (down, up))
+
+    def limits(level: float) -> tuple[float, float]:
+        (low1, high1), (low2, high2) = (binomtest(int(o.sum()), len(o)).proportion_ci(level, method="wilson") for o in (first, second))
+        down, up = (p1 - low1, high2 - p2), (high1 - p1, p2 - low2)
+        below, above = (math.sqrt(max(0.0, a**2 - 2 * correlation * a * b + b**2)) for a, b in (down, up))
+        return p1 - p2 - below, p1 - p2 + above
+
     decided_sign = sign[sign != 0]
     rank = float(decided_sign.mean()) if decided_sign.size else 0.0
-    return Estimate(p1 - p2, p1 - p2 - below, p1 - p2 + above, p, *_signs(sign), rank, min(n, m), paired)
+    wide = limits(_level(tests))
+    return Estimate(p1 - p2, *limits(LEVEL), p, wide, wide, *_signs(sign), rank, min(n, m), paired)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -167,17 +192,27 @@ def tail(values: Array) -> tuple[float, float]:
     return float(ordered[0]), float(ordered[: max(1, round(len(ordered) / 10))].mean())
 
 
-def _interval(drawn: Array, n: int, value: float) -> tuple[float, float]:
-    """Take the percentiles of resampled estimates that hold the truth at LEVEL, also where pairs are few.
+def _with_rare_events(d: Array, found: tuple[float, float], level: float) -> tuple[float, float]:
+    """Widen the interval of a mean difference of counts `[N]` by the events that may be too rare to have been seen.
 
-    A resample varies less than a sample does; the percentiles are moved out as Student's t is wider than a normal
-    (the expanded percentile interval, Hesterberg 2015). Where the estimated `value` is infinite, the interval ends there.
+    Each end is at least as far from the mean as the exact limit (Clopper & Pearson) of the share of pairs that differ in its
+    direction is from the observed share, at one event each: without any difference in 8 pairs, up to a third may differ.
     """
-    from scipy.stats import norm, t
+    n, mean = len(d), float(d.mean())
+    more, fewer = int((d > 0).sum()), int((d < 0).sum())
+    return (
+        min(found[0], mean - (most_often(fewer, n, level) - fewer / n)),
+        max(found[1], mean + (most_often(more, n, level) - more / n)),
+    )
 
-    share = float(norm.cdf(t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1))))
-    low, high = np.quantile(drawn, [share, 1 - share])
-    return (value if value == -math.inf else float(low)), (value if value == math.inf else float(high))
+
+def _level(tests: int) -> float:
+    """Give the level at which each of so many intervals must hold for all of them to hold at LEVEL (Bonferroni)."""
+    return 1 - (1 - LEVEL) / tests
+
+
+def _resampled(values: Array, cut: int, stream: int = 0) -> Array:
+    return resampled(values, cut, stream, RESAMPLES)
 
 
 def _signs(differences: Array) -> tuple[int, int, int]:
@@ -196,14 +231,6 @@ def _ranks(a: Array, b: Array) -> Array:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(np.concatenate([a, b])))
-
-
-def _wilcoxon(d: Array) -> float:
-    from scipy.stats import rankdata, wilcoxon
-
-    # Ranks carry the signs: the test sees the same order, and an infinite difference is only the largest.
-    ranks = rankdata(np.abs(d)) * np.sign(d)
-    return float(wilcoxon(ranks, zero_method="pratt").pvalue)
 
 
 def _rank_biserial(d: Array) -> float:

@@ -148,6 +148,21 @@ def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
     return steps, _dex(errors)
 
 
+def untrained(run: Run) -> bool:
+    """Tell whether most seeds did not train: the error on the main probe ends no lower than it began, or it or the latents stand still.
+
+    They stand still where they are exactly the same as before at more than half of the steps.
+    """
+    steps, dex = error_curves(run)
+    if len(steps) < 2:
+        return False
+    latents = _latents(run)[1]
+    stuck = ~(dex[_last(steps)].mean(axis=0) < dex[0]) | (np.mean(np.diff(dex, axis=0) == 0, axis=0) > 0.5)
+    if len(latents) > 1:
+        stuck |= np.mean((np.diff(latents, axis=0) == 0).all(axis=(2, 3)), axis=0) > 0.5
+    return bool(np.mean(stuck) > 0.5)
+
+
 def _names(run: Run) -> list[str]:
     return [name for name in run.traces if not name.endswith(f".{STEPS}")]
 

@@ -47,26 +47,28 @@ class SmallestEffect:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is found of one measure for the first run against another, `other` being its place among the runs.
+    """What is found of one measure for the run at the place `first` among the runs against the one at the place `other`.
 
-    `value`, `low` and `high` are a ratio or a difference, as `effect` says, and `medians` those of the two runs in `unit`. Effects
-    between the ends of `margin` mean nothing; where it is None, there is no such limit. `pair_effects` are the effects in the pairs, a
-    ratio as its log10 (empty where the runs are not paired). `p_corrected` is p corrected for its family (Holm), for exploratory
-    measures their q. `caveats` qualify it.
+    `value`, `low` and `high` are a ratio or a difference, as `effect` says, and `levels` the medians of the two runs in `unit`, or of
+    counts the means. Effects between the ends of `margin` mean nothing; where it is None, there is no such limit. `pair_effects` are
+    the effects in the pairs, a ratio as its log10 (empty where the runs are not paired). `p_corrected` is p corrected for its family
+    (Holm), for exploratory measures their q. `caveats` qualify it.
     """
 
+    first: int
+    other: int
     id: str
     title: str
     unit: str
     effect: str
     better: str
-    other: int
     value: float
     low: float
     high: float
     p: float
     estimate: Estimate
-    medians: tuple[float, float]
+    levels: tuple[float, float]
+    counts: bool
     margin: tuple[float, float] | None
     pair_effects: tuple[float, ...] = ()
     p_corrected: float = math.nan
@@ -83,15 +85,28 @@ class Verdict:
         interval = f"[{effects.number(self.low, self.effect)}, {effects.number(self.high, self.effect)}]"
         letter = "q" if self.verdict == EXPLORATORY else "p"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
-        found = f"{names[0]} {self.amount} {link} {names[self.other]} {interval}{self._levels()}"
+        found = f"{names[self.first]} {self.amount} {link} {names[self.other]} {interval}{self._levels()}"
         return f"{self.label}: {found}, {self._pairs()}, {letter} = {self.p_corrected:.1g}: {self.verdict}{caveats}"
 
     def _levels(self) -> str:
         """Say at which level a difference is: a ratio needs none, and shares are counted as a caveat."""
         if self.effect != "difference":
             return ""
-        first, other = (effects.level(value, self.unit) for value in self.medians)
-        return f" (medians {first} and {other})"
+        first, other = (effects.level(value, self.unit) for value in self.levels)
+        return f" ({'means' if self.counts else 'medians'} {first} and {other})"
+
+    def doubts(self) -> list[str]:
+        """Say what is to be known of how this was judged: the margin, and whether test and intervals agree."""
+        found, significant = self.estimate, self.p_corrected <= ALPHA
+        decided = self.verdict.startswith((SUPPORTED, CONTRADICTED))
+        doubts = []
+        if self.margin is None and decided:
+            doubts.append("direction only: the measure has no smallest effect of interest")
+        if significant and not decided:
+            doubts.append("the test finds a difference, but the interval includes none")
+        if not significant and (found.wide[0] > 0 or found.wide[1] < 0):
+            doubts.append("the interval includes no difference of 0, but the test finds none")
+        return doubts
 
     def _pairs(self) -> str:
         """Say in how many pairs the first run is better."""
@@ -124,16 +139,20 @@ class Verdict:
 def judge(estimate: Estimate, p_corrected: float, margin: float | None, better: str = "lower") -> str:
     """Give the verdict on `the first is better` from an estimate, its corrected p, and the largest meaningless effect.
 
-    It is significant where p is at most 0.05 and the interval lies on one side of 0. It is then small where the whole interval lies
-    within the margin, and perhaps small where part of it does. What is not significant is no meaningful difference where the whole
-    interval lies within the margin.
+    It is significant where p is at most 0.05 and the 95% interval lies on one side of 0. How large it is, is judged by the wider
+    interval of its family: the effect is small where the whole of it lies within the margin, and perhaps small where part of it
+    does. What is not significant is no meaningful difference where that interval lies within the margin, and that of the mean too.
     """
     low, high = (estimate.low, estimate.high) if better == "lower" else (-estimate.high, -estimate.low)
-    within = margin is not None and -margin <= low and high <= margin
+    within = margin is not None and _within(estimate.wide, margin)
     if p_corrected <= ALPHA and (high < 0 or low > 0):
-        across = margin is not None and low <= margin and high >= -margin
+        across = margin is not None and estimate.wide[0] <= margin and estimate.wide[1] >= -margin
         return (SUPPORTED if high < 0 else CONTRADICTED) + (SMALL if within else PERHAPS_SMALL if across else "")
-    return NOTHING if within else INCONCLUSIVE
+    return NOTHING if margin is not None and within and _within(estimate.mean, margin) else INCONCLUSIVE
+
+
+def _within(interval: tuple[float, float], margin: float) -> bool:
+    return -margin <= interval[0] and interval[1] <= margin
 
 
 def correct(family: Sequence[Verdict]) -> list[Verdict]:

@@ -29,17 +29,23 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         figure = style.figure(10, height)
         grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, verdict in zip(grid, rows, strict=True):
-            against = f" (vs {found.names[verdict.other]})" if len(found.names) > 2 else ""
+            against = f" ({found.names[verdict.first]} against {found.names[verdict.other]})" if len(found.pairs) > 1 else ""
             unit = effects.difference_unit(verdict.effect, verdict.unit) if verdict.effect not in SCALED else ""
             _row(axes, verdict, f"{verdict.label}{', ' if unit else ''}{unit}{against}", theme)
         paired = all(verdict.estimate.paired for verdict in rows)
-        what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
-        title = f"{found.names[0]} vs {', '.join(found.names[1:])}: {what}"
+        same = len({verdict.estimate.n for verdict in rows}) == 1
+        pairs = f"each of {rows[0].estimate.n} pairs" if same else "each pair"
+        what = f"effect in {pairs} of seeds, and its intervals" if paired else "effects and their intervals"
+        title = what.capitalize()
+        if len(found.pairs) == 1:
+            title = f"{found.names[rows[0].first]} against {found.names[rows[0].other]}: {what}"
+        better = found.names[rows[0].first] if len({verdict.first for verdict in rows}) == 1 else "the first run"
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
         figure.text(
-            0.34,
+            0.02,
             0.12 / height,
-            f"left of the line: better in {found.names[0]}; each dot is a pair of seeds; its height has no meaning",
+            f"left of the line: better in {better}. Dots: pairs of seeds. Thick: 95% interval; thin: the same "
+            f"for all {found.tests} tests together. Gray: too small to matter.",
             color=theme.muted,
         )
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
@@ -68,13 +74,15 @@ def _row(axes: Axes, verdict: Verdict, label: str, theme: style.Theme) -> None:
         axes.axvspan(*verdict.margin, color=theme.band, lw=0, zorder=0)
     axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
     axes.plot(values, _heights(values), "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
+    ends = [10**end if ratio else end for end in verdict.estimate.wide]
+    axes.plot(ends, [0, 0], color=theme.ink, lw=0.9, zorder=3, solid_capstyle="butt")
     axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
     axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
     axes.set_ylim(-0.5, 0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     if ratio:
-        edge = max(max(v, 1 / v) for v in (*values, verdict.low, verdict.high, 1.3) if 0 < v < math.inf) * 1.1
+        edge = max(max(v, 1 / v) for v in (*values, *ends, 1.3) if 0 < v < math.inf) * 1.1
         axes.set_xlim(1 / edge, edge)
         between = (0.5, 0.8, 1.25, 2) if edge < 3 else (0.25, 0.5, 2, 4) if edge < 30 else ()
         ticks = [t for t in (*(10.0**power for power in range(-4, 5)), *between) if 1 / edge <= t <= edge]
@@ -83,8 +91,8 @@ def _row(axes: Axes, verdict: Verdict, label: str, theme: style.Theme) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         # Counts of most pairs are near 0 and of a few may be far from it.
-        least = 2.0 if verdict.effect == "difference" and verdict.better == "lower" else 0.0
-        reach = (*values[np.isfinite(values)], verdict.low, verdict.high)
+        least = 2.0 if verdict.counts else 0.0
+        reach = (*values[np.isfinite(values)], *(end for end in ends if math.isfinite(end)))
         edge = 1.2 if verdict.effect == "share" else max(least, *(abs(value) for value in reach)) * 1.15 or 1.0
         axes.set_xlim(-edge, edge)
         if edge > 12:
@@ -94,7 +102,7 @@ def _row(axes: Axes, verdict: Verdict, label: str, theme: style.Theme) -> None:
         else:
             axes.xaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1]) if edge == 1.2 else MaxNLocator(9, integer=edge > 2))
         axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: "0" if not value else f"{value:+.0%}" if verdict.effect == "share" else f"{value:+.3g}")
+            FuncFormatter(lambda value, _: "0" if not value else f"{100 * value:+.0f}" if verdict.effect == "share" else f"{value:+.3g}")
         )
         axes.xaxis.set_minor_formatter(NullFormatter())
     if verdict.better == "higher":
