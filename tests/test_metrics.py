@@ -84,6 +84,16 @@ def test_four_spikes_are_counted_as_four():
     assert count_spikes(trace_of(spiky([0.6, 0.1, 0.6, 0.1])), ALL) == 2
 
 
+def test_an_early_rise_makes_no_spike_of_a_later_slow_climb():
+    """The rise of a spike is measured at its peak: here it took 400 steps to get from a sudden 0.4 to 1."""
+    y = np.full(STEPS, -3.0)
+    y[1000:1401] += np.linspace(0.4, 1.0, 401)
+    y[1401:] += np.maximum(0, 1 - np.arange(STEPS - 1401) / 200)
+    assert count_spikes(trace_of(y), ALL) == 0
+    y[1401:] = -3
+    assert count_spikes(trace_of(y + shifted(2500, until=2520) + 3), ALL) == 1
+
+
 def test_spikes_are_counted_where_their_peak_is():
     window = np.zeros(STEPS, dtype=bool)
     window[1000:1300] = True

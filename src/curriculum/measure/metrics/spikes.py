@@ -14,16 +14,14 @@ PROMINENCE = 0.3  # dex: a factor of 2
 
 
 def find_spikes(y: Array, lag: int, prominence: float) -> NDArray[np.int64]:
-    """Find the peaks that stand out by `prominence` and rise by as much within `lag` points: their places.
+    """Find the peaks that stand out by `prominence` and have risen by as much within the `lag` points before them: their places.
 
-    The rise is looked for from the peak's left base to the peak itself, so that a slow climb is no spike.
+    The rise is measured at the peak itself, so that a slow climb is no spike, whatever came before it.
     """
     from scipy.signal import find_peaks
 
-    peaks, found = find_peaks(y, prominence=prominence)
-    rises = draw_up(y, lag)
-    sudden = [bool(rises[base : peak + 1].max() >= prominence) for base, peak in zip(found["left_bases"], peaks, strict=True)]
-    return np.asarray(peaks[np.asarray(sudden, dtype=bool)], dtype=np.int64)
+    peaks, _ = find_peaks(y, prominence=prominence)
+    return np.asarray(peaks[draw_up(y, lag)[peaks] >= prominence], dtype=np.int64)
 
 
 def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WINDOW, prominence: float = PROMINENCE) -> float:
