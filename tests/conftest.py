@@ -150,30 +150,35 @@ def stored_classifier(
     *,
     accuracy: NDArray[np.float64],
     error: NDArray[np.float64] | None = None,
+    curves: NDArray[np.float64] | None = None,
+    status: str = "finished",
     sheet: str = EASY,
     look: dict[str, object] | None = None,
     exhibits: dict[str, NDArray[np.float64]] | None = None,
     **manifest: object,
 ) -> Run:
-    """Store a finished run of a classifier without latents, whose seeds end with an accuracy (0 to 1) and an error `[S]`.
+    """Store a run of a classifier without latents, whose seeds end with an accuracy (0 to 1) and an error `[S]`.
 
-    Both approach their end over 400 steps, with a noise of their own. `look` and `manifest` replace parts of the manifest.
+    Both approach their end over 400 steps, with a noise of their own; or `curves` `[F, S]` are those of the error. `look` and
+    `manifest` replace parts of the manifest.
     """
-    count, steps = len(accuracy), np.arange(400)
+    length = 400 if curves is None else len(curves)
+    count, steps = len(accuracy), np.arange(length)
     error = 10 ** (0.5 - accuracy) if error is None else error
     seeds = manifest.get("seeds", list(range(count)))
     rng = np.random.default_rng(3)
     progress = np.minimum(1, steps / 300)[:, None] ** 0.3
-    noise = rng.normal(size=(400, count))
+    noise = rng.normal(size=(length, count))
     scored = 0.1 + progress * (accuracy - 0.1) + 0.002 * noise * (1 - progress)
-    lost = np.exp((1 - progress) * np.log(2.3 / error) + 0.01 * rng.normal(size=(400, count))) * error
+    lost = np.exp((1 - progress) * np.log(2.3 / error) + 0.01 * rng.normal(size=(length, count))) * error
+    lost = lost if curves is None else curves
     document: dict[str, object] = {
         "created": "2026-01-01T00:00:00.000+00:00",
         "task": {"name": "digits.py:Digits", "version": 1},
         "sheet": "easy.csv" if sheet == EASY else "hard.csv",
         "seeds": seeds,
-        "steps": 400,
-        "sheet_steps": 400,
+        "steps": length,
+        "sheet_steps": length,
         "parameters": {"weight": [2]},
         "probes": [{"name": "test", "title": "the test data", "uses": ["final", "loss"]}],
         "look": {**CLASSIFIER_LOOK, **(look or {})},
@@ -181,13 +186,13 @@ def stored_classifier(
         **manifest,
     }
     folder = RunFolder.create(path, document, "task: digits\n", sheet.encode())
-    table = {"step": np.repeat(steps, count), "seed": np.tile(seeds, 400), "total": lost.ravel(), "loss": lost.ravel()}
+    table = {"step": np.repeat(steps, count), "seed": np.tile(seeds, length), "total": lost.ravel(), "loss": lost.ravel()}
     folder.append_metrics(pa.table(table))
     found = {"loss.test": lost.astype(np.float32), "score.accuracy.test": scored.astype(np.float32)}
     folder.append_traces({**found, **{f"{name}.steps": steps for name in found}})
     folder.write_model({"weight": np.zeros((count, 2), np.float32)})
     folder.write_exhibits(exhibits or {})
-    folder.finish("finished", join=True, trained=400)
+    folder.finish(status, join=True, trained=length)
     folder.release()
     return Run(path)
 

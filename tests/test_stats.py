@@ -1,4 +1,6 @@
 import math
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
-from curriculum.measure import effects, stats, verdicts
+from curriculum.measure import effects, exact, stats, verdicts
 from curriculum.measure.judging import estimated
 from curriculum.measure.measuring import Measured, measured
 from curriculum.measure.metric import Metric
@@ -101,6 +103,79 @@ def test_the_paired_test_is_scipys_wilcoxon():
     assert found.p == pytest.approx(wilcoxon(d, zero_method="pratt").pvalue)
     assert found.low < found.value < found.high
     assert found.better == np.mean(d < 0)
+
+
+def brute(values) -> float:
+    """The p of all sign flips of a sum, one after another."""
+    sums = [abs(sum(sign * value for sign, value in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))]
+    return float(np.mean([own >= abs(sum(values)) for own in sums]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(-6, 6), min_size=1, max_size=10))
+def test_the_test_of_counts_is_that_of_all_sign_flips(values):
+    assert exact.sign_flip_p(np.array(values, dtype=float)) == pytest.approx(brute(values))
+    found = stats.paired_estimate(np.array(values, dtype=float), counts=True)
+    assert found.value == pytest.approx(np.mean(values))
+    assert found.p == pytest.approx(brute(values))
+
+
+def test_four_differences_of_one_sign_have_an_exact_p():
+    """The normal approximation, which is usual with zeros, gives 0.0455."""
+    assert stats.paired_estimate(np.array([1.0, 2, 3, 4] + [0] * 12)).p == pytest.approx(2 / 2**4)
+    assert stats.paired_estimate(np.array([1.0, 1, 1, 1] + [0] * 12), counts=True).p == pytest.approx(2 / 2**4)
+
+
+def test_no_event_in_few_pairs_does_not_prove_that_there_are_none():
+    """Clopper & Pearson: with none of 8, the share may be 0.369."""
+    found = stats.paired_estimate(np.zeros(8), counts=True)
+    assert (found.value, found.p) == (0, 1)
+    assert (found.low, found.high) == pytest.approx((-0.36942, 0.36942), abs=1e-4)
+    assert stats.paired_estimate(np.zeros(64), counts=True).high == pytest.approx(0.056, abs=1e-3)
+
+
+def test_an_interval_of_a_family_is_wider_and_holds_for_all_its_tests():
+    d = np.random.default_rng(1).normal(size=32)
+    alone, many = stats.paired_estimate(d), stats.paired_estimate(d, tests=7)
+    assert (alone.low, alone.high) == (many.low, many.high) == alone.wide
+    assert many.wide[0] < alone.low < alone.high < many.wide[1]
+
+
+def test_few_seeds_that_go_wrong_are_no_meaningless_difference():
+    """The interquartile mean of these is 0, and that of all is not: 4 of 32 seeds are ten times worse."""
+    d = np.r_[np.full(4, 1.0), np.linspace(-0.001, 0.001, 28)]
+    found = stats.paired_estimate(d)
+    assert max(map(abs, found.wide)) < math.log10(1.1)
+    assert verdicts.judge(found, found.p, math.log10(1.1)) == INCONCLUSIVE
+    fine = stats.paired_estimate(d[4:])
+    assert verdicts.judge(fine, fine.p, math.log10(1.1)) == NOTHING
+
+
+def test_a_ratio_to_zeros_is_zero_and_not_invented():
+    found = effects.estimate(np.zeros(8), np.ones(8), "ratio", paired=True)
+    assert (effects.unscaled(found.low, "ratio"), effects.unscaled(found.high, "ratio")) == (0, 0)
+    apart = effects.estimate(np.zeros(8), np.ones(9), "ratio", paired=False)
+    assert effects.unscaled(apart.high, "ratio") == 0
+
+
+def test_how_small_p_can_get_and_how_many_pairs_it_takes():
+    assert exact.smallest_p(8, 10) == pytest.approx(0.078125)
+    assert stats.holm([exact.smallest_p(8, 1)] * 10)[0] == exact.smallest_p(8, 10)
+    assert exact.pairs_needed(10) == 9
+    assert exact.pairs_needed(1) == 6
+    assert stats.paired_estimate(np.arange(1.0, 9)).p == exact.smallest_p(8, 1)
+
+
+def test_where_test_and_interval_disagree_it_is_said():
+    found = stats.Estimate(-0.1, -0.2, 0.0, 0.001, (-0.3, 0.1), (-0.3, 0.1), 20, 0, 12, -0.5, 32, paired=True)
+    base = verdict_on("X", "x", "ratio", "lower", np.ones(8), np.ones(8))
+    (judged,) = verdicts.correct([replace(base, estimate=found, p=0.001)])
+    assert judged.verdict == INCONCLUSIVE
+    assert judged.doubts() == ["the test finds a difference, but the interval includes none"]
+    clear = replace(found, low=-0.2, high=-0.1, wide=(-0.2, -0.1), p=0.2)
+    (unsure,) = verdicts.correct([replace(base, estimate=clear, p=0.2)])
+    assert unsure.verdict == INCONCLUSIVE
+    assert unsure.doubts() == ["the interval lies on one side of no difference, but the test finds none"]
 
 
 def test_no_difference_at_all_is_no_effect():

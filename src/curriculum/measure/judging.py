@@ -142,12 +142,19 @@ def _caveats(verdict: Verdict, row: Measured, found: Measurements, guards: Seque
     if verdict.id != FINAL and verdict.verdict.startswith(verdicts.SUPPORTED) and worse:
         yield f"at the cost of a final error {max(worse, key=lambda guard: guard.value).amount}"
     yield from verdict.doubts()
-    varied = [variant.value for variant in found.variants.get(row.id, ())]
+    varied = found.variants.get(row.id, ())
     own = effects.direction(verdict.value, row.effect)
-    if any(own * effects.direction(value, row.effect) < 0 for value in varied):
+    if any(own * effects.direction(variant.value, row.effect) < 0 for variant in varied):
         yield "depends on the window"
-    elif any(math.isnan(value) for value in varied):
+    elif any(math.isnan(variant.value) for variant in varied):
         yield "not checked in every window"
+    elif verdict.is_decided and any(_chance(variant, found.pairing) > ALPHA for variant in varied):
+        yield "not significant in every window"
+
+
+def _chance(row: Measured, pairing: Pairing) -> float:
+    """Compute the p of a measure with other settings, by itself."""
+    return effects.estimate(*pairing.pick(row.values), row.kind, pairing.paired).p
 
 
 def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:

@@ -98,14 +98,13 @@ class Verdict:
     def doubts(self) -> list[str]:
         """Say what is to be known of how this was judged: the margin, and whether test and intervals agree."""
         found, significant = self.estimate, self.p_corrected <= ALPHA
-        decided = self.verdict.startswith((SUPPORTED, CONTRADICTED))
         doubts = []
-        if self.margin is None and decided:
+        if self.margin is None and self.is_decided:
             doubts.append("direction only: the measure has no smallest effect of interest")
-        if significant and not decided:
+        if significant and not self.is_decided:
             doubts.append("the test finds a difference, but the interval includes none")
         if not significant and (found.wide[0] > 0 or found.wide[1] < 0):
-            doubts.append("the interval includes no difference of 0, but the test finds none")
+            doubts.append("the interval lies on one side of no difference, but the test finds none")
         return doubts
 
     def _pairs(self) -> str:
@@ -118,6 +117,11 @@ class Verdict:
         if found.tied == pairs:
             return f"tied in all {pairs} pairs"
         return f"better in {better}{f' and tied in {found.tied}' if found.tied else ''} of {pairs} pairs"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a difference was found, in either direction."""
+        return self.verdict.startswith((SUPPORTED, CONTRADICTED))
 
     @property
     def label(self) -> str:
