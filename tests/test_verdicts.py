@@ -55,11 +55,10 @@ def test_all_pairs_of_runs_are_compared(here, shelf, classifiers):
 
 
 def of_pair(found, first: int, other: int) -> dict:
-    rows = {
-        (row.id, row.window): (row.values, row.value) for row in (*found.measures, *found.final) if (row.first, row.other) == (first, other)
-    }
-    said = {(own.id, own.title): (own.value, own.low, own.high, own.p) for own in (*found.verdicts, *found.guards) if own.other == other}
-    return {**rows, **said}
+    measured = [row for row in (*found.measures, *found.final) if (row.first, row.other) == (first, other)]
+    judged = [own for own in (*found.verdicts, *found.guards) if (own.first, own.other) == (first, other)]
+    rows = {(row.id, row.window): (row.values, row.value) for row in measured}
+    return {**rows, **{(own.id, own.title): (own.value, own.low, own.high, own.p) for own in judged}}
 
 
 def test_a_third_run_changes_nothing_but_the_correction(tmp_path):
@@ -106,7 +105,7 @@ def test_stability_is_not_judged_where_the_final_errors_are_far_apart(tmp_path):
     runs = [stored_classifier(tmp_path / name, accuracy=np.full(8, 0.9), error=np.full(8, own)) for name, own in (("a", 1e-4), ("b", 0.2))]
     found = compare(runs)
     assert {verdict.id for verdict in found.verdicts} == {"accuracy"}
-    assert any("the final error of a is x0.00050 of b's, beyond a factor of 100" in note for note in found.notes)
+    assert any("the final error of a is x0.0005 of b's, beyond a factor of 100" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("status", ["finished", "interrupted"])
@@ -175,13 +174,6 @@ def test_the_first_screen_is_short_and_full_has_every_table(here, shelf):
     short, full = here("compare", "easy", "hard").out, here("compare", "easy", "hard", "--full").out
     assert len(short.splitlines()) <= 15
     assert "Worst seeds" not in short
-    for table in (
-        "Scores and final error",
-        "Measures from step",
-        "Mean learning rate",
-        "Logged losses",
-        "Schedules of easy and hard",
-        "Worst seeds",
-    ):
-        assert table in full
+    tables = ("Scores and final error", "Measures from step", "Mean learning rate", "Logged losses", "Schedules of", "Worst seeds")
+    assert all(table in full for table in tables)
     assert "grows with" not in full
