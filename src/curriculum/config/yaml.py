@@ -14,17 +14,17 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from curriculum.config.describe import allowed_keys
-from curriculum.config.settings import Config, Settings, schema_of
-from curriculum.errors import ConfigError, Problem, nearest, unknown
+from curriculum.config.settings import OPTIMIZERS, Config, Settings, schema_of
+from curriculum.errors import ConfigError, InputError, Problem, nearest, unknown
 
 NODES_ALLOWED = 10_000  # aliases can make a small file unfold into a huge one
 SettingsOf = Callable[[str], type[Settings]]
 
 
-def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = ()) -> Config[Any]:
+def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = ()) -> Config[Any, Any]:
     """Read a config from YAML text, with overrides `a.b=value`.
 
-    `settings_of` gives the settings of a task by its name, `tasks` are the names there are. Raises
+    `settings_of` gives the settings of a task by its name, `tasks` are the names of those that are installed. Raises
     `ConfigError` with every mistake that could be found, each at its place.
     """
     tree = _parse_yaml(text, source)
@@ -60,7 +60,7 @@ def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | i
     return _Validator(source, tree, origins).problem(path, message)
 
 
-def write(config: Config[Any]) -> str:
+def write(config: Config[Any, Any]) -> str:
     """Write a config as YAML text, which `load` reads back as an equal config."""
     import io
 
@@ -137,7 +137,7 @@ class _Validator:
         self.tree = tree
         self.origins = origins
 
-    def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any]:
+    def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any, Any]:
         task = data.get("task")
         if task is None and "arms" in data:
             raise ConfigError([self.problem(("arms",), "this is an experiment, not a config: run it with curriculum experiment")])
@@ -147,9 +147,15 @@ class _Validator:
             wanted = task if isinstance(task, str) and task in tasks else tasks[0]
             message = f"the task has no name: write task: {{name: {wanted}}} (allowed: {', '.join(tasks)})"
             raise ConfigError([self.problem(at, message)])
-        if name not in tasks:
-            raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
-        return self.check(schema_of(settings_of(name)), data)
+        try:
+            settings = settings_of(name)
+        except InputError as error:
+            raise ConfigError([self.problem(("task", "name"), str(error))]) from error
+        optimizer = data.get("optimizer")
+        own = optimizer.get("name", "adam") if isinstance(optimizer, dict) else "adam"
+        if own not in OPTIMIZERS:
+            raise ConfigError([self.problem(("optimizer", "name"), unknown("optimizer", str(own), list(OPTIMIZERS)))])
+        return self.check(schema_of(settings, own), data)
 
     def check(self, schema: type[Schema], data: dict[str, Any]) -> Schema:
         """Make the settings of a schema from plain values."""

@@ -13,7 +13,7 @@ from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
-from curriculum.train.stack import Ensemble
+from curriculum.train.ensemble import Ensemble
 from curriculum.train.task import Task, make_task, settings_of
 
 

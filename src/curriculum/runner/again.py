@@ -69,7 +69,7 @@ def replay_steps(run: Run, count: int) -> Report:
     if end <= begun:
         return Report(("no steps to retrain yet",), ())
     first = plans[0]
-    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
+    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.optimizer, first.config.device)
     state = restore(fresh, plans, runs, checkpoints)
     index = runs.index(run)
     taken = _Taken()
@@ -81,7 +81,7 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            until.state = train(first.task, state, first.config.optimizer, emitters, until)
+            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked)
         for tape in tapes:
             tape.flush()
         background.wait()
@@ -160,7 +160,7 @@ class _Taken:
         return [
             Recorder(possible_terms(checked), self.tables.append, background),
             Snapshooter(state.layout, seeds, range(steps), self.snapshots.append, background),
-            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device),
+            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device, checked.stacked),
         ]
 
     def differences(self, run: Run, begun: int, end: int) -> list[str]:

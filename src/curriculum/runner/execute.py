@@ -79,7 +79,7 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
+            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None, first.stacked)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
         background.wait()
@@ -115,7 +115,7 @@ def _status_after(error: BaseException) -> str:
 
 
 def run(
-    config: str | Path | Config[Any],
+    config: str | Path | Config[Any, Any],
     dopesheet: str | Path | Dopesheet,
     *,
     hooks: Iterable[Hook] = (),

@@ -19,7 +19,7 @@ from curriculum.train.hooks import Hook
 from curriculum.train.task import Task, settings_of
 
 
-def load_config(reference: str | Path | Config[Any], overrides: Iterable[str] = ()) -> Config[Any]:
+def load_config(reference: str | Path | Config[Any, Any], overrides: Iterable[str] = ()) -> Config[Any, Any]:
     """Read a config by its path or name, with overrides `a.b=value`."""
     if isinstance(reference, Config):
         if list(overrides):
@@ -37,7 +37,7 @@ def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
     return parse(data, source), data
 
 
-def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[Any]:
+def with_seeds(config: Config[Any, Any], seeds: str | int | Sequence[int]) -> Config[Any, Any]:
     """Replace the seeds of a config: 3, "0:32" or a list."""
     value = list(seeds) if not isinstance(seeds, str | int) else seeds
     try:
@@ -48,12 +48,16 @@ def with_seeds(config: Config[Any], seeds: str | int | Sequence[int]) -> Config[
     return config.model_copy(update={"seeds": parsed})
 
 
-def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = ()) -> list[Problem]:
-    """Find the columns, values and actions of a sheet that do not fit the task and the hooks; at most `MOST_PROBLEMS`."""
+def check_sheet(sheet: Dopesheet, task: Task, hooks: Iterable[Hook] = (), moved: Sequence[str] = ()) -> list[Problem]:
+    """Find the columns, values and actions of a sheet that do not fit the task and the hooks; at most `MOST_PROBLEMS`.
+
+    `moved` are the columns by which the optimizer's settings can move.
+    """
+    controls = [*task.controls, *moved]
     actions = [*task.actions, *(hook.name for hook in hooks if hook.name)]
     bounds = {name: task.bounds_of(name) for name in sheet.properties}
-    found = list(islice(check(sheet, task.terms, task.controls, bounds, actions), MOST_PROBLEMS))
-    strange = strange_columns(sheet, task.terms, task.controls)
+    found = list(islice(check(sheet, task.terms, controls, bounds, actions), MOST_PROBLEMS))
+    strange = strange_columns(sheet, task.terms, controls)
     others = _tasks_with(set(strange)) if len(strange) > 1 else ()
     hints = [
         sheet.problem(f"this looks like a sheet for the task {other!r}: choose a config of that task with --config") for other in others

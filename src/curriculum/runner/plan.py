@@ -21,6 +21,7 @@ from curriculum.store.names import CONFIG, SHEET
 from curriculum.store.reader import Run
 from curriculum.train.events import Action
 from curriculum.train.hooks import Hook
+from curriculum.train.optimizers import columns
 from curriculum.train.task import Task, make_task
 
 Result_ = TypeVar("Result_")
@@ -30,7 +31,7 @@ Result_ = TypeVar("Result_")
 class Plan:
     """A fully checked run: nothing in it can be rejected after training has started."""
 
-    config: Config[Any]
+    config: Config[Any, Any]
     task: Task
     sheet: Dopesheet
     sheet_bytes: bytes
@@ -39,12 +40,18 @@ class Plan:
     warnings: tuple[str, ...]
 
     @property
+    def stacked(self) -> bool:
+        """Whether all seeds are computed at once."""
+        stacked: bool = self.config.stack == "auto"
+        return stacked
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         return self.config.seeds
 
 
 def plan(
-    config: str | Path | Config[Any],
+    config: str | Path | Config[Any, Any],
     dopesheet: str | Path | Dopesheet,
     *,
     overrides: Iterable[str] = (),
@@ -69,7 +76,7 @@ def plan(
     if loaded.device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device cuda is not available: PyTorch {torch.__version__} finds no CUDA device; use cpu")
     task = make_task(loaded)
-    problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
+    problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *task.check(sheet)]
     if problems:
         raise SheetError(problems)
     schedule = compile_sheet(sheet)
@@ -85,7 +92,9 @@ def plan(
     return Plan(loaded, task, sheet, data, schedule, all_hooks, (*warnings, *_warnings(schedule, task)))
 
 
-def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any) -> Result_:
+def _at_place(
+    config: str | Path | Config[Any, Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any
+) -> Result_:
     """Call a check of the config's hook number `index`; place what it finds at that hook in the config's file."""
     try:
         return check(*args)

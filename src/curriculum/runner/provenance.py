@@ -33,6 +33,7 @@ def made_from(checked: Plan) -> dict[str, Any]:
 def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
     """Say in `run.json` what a new run is and how it is made."""
     task = checked.task
+    picture = task.picture()
     probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
     return {
         "created": now(),
@@ -47,10 +48,10 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "look": {
             "measures": list(task.measures),
-            "hypotheses": dict(task.hypotheses),
+            "hypotheses": {name: question for name, (question, _) in task.hypotheses.items()},
             "plots": list(task.plots),
             "error_unit": task.error_unit,
-            "circles": list(task.picture().circles),
+            "circles": list(picture.circles) if picture else [],
         },
         "hashes": {
             "sheet": made_from(checked)["sheet"],

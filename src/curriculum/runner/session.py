@@ -24,9 +24,9 @@ from curriculum.store.checkpoint import Checkpoint
 from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
+from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Action, Chunk, Diverged
 from curriculum.train.hooks import Hook, Hooks, supervised
-from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 
 SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
@@ -71,7 +71,7 @@ class Session:
         self.task = checked.task
         self.rows = arm.rows
         # Built here: a thread that builds a model would change PyTorch's global generator.
-        self.ensemble = Ensemble(checked.task)
+        self.ensemble = Ensemble(checked.task, checked.stacked)
         self.references = arm.references
         self.background = background
         self.layout = state.layout
@@ -113,6 +113,7 @@ class Session:
                     folder.append_traces,
                     background,
                     checked.config.device,
+                    checked.stacked,
                 ),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
@@ -206,10 +207,13 @@ class Session:
 def snapshot_steps(checked: Plan, size: int) -> list[int]:
     """Choose the steps that a run stores snapshots of.
 
-    As its config says; else every step of one seed, and of more seeds those that its video shows. Of a larger model, whose
-    parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
+    As its config says; else, for a task with a picture that moves, every step of one seed, and of more seeds those that its video
+    shows. Of a larger model, whose parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
     """
-    steps, every = len(checked.schedule), checked.config.record.snapshot_every
+    steps, record = len(checked.schedule), checked.config.record
+    every = record.snapshot_every
+    if record.snapshots == "off" or (record.snapshots == "auto" and every is None and checked.task.picture() is None):
+        return []
     if every is not None:
         return list(range(0, steps, every))
     wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
