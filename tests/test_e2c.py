@@ -54,7 +54,7 @@ def drawn(task, made, steps=range(3), seeds=(1, 2)):
 def measured(stored: Run, name: str) -> np.ndarray:
     """Compute a measure of a stored run for each of its seeds."""
     everything = np.ones(len(stored.schedule), dtype=bool)
-    metric = plugins.find("measure", name).METRIC
+    metric = plugins.find("measure", name)
     return np.array([metric.compute(trace(stored, index, common_strides([stored])), everything) for index in range(len(stored.seeds))])
 
 
@@ -193,7 +193,7 @@ def test_the_step_varies_less_when_it_is_reparameterized_also_from_the_middle_of
     assert (own["fresh"] > 20 * own["changed"]).all()
     stored, before = size_e["changed"], np.zeros(401, dtype=bool)
     before[:310] = True
-    metric = plugins.find("measure", "step_variance").METRIC
+    metric = plugins.find("measure", "step_variance")
     earlier = np.array([metric.compute(trace(stored, index, common_strides([stored])), before) for index in range(4)])
     assert (earlier > 20 * own["changed"]).all()
 

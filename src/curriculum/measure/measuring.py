@@ -134,7 +134,7 @@ def measure(runs: Sequence[Run], pairings: Sequence[Pairing], watch: Callable[[i
 
 def metrics_of(run: Run) -> list[Metric]:
     """Find the measures by which a run's task is compared, in their order."""
-    found: list[Metric] = [plugins.find("measure", name).METRIC for name in run.look.measures]
+    found: list[Metric] = [plugins.shipped("measure", name) for name in run.look.measures]
     return sorted(found, key=lambda metric: metric.order)
 
 

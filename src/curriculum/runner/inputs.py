@@ -69,7 +69,7 @@ def _tasks_with(columns: set[str]) -> Iterator[str]:
     """Name the tasks that have all these columns; one that cannot be imported has none."""
     for name in plugins.names("task"):
         try:
-            task = plugins.find("task", name).TASK
+            task = plugins.find("task", name)
             suits = columns <= {*task.terms, *task.controls}
         except (Exception, SystemExit):
             # Whatever is wrong with another task is no concern of whoever trains this one.

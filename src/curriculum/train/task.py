@@ -279,11 +279,11 @@ class Directed(Protocol):
 
 def settings_of(name: str) -> type[Settings]:
     """Give the settings that the task of this name takes."""
-    settings: type[Settings] = plugins.find("task", name).TASK.settings_type
+    settings: type[Settings] = plugins.find("task", name).settings_type
     return settings
 
 
 def make_task(config: Config[Any, Any]) -> Task:
     """Make the task that a config names."""
-    task: Task = plugins.find("task", config.task.name).TASK(config.task)
+    task: Task = plugins.find("task", config.task.name)(config.task)
     return task
