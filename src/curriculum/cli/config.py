@@ -70,7 +70,7 @@ def schema(
     from curriculum.config.settings import OPTIMIZERS, schema_of
     from curriculum.errors import InputError, unknown
     from curriculum.runner.inputs import load_config
-    from curriculum.train.task import settings_of
+    from curriculum.train.make import settings_of
 
     if optimizer not in OPTIMIZERS:
         raise InputError(unknown("optimizer", optimizer, list(OPTIMIZERS)))

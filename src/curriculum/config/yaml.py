@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,8 +21,10 @@ NODES_ALLOWED = 10_000  # aliases can make a small file unfold into a huge one
 SettingsOf = Callable[[str], type[Settings]]
 
 
-def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = ()) -> Config[Any, Any]:
-    """Read a config from YAML text, with overrides `a.b=value`.
+def load(
+    text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = (), apart: Collection[str] = ()
+) -> Config[Any, Any]:
+    """Read a config from YAML text, with overrides `a.b=value`. Settings whose names are in `apart` are not the config's.
 
     `settings_of` gives the settings of a task by its name, `tasks` are the names of those that are installed. Raises
     `ConfigError` with every mistake that could be found, each at its place.
@@ -32,14 +34,17 @@ def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], 
         raise ConfigError([Problem(source, 1, 1, f"a config must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
     origins = _apply(data, overrides)
-    return _Validator(source, tree, origins).validate(data, settings_of, tasks)
+    if "arms" in data and "arms" not in apart:
+        message = "this is an experiment, not a config: run it with curriculum experiment"
+        raise ConfigError([_Validator(source, tree, origins).problem(("arms",), message)])
+    return _Validator(source, tree, origins).validate({key: value for key, value in data.items() if key not in apart}, settings_of, tasks)
 
 
 Schema = TypeVar("Schema", bound=Settings)
 
 
-def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[str] = ()) -> Schema:
-    """Read any file of settings from YAML text, with overrides `a.b=value`.
+def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[str] = (), apart: Collection[str] = ()) -> Schema:
+    """Read any file of settings from YAML text, with overrides `a.b=value`. Settings whose names are in `apart` are left out.
 
     Raises `ConfigError` with every mistake that could be found, each at its place.
     """
@@ -47,10 +52,15 @@ def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[st
     if not isinstance(tree, dict):
         raise ConfigError([Problem(source, 1, 1, f"this file must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
-    if "task" in data and "task" not in schema.model_fields:
+    if "task" in data and "task" not in schema.model_fields and "arms" not in data:
         raise ConfigError([Problem(source, 1, 1, "this is a config, not an experiment: train it with curriculum train --config")])
     origins = _apply(data, overrides)
-    return _Validator(source, tree, origins).check(schema, data)
+    return _Validator(source, tree, origins).check(schema, {key: value for key, value in data.items() if key not in apart})
+
+
+def has(text: str, source: str, name: str) -> bool:
+    """Tell whether a file of settings, which was read before, has a setting at its top."""
+    return name in _plain(_parse_yaml(text, source), source)
 
 
 def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | int, ...], message: str) -> Problem:
@@ -139,8 +149,6 @@ class _Validator:
 
     def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any, Any]:
         task = data.get("task")
-        if task is None and "arms" in data:
-            raise ConfigError([self.problem(("arms",), "this is an experiment, not a config: run it with curriculum experiment")])
         name = task.get("name") if isinstance(task, dict) else None
         if not isinstance(name, str):
             at = ("task", "name") if isinstance(task, dict) else ("task",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,33 @@ from curriculum.sheet.check import check, strange_columns
 from curriculum.sheet.document import Dopesheet, write
 from curriculum.sheet.parse import parse
 from curriculum.train.hooks import Hook
-from curriculum.train.task import Task, settings_of
+from curriculum.train.make import settings_of
+from curriculum.train.task import Task
 
 
-def load_config(reference: str | Path | Config[Any, Any], overrides: Iterable[str] = ()) -> Config[Any, Any]:
-    """Read a config by its path or name, with overrides `a.b=value`."""
+def load_config(reference: str | Path | Config[Any, Any], overrides: Iterable[str] = (), near: Sequence[Path] = ()) -> Config[Any, Any]:
+    """Read a config by its path or name, with overrides `a.b=value`.
+
+    The file of its task is looked for in the working folder, then in that of the config, then `near`.
+    """
     if isinstance(reference, Config):
         if list(overrides):
             raise InputError("overrides apply only to a config file; change a Config with model_copy")
         return reference
-    source, text = read_config(reference)
-    return configs.load(text, source, settings_of, plugins.names("task"), overrides)
+    source, text = read_config(reference, near)
+    return configs.load(text, source, partial(settings_of, near=(*folder_of(source), *near)), plugins.names("task"), overrides)
 
 
-def load_sheet(reference: str | Path | Dopesheet) -> tuple[Dopesheet, bytes]:
-    """Read a sheet by its path or name; also give its bytes."""
+def folder_of(source: str | Path | Config[Any, Any]) -> tuple[Path, ...]:
+    """Give the folder of a file, as what it names is looked for there; none for what is no file."""
+    return (Path(source).resolve().parent,) if isinstance(source, str | Path) and Path(source).is_file() else ()
+
+
+def load_sheet(reference: str | Path | Dopesheet, near: Sequence[Path] = ()) -> tuple[Dopesheet, bytes]:
+    """Read a sheet by its path or name; also give its bytes. The folders `near` are searched after the working folder."""
     if isinstance(reference, Dopesheet):
         return reference, write(reference).encode()
-    source, data = read_sheet(reference)
+    source, data = read_sheet(reference, near)
     return parse(data, source), data
 
 

@@ -24,10 +24,23 @@ def made_from(checked: Plan) -> dict[str, Any]:
     return {
         "sheet": digest(checked.sheet_bytes),
         "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
-        "task": {"name": checked.config.task.name, "version": checked.task.version},
+        "task": identity(checked),
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
     }
+
+
+def identity(checked: Plan) -> dict[str, Any]:
+    """Say which task a plan trains: its name and version, and for one of a user's its file and the hash of that.
+
+    `named` is the name in the config. Runs are of the same task where name and version agree.
+    """
+    named, source = checked.config.task.name, checked.source
+    if source is None:
+        return {"name": named, "version": checked.task.version}
+    place, _, kind = named.rpartition(":")
+    name = f"{source.path.name}:{kind}" if place.endswith(".py") else named
+    return {"name": name, "version": checked.task.version, "named": named, "file": str(source.path), "source": source.sha256}
 
 
 def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
@@ -39,7 +52,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "created": now(),
         "segments": [new_segment(0)],
         "argv": list(argv),
-        "task": {"name": checked.config.task.name, "version": task.version},
+        "task": identity(checked),
         "sheet": Path(checked.sheet.source).name,
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),

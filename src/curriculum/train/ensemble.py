@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from curriculum.errors import InputError, unknown
+from curriculum.errors import unknown
 from curriculum.train.batch import Batch, Tensors
+from curriculum.train.faults import MisuseError
 from curriculum.train.noise import Noise
 from curriculum.train.probes import Observation
 from curriculum.train.stack import one_by_one
@@ -132,7 +133,7 @@ class Ensemble:
             expected = next(iter(gradients.values())).shape
             if not isinstance(direction, Tensor) or direction.shape != expected:
                 shape = list(direction.shape) if isinstance(direction, Tensor) else type(direction).__name__
-                raise InputError(f"direction: return a tensor of the shape {list(expected)}, as each gradient has, not {shape}")
+                raise MisuseError("direction", f"return a tensor of the shape {list(expected)}, as each gradient has, not {shape}")
             return direction
 
         mapped = (torch.vmap if self._stacked else one_by_one)(of_one)
@@ -142,19 +143,17 @@ class Ensemble:
     def _checked(self, found: Any, active: Sequence[str]) -> dict[str, Tensor]:
         """Give what the losses of one model returned, each a scalar. Raises `InputError` where it is anything else."""
         if not isinstance(found, Mapping):
-            raise InputError(f"losses: return a dict with a scalar for each of {', '.join(active)}, not {type(found).__name__}")
+            raise MisuseError("losses", f"return a dict with a scalar for each of {', '.join(active)}, not {type(found).__name__}")
         for name in active:
             if name not in found:
-                raise InputError(f"losses: {name!r} is missing from what it returned ({', '.join(map(str, found)) or 'an empty dict'})")
+                raise MisuseError("losses", f"{name!r} is missing from what it returned ({', '.join(map(str, found)) or 'an empty dict'})")
         known = (*self.task.terms, *active)
         for name, value in found.items():
             if name not in known and not self._directed:
-                raise InputError(
-                    f"losses: {unknown('term', str(name), list(self.task.terms))}; `terms` lists the terms that a sheet weighs"
-                )
+                raise MisuseError("losses", f"{unknown('term', str(name), list(self.task.terms))}; list it in `terms`")
             if not isinstance(value, Tensor) or value.ndim:
                 shape = f"a tensor of the shape {list(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.40}"
-                raise InputError(f"losses: {name!r} must be a scalar tensor, such as a mean over the batch, not {shape}")
+                raise MisuseError("losses", f"{name!r} must be a scalar tensor, such as a mean over the batch, not {shape}")
         wanted = found if self._directed else active
         return {name: found[name] for name in wanted}
 
@@ -214,7 +213,7 @@ class Ensemble:
 
 def _fields(observation: Observation) -> dict[str, Tensor]:
     if not isinstance(observation, Observation):
-        raise InputError(f"observe: return an Observation, not {type(observation).__name__}")
+        raise MisuseError("observe", f"return an Observation, not {type(observation).__name__}")
     found = {"outputs": observation.outputs, "latents": observation.latents}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -19,6 +19,7 @@ from curriculum.sheet.bounds import check_path
 from curriculum.train import freeze, optimizers
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
+from curriculum.train.faults import explained, faults_of
 from curriculum.train.losses import Losses
 from curriculum.train.state import Arm, State
 from curriculum.train.stretch import Stretch, draw, read_plan
@@ -50,8 +51,9 @@ def train(
     steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
     while state.step < steps:
-        stretch = stretch or draw(task, state)
-        state, stretch = enter(task, models, state, stretch, emitters)
+        with faults_of(task, f" (at step {state.step:,})"):
+            stretch = stretch or draw(task, state)
+            state, stretch = enter(task, models, state, stretch, emitters)
         plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
         losses, marked = Losses(state, plan), freeze.first_mark(state.alive)
         asked: list[list[Retarget]] = [[] for _ in state.arms]
@@ -79,11 +81,17 @@ def train(
                     asked[n] += emitters[n](losses.event(n, step))
                 if any(asked) or due(step + 1):
                     break
+        except Exception as error:
+            fault = explained(error, task, f" (at step {step:,})")
+            if fault is error:
+                raise
+            raise fault from error
         finally:  # also where a hook fails or the user stops: what was trained is told of
             for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
                 own += more
         reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=marked.isfinite())
-        state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
+        with faults_of(task, f" (after step {reached.step - 1:,})"):
+            state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
         if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):

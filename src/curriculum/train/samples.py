@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from curriculum.errors import InputError
+from curriculum.train.faults import MisuseError
 from curriculum.train.streams import generator
 
 TRAIN = "train"
@@ -26,20 +26,20 @@ def read_splits(data: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
     """
     if not isinstance(data, Mapping) or TRAIN not in data or len(data) < 2:
         found = f"the keys {', '.join(map(repr, data))}" if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(f"return a dict with 'train' and 'test', each (inputs, labels) or inputs alone, not {found}")
+        raise MisuseError("data", f"return a dict with 'train' and 'test', each (inputs, labels) or inputs alone, not {found}")
     splits = {}
     for name, value in data.items():
         inputs, labels = value if isinstance(value, tuple | list) and len(value) == 2 else (value, None)
         splits[str(name)] = _tensor(inputs, f"{name} inputs"), None if labels is None else _tensor(labels, f"{name} labels")
         own, beside = splits[str(name)]
         if beside is not None and len(own) != len(beside):
-            raise InputError(f"the {name} data has {len(own):,} inputs, but {len(beside):,} labels")
+            raise MisuseError("data", f"the {name} data has {len(own):,} inputs, but {len(beside):,} labels")
     first, first_labels = splits[TRAIN]
     for name, (inputs, labels) in splits.items():
         for kind, one, other in (("inputs", inputs, first), ("labels", labels, first_labels)):
             if (one is None) != (other is None) or (one is not None and other is not None and one.shape[1:] != other.shape[1:]):
                 shapes = [None if value is None else list(value.shape[1:]) for value in (one, other)]
-                raise InputError(f"each of the {name} {kind} has the shape {shapes[0]}, but each of the train {kind} {shapes[1]}")
+                raise MisuseError("data", f"each of the {name} {kind} has the shape {shapes[0]}, but each of the train {kind} {shapes[1]}")
     return splits
 
 
@@ -47,16 +47,16 @@ def _tensor(value: Any, what: str) -> Tensor:
     try:
         tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
     except (TypeError, ValueError) as error:
-        raise InputError(f"the {what} cannot be read as an array: {error}") from None
+        raise MisuseError("data", f"the {what} cannot be read as an array: {error}") from None
     if not tensor.ndim or not len(tensor):
-        raise InputError(f"the {what} hold no samples: their shape is {list(tensor.shape)}")
+        raise MisuseError("data", f"the {what} hold no samples: their shape is {list(tensor.shape)}")
     if tensor.is_complex():
-        raise InputError(f"the {what} are complex numbers: give real and imaginary parts as channels")
+        raise MisuseError("data", f"the {what} are complex numbers: give real and imaginary parts as channels")
     if tensor.is_floating_point():
         tensor = tensor.float()
         bad = (~tensor.isfinite()).flatten(1).any(1) if tensor.ndim > 1 else ~tensor.isfinite()
         if bad.any():
-            raise InputError(f"the {what} hold a number that is not finite, first in sample {int(bad.nonzero()[0])}")
+            raise MisuseError("data", f"the {what} hold a number that is not finite, first in sample {int(bad.nonzero()[0])}")
         return tensor.contiguous()
     return (tensor if tensor.dtype in (torch.uint8, torch.bool) else tensor.long()).contiguous()
 
@@ -81,7 +81,11 @@ def chosen(value: Any, size: int, count: int) -> NDArray[np.int64]:
     """Check the indices `[B]` that a task's `sample` returned. Raises `InputError` unless they are `size` whole numbers below `count`."""
     found = np.asarray(value.cpu() if isinstance(value, Tensor) else value)
     if found.shape != (size,) or found.dtype.kind not in "iu":
-        raise InputError(f"return {size} whole numbers, the indices of a batch, not {found.dtype} of the shape {list(found.shape)}")
+        raise MisuseError(
+            "sample", f"return {size} whole numbers, the indices of a batch, not {found.dtype} of the shape {list(found.shape)}"
+        )
     if len(found) and not (found.min() >= 0 and found.max() < count):
-        raise InputError(f"return indices of the {count:,} training samples, 0 to {count - 1:,}, not {found.min()} to {found.max()}")
+        raise MisuseError(
+            "sample", f"return indices of the {count:,} training samples, 0 to {count - 1:,}, not {found.min()} to {found.max()}"
+        )
     return found.astype(np.int64)

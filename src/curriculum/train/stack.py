@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from curriculum.errors import InputError
 from curriculum.train.batch import REAL, Tensors
+from curriculum.train.faults import MisuseError
 from curriculum.train.task import Task
 
 
@@ -76,13 +76,15 @@ def _kept(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _flattened(model: Any) -> Tensor:
     if not isinstance(model, nn.Module):
-        raise InputError(f"build: return a model (torch.nn.Module), not {type(model).__name__}")
+        raise MisuseError("build", f"return a model (torch.nn.Module), not {type(model).__name__}")
     trained = _trained(model)
     if not trained:
-        raise InputError("build: the model has no parameters to train")
+        raise MisuseError("build", "the model has no parameters to train")
     for name, value in trained:
         if value.dtype != torch.float32:
-            raise InputError(f"build: the parameter {name!r} is {str(value.dtype).removeprefix('torch.')}; models are trained in float32")
+            raise MisuseError(
+                "build", f"the parameter {name!r} is {str(value.dtype).removeprefix('torch.')}; models are trained in float32"
+            )
     return torch.cat([value.detach().cpu().float().reshape(-1) for _, value in [*trained, *_kept(model)]])
 
 

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum import plugins
-from curriculum.config.settings import Config, Settings, TaskSettings
-from curriculum.errors import InputError, Problem
+from curriculum.config.settings import Settings, TaskSettings
+from curriculum.errors import Problem
 from curriculum.sheet.bounds import NONNEGATIVE, UNBOUNDED, Bounds
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import RATE, Schedule
 from curriculum.train.batch import INPUTS, LABELS, Batch, Tensors
+from curriculum.train.faults import MisuseError
 from curriculum.train.optimizers import COLUMNS
 from curriculum.train.probes import Observation, Picture, Probe, Score
 from curriculum.train.samples import INDEX, SAMPLING, TRAIN, chosen, in_epochs, read_splits
@@ -236,11 +236,11 @@ class Task(ABC):
 def _number(name: str, scores: Any) -> float:
     if not isinstance(scores, Mapping) or name not in scores:
         found = f"a dict of {', '.join(map(repr, scores))}" if isinstance(scores, Mapping) else type(scores).__name__
-        raise InputError(f"score: return a dict with {name!r}, not {found}")
+        raise MisuseError("score", f"return a dict with {name!r}, not {found}")
     try:
         return float(scores[name])
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"score: {name!r} must be one number, not {scores[name]!r:.80}") from None
+        raise MisuseError("score", f"{name!r} must be one number, not {scores[name]!r:.80}") from None
 
 
 def _moved(value: Any, device: torch.device) -> Any:
@@ -275,15 +275,3 @@ class Directed(Protocol):
         Beside the terms, such a task may return further objectives, which are part of no loss.
         """
         ...
-
-
-def settings_of(name: str) -> type[Settings]:
-    """Give the settings that the task of this name takes."""
-    settings: type[Settings] = plugins.find("task", name).settings_type
-    return settings
-
-
-def make_task(config: Config[Any, Any]) -> Task:
-    """Make the task that a config names."""
-    task: Task = plugins.find("task", config.task.name)(config.task)
-    return task
