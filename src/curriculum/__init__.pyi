@@ -1,4 +1,5 @@
 from .errors import CurriculumError as CurriculumError
+from .runner.compare import compare as compare
 from .runner.execute import execute as execute
 from .runner.execute import run as run
 from .runner.plan import plan as plan
