@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.stats import false_discovery_control
 
+import curriculum
 from batches import NO_KEYS, batch_of
 from curriculum.draw.motion import task_of
 from curriculum.errors import ConfigError, InputError, OutputExistsError
@@ -418,3 +419,27 @@ def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts
     assert [verdict.p_corrected for verdict in found.explored] == pytest.approx(list(expected))
     same_length = compare(arms)
     assert not any("per 1,000" in row.window for row in same_length.measures)
+
+
+def test_runs_are_compared_from_python_by_path_name_or_result(bench):
+    runs = [Run(bench / "runs" / name) for name in "ab"]
+    expected = compare(runs).to_json()
+    for chosen in (runs, ["a", "b"], [bench / "runs" / "a", "runs/b"], [replace(run("ex-1.6", parse(EARLY), steps=2), run=runs[0]), "b"]):
+        assert [run["name"] for run in curriculum.compare(chosen).to_json()["runs"]] == ["a", "b"]
+    assert json.dumps(curriculum.compare(runs).to_json()) == json.dumps(expected)
+    shutil.move(bench / "runs", bench / "elsewhere")
+    assert curriculum.compare(["a", "b"], folder="elsewhere").names == ("a", "b")
+    assert not (bench / "elsewhere" / "comparisons").exists()
+
+
+def test_what_cannot_be_compared_from_python_is_refused(bench):
+    result = run("ex-1.6", parse(EARLY), steps=2)
+    for chosen, says in (
+        ("a", "compare takes a list of runs, not 'a' alone"),
+        (["a", "nosuch"], "there is no run 'nosuch'"),
+        (["a", result], "train it with folder="),
+        (["a", 3], "cannot compare 3"),
+        (["a"], "two"),
+    ):
+        with pytest.raises(InputError, match=re.escape(says)):
+            curriculum.compare(chosen)

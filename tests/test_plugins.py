@@ -32,13 +32,12 @@ KINDS = {
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(monkeypatch):
-    """Leave the path and the modules of this process as they were."""
+def as_it_was(monkeypatch, tmp_path):
+    """Leave the path of this process as it was, and forget the modules of a test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
     yield
-    for name in set(sys.modules) - before:
-        if not name.startswith("curriculum"):
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
 
 

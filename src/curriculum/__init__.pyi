@@ -1,6 +1,7 @@
 from .config.settings import TaskSettings as TaskSettings
 from .errors import CurriculumError as CurriculumError
 from .measure.metric import Metric as Metric
+from .runner.compare import compare as compare
 from .runner.execute import execute as execute
 from .runner.execute import run as run
 from .runner.plan import plan as plan

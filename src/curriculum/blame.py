@@ -16,12 +16,12 @@ def blame(error: BaseException, own: Iterable[str] = ()) -> str:
     """Describe a fault in a user's code: `digits.py:31: NameError: name 'logit' is not defined (in losses)`.
 
     The line is the deepest one in the traceback that belongs neither to this package, nor to an installed one, nor to the
-    standard library; empty if there is none. `own` are top-level packages that are the user's even if they are installed.
-    A path inside the working folder is relative to it.
+    standard library; empty if there is none. `own` are modules whose packages are the user's even if they are installed. A path
+    inside the working folder is relative to it.
     """
     if isinstance(error, SyntaxError) and error.filename is not None and _is_own(error.filename):
         return f"{shown(error.filename)}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
-    packages = set(own)
+    packages = {module.partition(".")[0] for module in own}
     frames = [
         (frame, line)
         for frame, line in walk_tb(error.__traceback__)

@@ -166,7 +166,7 @@ def _load_module(name: str, what: str) -> ModuleType:
     with _LOCK, _importable(Path.cwd()):
         if name not in sys.modules and _spec_of(name) is None:
             raise InputError(f"{what}: there is no module {name!r} (looked in the working folder and among installed packages)")
-        with _explained(what, name, [name.partition(".")[0]]):
+        with _explained(what, name, [name]):
             module = importlib.import_module(name)
         if module.__spec__ is not None and module.__spec__.has_location and module.__file__:
             path = Path(module.__file__).resolve()

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from curriculum.blame import blame
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
 from curriculum.errors import CurriculumError, DivergedError, RunError
@@ -100,9 +101,16 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
-    """Name a run's hooks in an error that nothing explains: what a hook did to the process may show only later."""
+    """Give the line of a user's code that is at fault; else name a run's hooks in an error that nothing explains.
+
+    What a hook did to the process may show only later.
+    """
+    if isinstance(error, CurriculumError) or not isinstance(error, Exception | SystemExit):
+        return error
+    if where := blame(error, [type(checked.task).__module__ for checked in plans]):
+        return CurriculumError(f"training failed: {where}")
     names = dict.fromkeys(definition(hook.call).__qualname__ for checked in plans for hook in checked.hooks)
-    if not names or isinstance(error, CurriculumError | OSError) or not isinstance(error, Exception):
+    if not names or isinstance(error, OSError | SystemExit):
         return error
     why = f"{type(error).__name__}: {error}"
     return CurriculumError(f"training failed with {why}. It may be caused by one of the hooks {', '.join(names)}: try without them")
