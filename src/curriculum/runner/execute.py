@@ -16,6 +16,7 @@ from curriculum.errors import CurriculumError, DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
+from curriculum.runner.own import draw_own
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
@@ -62,9 +63,10 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
             results = _train_and_close(stack, watch, signals, background)
     finally:
         stack.release()
-    for result in results:
+    for result, checked in zip(results, stack.plans, strict=True):
         if result.run and figures:
             draw_run(result.run)
+            draw_own(result.run, checked.own.figures)
     return results
 
 

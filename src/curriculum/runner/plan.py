@@ -15,6 +15,7 @@ from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import read_config
 from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_sheet, with_seeds
+from curriculum.runner.own import NOTHING_OWN, Own, own_of
 from curriculum.runner.rehearsal import rehearse
 from curriculum.runner.user_hooks import load_hook
 from curriculum.sheet.document import Dopesheet
@@ -42,7 +43,7 @@ class Source:
 class Plan:
     """A fully checked run: nothing in it can be rejected after training has started.
 
-    `source` is where the task comes from, None for one that is shipped.
+    `source` is where the task comes from, None for one that is shipped; `own` are the measures and figures of a user's that it names.
     """
 
     config: Config[Any, Any]
@@ -53,6 +54,7 @@ class Plan:
     hooks: tuple[Hook, ...]
     warnings: tuple[str, ...]
     source: Source | None = None
+    own: Own = NOTHING_OWN
 
     @property
     def stacked(self) -> bool:
@@ -96,11 +98,12 @@ def plan(
     if loaded.device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device cuda is not available: PyTorch {torch.__version__} finds no CUDA device; use cpu")
     if like is not None and like.config.task == loaded.task:
-        task, source = like.task, like.source
+        task, source, own = like.task, like.source, like.own
     else:
         places = (*(() if isinstance(config, Config) else folder_of(read_config(config, near)[0])), *near)
         found = plugins.source_of(loaded.task.name, places)
         task, source = make_task(loaded, places), Source(*found) if found else None
+        own = own_of(task, (*places, *(source.path.parent for source in [source] if source)))
     problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *task.check(sheet)]
     if problems:
         raise SheetError(problems)
@@ -117,7 +120,7 @@ def plan(
     if source is not None:  # a shipped task is held to the same by its tests
         rehearse(task, schedule, loaded)
     told = (*warnings, *_warnings(schedule, task))
-    return Plan(loaded, task, sheet, data, schedule, all_hooks, told, source)
+    return Plan(loaded, task, sheet, data, schedule, all_hooks, told, source, own)
 
 
 def _at_place(

@@ -8,15 +8,20 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from curriculum import plugins
 from curriculum.runner.hook_records import records_of
+from curriculum.runner.own import described
 from curriculum.runner.plan import Plan
 from curriculum.store.files import digest
+from curriculum.train.probes import score_of
 from curriculum.train.state import State
+from curriculum.train.task import STABLE, Question, Task
 
 
 def made_from(checked: Plan) -> dict[str, Any]:
@@ -60,9 +65,11 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "look": {
-            "measures": list(task.measures),
-            "hypotheses": {name: question for name, (question, _) in task.hypotheses.items()},
-            "plots": list(task.plots),
+            "measures": [name for name in task.measures if name in plugins.shipped_names("measure")],
+            "hypotheses": {name: {"question": question, "measures": list(ids)} for name, (question, ids) in asked(task).items()},
+            "plots": [name for name in task.plots if name in plugins.shipped_names("figure")],
+            "scores": {name: asdict(score_of(name, declared)) for name, declared in task.scores.items()},
+            "own_measures": [described(metric) for metric in checked.own.measures],
             "error_unit": task.error_unit,
             "circles": list(picture.circles) if picture else [],
         },
@@ -80,6 +87,14 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "device": checked.config.device,
         "threads": checked.config.threads,
     }
+
+
+def asked(task: Task) -> dict[str, Question]:
+    """Give a task's hypotheses; where it has none of its own, each score is one, and the stability of training."""
+    if task.hypotheses:
+        return dict(task.hypotheses)
+    scores = {name: (f"a {score_of(name, declared).better} {name}", (name,)) for name, declared in task.scores.items()}
+    return {**scores, "stability": STABLE}
 
 
 def versions() -> dict[str, str]:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from curriculum.draw.frames import frame_steps
-from curriculum.errors import RunError
+from curriculum.errors import CurriculumError, RunError
 from curriculum.runner.background import Background
+from curriculum.runner.own import measure_own
 from curriculum.runner.plan import Plan
 from curriculum.runner.prober import Prober
 from curriculum.runner.provenance import close_segments, now
@@ -69,6 +70,8 @@ class Session:
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.task = checked.task
+        self.own = checked.own
+        self.faults: list[str] = []  # in measures of the user's own
         self.rows = arm.rows
         # Built here: a thread that builds a model would change PyTorch's global generator.
         self.ensemble = Ensemble(checked.task, checked.stacked)
@@ -147,6 +150,8 @@ class Session:
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
         parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
         self._finish(status)
+        if self.faults:
+            raise CurriculumError("; ".join(self.faults))
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
 
@@ -178,7 +183,11 @@ class Session:
         references = {f"reference.{name}": value for name, value in self.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
         shown = {**self.ensemble.exhibit(parameters), **references, **fixed}
-        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
+        exhibits = {name: value.cpu().numpy() for name, value in shown.items()}
+        self.folder.write_exhibits(exhibits)
+        if self.own.measures and status == "finished":
+            values, self.faults = measure_own(Run(self.folder.path), self.own.measures)
+            self.folder.write_exhibits({**exhibits, **values})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())

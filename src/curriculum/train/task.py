@@ -48,8 +48,9 @@ class Task(ABC):
     `actions` are the actions that the task handles itself. `needs` names the action whose capture a term depends on, under the same
     name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
 
-    `measures` names the measures by which runs are compared, and `hypotheses` says what is judged, by the measures' ids; without any,
-    each score and the stability of training are. `plots` names the figures that draw what is special to this task.
+    `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
+    judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
+    is special to this task.
     """
 
     settings_type: ClassVar[type[Settings]] = TaskSettings
@@ -62,7 +63,7 @@ class Task(ABC):
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
     integers: ClassVar[tuple[str, ...]] = ()
-    measures: ClassVar[tuple[str, ...]] = ("draw_up", "spikes", "fluctuation")
+    measures: ClassVar[tuple[Any, ...]] = ("draw_up", "spikes", "fluctuation")
     hypotheses: ClassVar[Mapping[str, Question]] = {}
     examine_every: ClassVar[int] = 0
     plots: ClassVar[tuple[str, ...]] = ()
