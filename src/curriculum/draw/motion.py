@@ -42,10 +42,16 @@ def task_of(run: Run) -> Task:
 class Motion:
     """How the points of a task's picture moved through a run's latent space, at the `steps` that are stored.
 
-    They are read where the run recorded them, else computed from its snapshots.
+    They are read where the run recorded them, else computed from its snapshots. Raises `InputError` where nothing moves in a
+    latent space, or no snapshots are stored.
     """
 
     def __init__(self, run: Run):
+        if not run.has_latents:
+            raise InputError(
+                f"the run {run.name!r} has no moving picture: its task {run.task_name!r} has no latent space. "
+                f"Its figures are in {run.figure('').as_posix()}; `curriculum compare` shows how runs differ"
+            )
         self.run = run
         self.task = task_of(run)
         picture = self.task.picture()
@@ -55,6 +61,11 @@ class Motion:
         self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
         if self._recorded not in run.traces:
             self._recorded = ""
+        if not self._recorded and run.status == "finished" and not run.has_snapshots:
+            raise InputError(
+                f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
+                "--set record.snapshot_every=N, which stores the weights of every N-th step"
+            )
         self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else run.snapshots.steps
 
     @property
