@@ -12,8 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
+
+from curriculum.store.files import digest
+from curriculum.store.reader import Run
+from curriculum.store.writer import RunFolder
 
 COMMAND = str(Path(sys.executable).with_name("curriculum"))
 STEPS = 40
@@ -125,3 +132,71 @@ def bench(empty: Path, trained: Path) -> Path:
     """Work in a new folder with a copy of the runs `a` and `b`."""
     shutil.copytree(trained / "runs", empty / "runs")
     return empty
+
+
+EASY = "STEP,lr,loss,smoothing\n0,0.01,1,0.3\n200,,,0\n399,0.001,,\n"
+HARD = "STEP,lr,loss,smoothing\n0,0.01,1,0\n399,0.001,,\n"
+CLASSIFIER_LOOK = {
+    "measures": ["draw_up", "fluctuation"],
+    "hypotheses": {"A": {"question": "a better test accuracy", "measures": ["accuracy"]}},
+    "plots": [],
+    "error_unit": "cross-entropy",
+    "scores": {"accuracy": {"better": "higher", "unit": "%", "scale": 100.0, "smallest": 0.5}},
+}
+
+
+def stored_classifier(
+    path: Path,
+    *,
+    accuracy: NDArray[np.float64],
+    error: NDArray[np.float64] | None = None,
+    sheet: str = EASY,
+    look: dict[str, object] | None = None,
+    exhibits: dict[str, NDArray[np.float64]] | None = None,
+    **manifest: object,
+) -> Run:
+    """Store a finished run of a classifier without latents, whose seeds end with an accuracy (0 to 1) and an error `[S]`.
+
+    Both approach their end over 400 steps, with a noise of their own. `look` and `manifest` replace parts of the manifest.
+    """
+    count, steps = len(accuracy), np.arange(400)
+    error = 10 ** (0.5 - accuracy) if error is None else error
+    seeds = manifest.get("seeds", list(range(count)))
+    rng = np.random.default_rng(3)
+    progress = np.minimum(1, steps / 300)[:, None] ** 0.3
+    noise = rng.normal(size=(400, count))
+    scored = 0.1 + progress * (accuracy - 0.1) + 0.002 * noise * (1 - progress)
+    lost = np.exp((1 - progress) * np.log(2.3 / error) + 0.01 * rng.normal(size=(400, count))) * error
+    document: dict[str, object] = {
+        "created": "2026-01-01T00:00:00.000+00:00",
+        "task": {"name": "digits.py:Digits", "version": 1},
+        "sheet": "easy.csv" if sheet == EASY else "hard.csv",
+        "seeds": seeds,
+        "steps": 400,
+        "sheet_steps": 400,
+        "parameters": {"weight": [2]},
+        "probes": [{"name": "test", "title": "the test data", "uses": ["final", "loss"]}],
+        "look": {**CLASSIFIER_LOOK, **(look or {})},
+        "hashes": {"sheet": digest(sheet.encode()), "config": digest(b"task: digits\n"), "training": "same", "probes": {"test": "same"}},
+        **manifest,
+    }
+    folder = RunFolder.create(path, document, "task: digits\n", sheet.encode())
+    table = {"step": np.repeat(steps, count), "seed": np.tile(seeds, 400), "total": lost.ravel(), "loss": lost.ravel()}
+    folder.append_metrics(pa.table(table))
+    found = {"loss.test": lost.astype(np.float32), "score.accuracy.test": scored.astype(np.float32)}
+    folder.append_traces({**found, **{f"{name}.steps": steps for name in found}})
+    folder.write_model({"weight": np.zeros((count, 2), np.float32)})
+    folder.write_exhibits(exhibits or {})
+    folder.finish("finished", join=True, trained=400)
+    folder.release()
+    return Run(path)
+
+
+@pytest.fixture(scope="session")
+def classifiers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    """Store the runs `easy` and `hard` of 16 seeds each: easy is about one point more accurate. Treat them as read-only."""
+    folder = tmp_path_factory.mktemp("classifiers")
+    rng = np.random.default_rng(1)
+    base = 0.936 + rng.normal(scale=0.004, size=16)
+    better = base + rng.normal(0.01, 0.004, size=16)
+    return stored_classifier(folder / "easy", accuracy=better), stored_classifier(folder / "hard", accuracy=base, sheet=HARD)

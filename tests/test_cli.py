@@ -261,7 +261,7 @@ def test_the_effect_of_one_seed_each_is_its_ratio_or_difference(here, bench):
     text = here("compare", "a", "b").out
     found = json.loads(here("compare", "a", "b", "--json").out)
     assert "Final error: value of the single seed, and effect" in text
-    shown = {(row[0], row[1]): row[-1] for row in map(cells, text.splitlines()) if len(row) == 5}
+    shown = {(row[0], row[2]): row[-1] for row in map(cells, text.splitlines()) if len(row) == 6}
     for row in found["final"]:
         ((first,), (other,)) = row["values"]
         assert row["effects"] == pytest.approx([first / other])

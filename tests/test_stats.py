@@ -8,7 +8,7 @@ from scipy.stats import norm, wilcoxon
 
 from curriculum.measure import effects, stats, verdicts
 from curriculum.measure.judging import estimates
-from curriculum.measure.measuring import measured
+from curriculum.measure.measuring import Measured, measured
 from curriculum.measure.metric import Metric
 from curriculum.measure.pairing import Pairing
 from curriculum.measure.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUPPORTED, SmallestEffect, Verdict
@@ -69,21 +69,23 @@ def test_effects_of_few_seeds_of_lost_seeds_and_of_missing_values(first, other, 
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "expected"),
+    ("value", "kind", "unit", "expected"),
     [
-        (0.427, "ratio", "x0.43"),
-        (0.0123, "time", "x0.012"),
-        (11.23, "ratio", "x11.2"),
-        (0.0, "ratio", "x0"),
-        (math.inf, "ratio", "xinf"),
-        (-0.0625, "difference", "-0.062"),
-        (1.0, "difference", "+1"),
-        (0.875, "share", "+88%"),
-        (math.nan, "ratio", "-"),
+        (0.427, "ratio", "dex", "x0.43"),
+        (0.0123, "time", "steps", "x0.012"),
+        (11.23, "ratio", "", "x11.2"),
+        (0.0, "ratio", "dex", "x0"),
+        (math.inf, "ratio", "dex", "xinf"),
+        (-0.0625, "difference", "spikes", "-0.062 spikes"),
+        (1.0, "difference", "%", "+1.0 points"),
+        (9.97, "difference", "%", "+10 points"),
+        (0.0, "difference", "", "+0.0"),
+        (0.875, "share", "", "+88 points"),
+        (math.nan, "ratio", "dex", "-"),
     ],
 )
-def test_effects_are_written_alike_everywhere(value, kind, expected):
-    assert effects.text(value, kind) == expected
+def test_effects_are_written_alike_everywhere_with_their_unit(value, kind, unit, expected):
+    assert effects.text(value, kind, unit) == expected
 
 
 def test_an_infinite_estimate_is_an_end_of_its_interval():
@@ -166,10 +168,10 @@ def test_eight_of_eight_against_none_is_supported_and_no_difference_is_not():
     ones, zeros = np.ones(8), np.zeros(8)
     clear, equal = stats.share_estimate(ones, zeros, paired=True), stats.share_estimate(ones, ones, paired=True)
     assert clear.p == 2 / 2**8
-    assert verdicts.judge(clear, clear.p, "share", SmallestEffect(), better="higher") == SUPPORTED
-    assert verdicts.judge(clear, clear.p, "share", SmallestEffect(), better="lower") == CONTRADICTED
+    assert verdicts.judge(clear, clear.p, 0.1, better="higher") == SUPPORTED
+    assert verdicts.judge(clear, clear.p, 0.1, better="lower") == CONTRADICTED
     assert (equal.p, equal.value) == (1.0, 0.0)
-    assert verdicts.judge(equal, equal.p, "share", SmallestEffect(), better="higher") == INCONCLUSIVE
+    assert verdicts.judge(equal, equal.p, 0.1, better="higher") == INCONCLUSIVE
 
 
 def test_holm_and_benjamini_hochberg_give_their_textbook_values():
@@ -207,20 +209,44 @@ def test_a_seed_that_diverged_ranks_worst_and_leaves_the_estimate_finite():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p", "effect", "expected"),
+    ("low", "high", "p", "margin", "expected"),
     [
-        (-0.4, -0.3, 0.001, "ratio", SUPPORTED),
-        (0.3, 0.4, 0.001, "ratio", CONTRADICTED),
-        (-0.4, -0.3, 0.06, "ratio", INCONCLUSIVE),
-        (-0.02, 0.03, 0.5, "ratio", NOTHING),
-        (-0.02, 0.06, 0.5, "ratio", INCONCLUSIVE),
-        (-0.4, 0.3, 0.5, "difference", NOTHING),
-        (-0.6, 0.3, 0.5, "difference", INCONCLUSIVE),
+        (-0.4, -0.3, 0.001, 0.1, SUPPORTED),
+        (-0.4, -0.05, 0.001, 0.1, "supported, perhaps small"),
+        (-0.09, -0.05, 0.001, 0.1, "supported, but small"),
+        (-0.09, -0.05, 0.001, None, SUPPORTED),
+        (0.3, 0.4, 0.001, 0.1, CONTRADICTED),
+        (0.05, 0.4, 0.001, 0.1, "contradicted, perhaps small"),
+        (0.05, 0.09, 0.001, 0.1, "contradicted, but small"),
+        (-0.4, -0.3, 0.06, 0.1, INCONCLUSIVE),
+        (-0.02, 0.03, 0.001, 0.1, NOTHING),
+        (-0.02, 0.03, 0.5, 0.1, NOTHING),
+        (-0.02, 0.03, 0.5, None, INCONCLUSIVE),
+        (-0.02, 0.11, 0.5, 0.1, INCONCLUSIVE),
+        (-0.09, -0.05, 0.06, 0.1, NOTHING),
     ],
 )
-def test_verdicts_follow_from_interval_and_p(low, high, p, effect, expected):
-    found = stats.Estimate((low + high) / 2, low, high, p, 0.5, 0.0, 32, paired=True)
-    assert verdicts.judge(found, p, effect, SmallestEffect()) == expected
+def test_a_verdict_follows_from_p_the_interval_and_the_margin(low, high, p, margin, expected):
+    found = stats.Estimate((low + high) / 2, low, high, p, 16, 0, 16, 0.0, 32, paired=True)
+    assert verdicts.judge(found, p, margin) == expected
+    turned = stats.Estimate(-(low + high) / 2, -high, -low, p, 16, 0, 16, 0.0, 32, paired=True)
+    assert verdicts.judge(turned, p, margin, better="higher") == expected
+
+
+def row_of(kind: str, **more) -> Measured:
+    return Measured("X", "x", "", kind, "lower", "whole", ((1.0,), (1.0,)), (1.0,), judged=True, needs="", **more)
+
+
+def test_a_margin_belongs_to_its_measure():
+    baseline = np.array([1.0, 2.0, 3.0])
+    smallest = SmallestEffect(0.1)
+    assert smallest.margin(row_of("ratio"), baseline) == pytest.approx(math.log10(1.1))
+    assert smallest.margin(row_of("ratio", smallest=0.5), baseline) == pytest.approx(math.log10(1.5))
+    assert smallest.margin(row_of("share"), baseline) == 0.1
+    assert smallest.margin(row_of("difference", counts=True), baseline) == pytest.approx(0.2)
+    assert smallest.margin(row_of("difference", counts=True), 0 * baseline) is None
+    assert smallest.margin(row_of("difference", smallest=0.5), baseline) == 0.5
+    assert smallest.margin(row_of("difference"), baseline) is None
 
 
 @pytest.mark.parametrize(
@@ -232,6 +258,10 @@ def test_verdicts_follow_from_interval_and_p(low, high, p, effect, expected):
         ([CONTRADICTED, INCONCLUSIVE], "partly contradicted"),
         ([NOTHING, INCONCLUSIVE], INCONCLUSIVE),
         ([NOTHING, NOTHING], NOTHING),
+        ([SUPPORTED, "supported, but small"], "supported, perhaps small"),
+        (["supported, but small", CONTRADICTED], "mixed"),
+        (["supported, but small", INCONCLUSIVE], "partly supported"),
+        ([], "not judged"),
     ],
 )
 def test_a_hypothesis_sums_up_its_measures(own, expected):
@@ -242,14 +272,14 @@ def verdict_on(id_: str, title: str, kind: str, better: str, first, other) -> Ve
     metric = Metric(1, id_, title, "", lambda trace, window: 0.0, windowed=False, effect=kind, better=better)
     places = tuple(range(len(first)))
     pairings = [Pairing(1, places, places, paired=True, tested=True)]
-    (judged,) = verdicts.correct(estimates([measured(metric, "whole", (first, other), pairings)], pairings), SmallestEffect())
+    (judged,) = verdicts.correct(estimates([measured(metric, "whole", (first, other), pairings)], pairings, SmallestEffect()))
     return judged
 
 
 def test_where_higher_is_better_a_rise_is_supported_and_said_to_be_better():
     judged = verdict_on("P1", "foresight", "difference", "higher", np.full(16, 0.9), np.linspace(0.3, 0.6, 16))
-    assert "a +0.45 vs b" in judged.sentence(["a", "b"])
-    assert "better in 100% of 16 pairs" in judged.sentence(["a", "b"])
+    assert "a +0.45 against b" in judged.sentence(["a", "b"])
+    assert "better in 16 of 16 pairs" in judged.sentence(["a", "b"])
     assert judged.verdict == SUPPORTED
 
 
@@ -257,5 +287,11 @@ def test_a_verdict_reads_as_a_sentence():
     first = 10 ** np.random.default_rng(0).normal(-0.37, 0.05, 64)
     text = verdict_on("H1a", "largest sudden rise", "ratio", "lower", first, np.ones(64)).sentence(["smooth", "stepped"])
     assert text.startswith("H1a largest sudden rise: smooth x0.4")
-    assert "better in 100% of 64 pairs, p = " in text
+    assert "better in 64 of 64 pairs, p = " in text
     assert text.endswith(": supported")
+
+
+def test_ties_are_said_as_ties():
+    first, other = np.array([1.0, 1, 1, 1, 1, 0, 0, 2]), np.ones(8)
+    assert "better in 2 and tied in 5 of 8 pairs" in verdict_on("C", "count", "difference", "lower", first, other).sentence("ab")
+    assert "tied in all 8 pairs" in verdict_on("C", "count", "difference", "lower", other, other).sentence("ab")

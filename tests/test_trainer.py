@@ -19,9 +19,9 @@ from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.store.reader import Run
 from curriculum.tasks.color.task import ColorTask
+from curriculum.train.ensemble import Ensemble
 from curriculum.train.hooks import Hook
 from curriculum.train.optimizers import init, update
-from curriculum.train.stack import Ensemble
 from curriculum.train.stretch import LONGEST
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vibrancies
@@ -424,7 +424,8 @@ def test_adam_is_pytorchs():
     parameters = torch.randn(2, 9)
     theirs = [torch.nn.Parameter(row.clone()) for row in parameters]
     optimizers = [torch.optim.Adam([row], lr=1.0, betas=(0.8, 0.95), eps=1e-6) for row in theirs]
-    state, settings = init(parameters), Adam(betas=(0.8, 0.95), eps=1e-6)
+    settings = Adam(betas=(0.8, 0.95), eps=1e-6)
+    state = init(settings, parameters)
     for step in range(1, 20):
         gradient, rates = torch.randn(2, 9), torch.rand(2, 1)
         update(parameters, gradient, state, rates, step, settings)

@@ -59,6 +59,11 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted({*_shipped(kind), *(point.name for point, _ in _entry_points(kind))}))
 
 
+def shipped_names(kind: str) -> tuple[str, ...]:
+    """List the names of the things of a kind that come with the program, without importing them."""
+    return tuple(sorted(_shipped(kind)))
+
+
 def shipped(kind: str, name: str) -> Any:
     """Import a thing that comes with the program.
 

@@ -26,14 +26,18 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="RUN", help="The run to compare with each of the others. Default: the first.")
     ] = None,
-    smallest_ratio: Annotated[float, typer.Option(min=0, max=0.99, help="Ratios within 1 +- this value are not meaningful.")] = 0.1,
-    smallest_count: Annotated[float, typer.Option(min=0, help="Differences of counts within +- this value are not meaningful.")] = 0.5,
+    smallest_ratio: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.99, help="The smallest effect of interest as a share, of measures that do not say their own: 0.1 is 10%."
+        ),
+    ] = 0.1,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs and draw figures.
 
-    Compares final errors, spikes, fluctuation and schedules. The first run, or the one given with
+    Compares scores, final errors, stability and schedules. The first run, or the one given with
     --baseline, is compared with each of the others.
 
     Examples:
@@ -51,7 +55,7 @@ def compare(
     if baseline is not None:
         first = find_run(baseline, runs)
         chosen = [first, *(run for run in chosen if run.path.resolve() != first.path.resolve())]
-    compare_and_print(chosen, runs, as_json, SmallestEffect(smallest_ratio, smallest_count))
+    compare_and_print(chosen, runs, as_json, SmallestEffect(smallest_ratio))
 
 
 def compare_and_print(chosen: list[Run], runs: Path, as_json: bool, smallest: SmallestEffect | None = None) -> None:
@@ -82,8 +86,7 @@ def print_comparison(found: Comparison) -> None:
         print_diff(sheets, found.names[0], other, keys=False)
     _print_gates(found)
     _print_tails(found)
-    if found.verdicts:
-        put(f"smallest effect of interest: a ratio of 1 +- {found.smallest.ratio:g}, a count of +- {found.smallest.count:g}")
+    _print_margins(found)
     for note in found.notes:
         put(f"note: {note}")
 
@@ -91,36 +94,72 @@ def print_comparison(found: Comparison) -> None:
 def _print_verdicts(found: Comparison, place: int) -> None:
     """Print what was found of the first run against the one at a place, where it was judged."""
     hypotheses = [hypothesis for hypothesis in found.hypotheses if hypothesis.other == place]
-    if not hypotheses:
+    judged = [verdict for verdict in (*found.verdicts, *found.guards) if verdict.other == place]
+    if not judged:
         return
     put(f"{found.names[0]} vs {found.names[place]}")
     for hypothesis in hypotheses:
         put(f"  {hypothesis.id} {hypothesis.question}: {hypothesis.verdict}")
-        for verdict in found.verdicts:
-            if verdict.other == place and verdict.id.startswith(hypothesis.id):
+        for verdict in judged:
+            if verdict.id in hypothesis.measures:
                 put(f"     {verdict.sentence(found.names)}")
-    for verdict in (*found.guards, *found.explored):
+    named = {id_ for hypothesis in hypotheses for id_ in hypothesis.measures}
+    for verdict in (*(verdict for verdict in judged if verdict.id not in named), *found.explored):
         if verdict.other == place:
             put(f"  {verdict.sentence(found.names)}")
     put("")
 
 
 def _print_measures(found: Comparison) -> None:
-    """Print the final errors and the measures of each run, and the effects of the first against each other one."""
-    header = ["measure", "window", *found.names, *(f"{found.names[0]} / {other}" for other in found.names[1:])]
-    right = list(range(2, len(header)))
-    shown = _shown(found)
-    put_table(header, [_row(row) for row in found.final], f"Final error{shown}", right)
-    rows = [_row(row) for row in (*found.measures, *found.exploratory)]
-    put_table(header, rows, f"Measures from step {found.first_step:,} on{shown}", right)
+    """Print the scores, the final errors and the measures of each run, and the effects of the first against each other one."""
+    from curriculum.measure.measuring import END, LAST
+
+    header = ["measure", "unit", "window", *found.names, *(f"{found.names[0]} / {other}" for other in found.names[1:])]
+    right = list(range(3, len(header)))
+    shown, rows = _shown(found), (*found.measures, *found.exploratory)
+    scores = [row for row in rows if row.window == LAST]
+    put_table(header, [_row(row) for row in (*scores, *found.final)], f"{'Scores and final' if scores else 'Final'} error{shown}", right)
+    empty = {window for window, stretches in found.windows.items() if not stretches}
+    over = [_row(row) for row in rows if row.window not in (LAST, END) and (row.judged or row.window not in empty)]
+    ended = [_row(row) for row in rows if row.window == END]
+    if over:
+        put_table(header, over, f"Measures from step {found.first_step:,} on{shown}", right)
+    if ended:
+        put_table(header, ended, f"Measures at the end of training{shown}", right)
+
+
+def _print_margins(found: Comparison) -> None:
+    """Print the smallest effects of interest by which the verdicts were given."""
+    from curriculum.measure.effects import SCALED, difference_unit, number
+
+    margins: dict[str, list[str]] = {}
+    for verdict in (*found.verdicts, *found.guards):
+        if verdict.margin is None:
+            text = "none, direction only"
+        elif verdict.effect in SCALED:
+            text = f"x{number(verdict.margin[0], verdict.effect)} to x{number(verdict.margin[1], verdict.effect)}"
+        else:
+            size = number(verdict.margin[1], verdict.effect).removeprefix("+")
+            text = f"+-{size} {difference_unit(verdict.effect, verdict.unit)}".rstrip()
+        if verdict.id not in margins.setdefault(text, []):
+            margins[text].append(verdict.id)
+    if margins:
+        texts = [f"{text} ({', '.join(ids)})" for text, ids in margins.items()]
+        put(f"smallest effects of interest: {'; '.join(texts)}")
 
 
 def _row(row: Measured) -> list[str]:
     from curriculum.measure.effects import text
     from curriculum.measure.metric import label
 
-    medians = [number(row.median(run)) for run in range(len(row.values))]
-    return [label(row.id, row.title), row.window, *medians, *(text(effect, row.effect) for effect in row.effects)]
+    medians = [number(row.median(run), 4 if row.unit == "%" else 3) for run in range(len(row.values))]
+    return [
+        label(row.id, row.title),
+        row.unit or "-",
+        row.window,
+        *medians,
+        *(text(effect, row.effect, row.unit) for effect in row.effects),
+    ]
 
 
 def _shown(found: Comparison) -> str:
@@ -139,8 +178,8 @@ def _many(found: Comparison) -> bool:
 def _print_rates_and_losses(found: Comparison) -> None:
     """Print the mean learning rate of each run in each window, and the losses of its last step."""
     names = found.names
-    rates = [["mean lr", window, *map(number, means)] for window, means in found.mean_lr.items()]
-    put_table(["", "window", *names], rates, "Mean learning rate (fluctuation grows with it)", right=list(range(2, 2 + len(names))))
+    rates = [["mean lr", window, *map(number, means)] for window, means in found.mean_lr.items() if found.windows[window]]
+    put_table(["", "window", *names], rates, "Mean learning rate", right=list(range(2, 2 + len(names))))
     terms = list(dict.fromkeys(term for losses in found.last_losses for term in losses))
     last = [[term, *(number(losses.get(term)) for losses in found.last_losses)] for term in terms]
     title = f"Logged losses at the last step{', median over seeds' if _many(found) else ''}"
@@ -160,6 +199,6 @@ def _print_gates(found: Comparison) -> None:
 
 def _print_tails(found: Comparison) -> None:
     """Print the worst seeds of each run, where there are several."""
-    rows = [[t.id, found.names[t.run], number(t.worst), number(t.worst_tenth)] for t in found.tails]
+    rows = [[t.id, t.unit or "-", found.names[t.run], number(t.worst), number(t.worst_tenth)] for t in found.tails]
     if rows:
-        put_table(["measure", "run", "worst seed", "mean of the worst 10%"], rows, "Worst seeds", right=[2, 3])
+        put_table(["measure", "unit", "run", "worst seed", "mean of the worst 10%"], rows, "Worst seeds", right=[3, 4])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def draw_run(run: Run) -> None:
-    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends, and the task's own.
+    """Draw the figures of a run into its folder: the timeline, the losses, the latents at phase ends if any, and the task's own.
 
     Those of one seed show the one whose final error is the median.
     """
@@ -26,13 +26,14 @@ def draw_run(run: Run) -> None:
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
     (middle,) = median_seeds([run])
     style.save(losses.draw([run], [run.name], [middle]), run.figure("losses.png"))
-    style.save(latents.draw(run, middle), run.figure("latents.png"))
+    if run.phase_ends:
+        style.save(latents.draw(run, middle), run.figure("latents.png"))
     for name in run.look.plots:
         style.save(plugins.find("figure", name)(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
 
 
 def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
-    """Draw the figures of a comparison: losses, schedules, error bands, final latents, and effects where there are any."""
+    """Draw the figures of a comparison: losses, schedules, bands over the steps, and final latents and effects where there are any."""
     from curriculum.draw import style
     from curriculum.draw.plots import bands, effects, finals, losses, schedules
     from curriculum.measure.bands import curves
@@ -47,5 +48,5 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     if ended:
         shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [final.values[i] for i in ended])
         style.save(shown, folder / "latents.png")
-    if found.verdicts:
+    if found.verdicts or found.guards:
         style.save(effects.draw(found), folder / "effects.png")

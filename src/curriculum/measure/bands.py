@@ -1,4 +1,4 @@
-"""What figures of many seeds show: bands of the error, draw-up profiles, and the speed of the latents' drift."""
+"""What figures of many seeds show: bands of the error and of scores, draw-up profiles, and the speed of the latents' drift."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from curriculum.measure.drift import positions
 from curriculum.measure.metrics.draw_up import draw_up
-from curriculum.measure.trace import common_strides, error_curves, trace
+from curriculum.measure.trace import common_strides, error_curves, scores_of, trace
 from curriculum.measure.windows import inside, windows
 from curriculum.store.reader import Run
 
@@ -24,7 +24,8 @@ class Curves:
     """The curves of one run, over the seeds that did not diverge.
 
     `error` `[3, F]` is the error (10%, median and 90% over seeds) at `steps` `[F]`; `rise` `[3, W]` the largest rise
-    within `lags` `[W]` steps, in dex; `speed` `[3, G]` that of the drift per step at `motion_steps` `[G]`.
+    within `lags` `[W]` steps, in dex; `speed` `[3, G]` that of the drift per step at `motion_steps` `[G]`, empty without
+    latents. `scores` has the steps `[F]` and values `[3, F]` of each score, by its title and unit.
     """
 
     steps: NDArray[np.int64]
@@ -33,6 +34,7 @@ class Curves:
     rise: Array
     motion_steps: NDArray[np.int64]
     speed: Array
+    scores: dict[str, tuple[NDArray[np.int64], Array]]
 
 
 def curves(runs: Sequence[Run]) -> list[Curves]:
@@ -66,4 +68,12 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
         rise=np.percentile(rises, BAND, axis=0),
         motion_steps=at,
         speed=speed,
+        scores={
+            f"{own.title}{f' ({own.shown.unit})' if own.shown.unit else ''}": (
+                own.steps,
+                np.percentile(own.values[:, kept], BAND, axis=1),
+            )
+            for own in scores_of(run)
+            if len(own.steps)
+        },
     )

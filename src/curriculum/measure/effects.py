@@ -14,6 +14,7 @@ from curriculum.measure import stats
 from curriculum.measure.stats import Array, Estimate
 
 SCALED = ("ratio", "time")  # the kinds that are factors; the others are differences
+MANY = 9.95  # differences from here on have no decimals
 
 
 def pair_effects(first: Array, other: Array, kind: str) -> Array:
@@ -63,21 +64,43 @@ def direction(value: float, kind: str) -> int:
 
 
 def number(value: float, kind: str) -> str:
-    """Write an effect, or an end of its interval, without the sign of multiplication; a dash where there is none."""
+    """Write an effect, or an end of its interval, without its unit or sign of multiplication; a dash where there is none."""
     if math.isnan(value):
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if kind == "share":
-        return f"{value:+.0%}"
-    if kind not in SCALED:
-        return f"{value:+.2g}"
-    return f"{value:.2f}" if 0.1 <= value < 10 else f"{value:.2g}" if value < 0.1 else f"{value:.3g}"
+        return f"{100 * value:+.0f}"
+    if kind in SCALED:
+        return f"{value:.2f}" if 0.1 <= value < 10 else f"{value:.2g}" if value < 0.1 else f"{value:.3g}"
+    if abs(value) >= MANY:
+        return f"{value:+,.0f}"
+    # Two significant digits, also where the second is 0.
+    return f"{value:+#.2g}"
 
 
-def text(value: float, kind: str) -> str:
-    """Write an effect: as `x0.43`, `+1.5` or `+88%`; a dash where there is none."""
-    return f"x{number(value, kind)}" if kind in SCALED and not math.isnan(value) else number(value, kind)
+def text(value: float, kind: str, unit: str) -> str:
+    """Write an effect on values in a unit: as `x0.43`, `+1.5 spikes` or `+88 points`; a dash where there is none."""
+    if math.isnan(value):
+        return "-"
+    if kind in SCALED:
+        return f"x{number(value, kind)}"
+    return f"{number(value, kind)} {difference_unit(kind, unit)}".rstrip()
+
+
+def difference_unit(kind: str, unit: str) -> str:
+    """Name the unit of a difference: that of percentages and of shares is the percentage point."""
+    return "points" if kind == "share" or unit == "%" else unit
+
+
+def level(value: float, unit: str, digits: int = 3) -> str:
+    """Write a value with its unit, as `94.5%` or `1.2 dex`; a dash where there is none."""
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "diverged"
+    # A percentage near 100 differs from others in its decimals.
+    return f"{value:.{digits - 1}f}%" if unit == "%" else f"{value:.{digits}g} {unit}".rstrip()
 
 
 def _on_scale(values: Array, kind: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from curriculum.measure.measuring import LAST, Measured, Measurements
+from curriculum.measure.measuring import LAST, PER_THOUSAND, Measured, Measurements
 from curriculum.measure.pairing import ComparedRun
 
 
@@ -20,8 +20,9 @@ def gaps(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[str]:
         yield "the steps common to all runs end within the first phase: only the initial descent is measured, and nothing is tested"
     alike: dict[str, list[str]] = {}
     for row in (*found.final, *found.measures, *found.exploratory, *found.gated):
-        # A rate has no value where its count has none.
-        if row.window in (*found.windows, LAST) and (gap := _gap(row, found, runs)):
+        # A rate has no value where its count has none, and what is only shown none in a window without steps.
+        empty = row.window in found.windows and not found.windows[row.window].any() and not row.judged
+        if not row.window.endswith(PER_THOUSAND) and not empty and (gap := _gap(row, found, runs)):
             alike.setdefault(gap, []).append(row.title if row.window == LAST else row.id)
     for gap, measures in alike.items():
         yield f"{', '.join(measures)}{gap}"
@@ -38,7 +39,7 @@ def _gap(row: Measured, found: Measurements, runs: Sequence[ComparedRun]) -> str
     nowhere = all(math.isnan(value) for own in row.values for value in own)
     against = "" if len(lost) == len(row.effects) else f" against {' and '.join(lost)}"
     follows = ", which counts as not passed" if gate else f", so no effect{against} is estimated" if lost else ""
-    recorded = row.window == LAST or found.windows[row.window][:: found.stride].any()
+    recorded = row.window not in found.windows or found.windows[row.window][:: found.stride].any()
     needs = row.needs if recorded else "a recorded step in the window"
     return f"{over}: no value for {'any seed' if nowhere else ' and '.join(seeds)}{follows}{f' (needs {needs})' if needs else ''}"
 

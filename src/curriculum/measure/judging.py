@@ -10,14 +10,19 @@ from curriculum.measure import effects, verdicts
 from curriculum.measure.measuring import Measured, Measurements
 from curriculum.measure.pairing import ComparedRun, Lineup, Pairing
 from curriculum.measure.verdicts import SmallestEffect, Verdict
+from curriculum.store.manifest import HypothesisManifest
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the verdicts say of one hypothesis, for the first run against another, `other` being its place among the runs."""
+    """What the verdicts say of one hypothesis, for the first run against another, `other` being its place among the runs.
+
+    `measures` are the ids of the measures that it is about.
+    """
 
     id: str
     question: str
+    measures: tuple[str, ...]
     other: int
     verdict: str
 
@@ -32,39 +37,41 @@ class Judgement:
     hypotheses: tuple[Hypothesis, ...]
 
 
-def judge(found: Measurements, lineup: Lineup, questions: Mapping[str, str], smallest: SmallestEffect) -> Judgement:
+def judge(found: Measurements, lineup: Lineup, questions: Mapping[str, HypothesisManifest], smallest: SmallestEffect) -> Judgement:
     """Judge the effects of the first run against each other one, where both have enough seeds; `questions` are the hypotheses."""
-    guards = [verdicts.correct([guard], smallest)[0] for guard in estimates(found.final, lineup.pairings)]
-    family = estimates(found.measures, lineup.pairings) if found.long_enough else []
-    judged = [
-        replace(verdict, caveats=tuple(_caveats(verdict, found, guards, lineup.runs))) for verdict in verdicts.correct(family, smallest)
-    ]
+    guards = [verdicts.correct([guard])[0] for guard in estimates(found.final, lineup.pairings, smallest)]
+    # What counts at the end of training does not depend on the first descent.
+    rows = [row for row in found.measures if found.long_enough or row.window not in found.windows]
+    family = estimates(rows, lineup.pairings, smallest)
+    judged = [replace(verdict, caveats=tuple(_caveats(verdict, found, guards, lineup.runs))) for verdict in verdicts.correct(family)]
     return Judgement(
         verdicts=tuple(judged),
         guards=tuple(guards),
-        explored=tuple(verdicts.explore(estimates(found.exploratory, lineup.pairings))),
-        hypotheses=tuple(_hypotheses(judged, found, lineup.pairings, questions)),
+        explored=tuple(verdicts.explore(estimates(found.exploratory, lineup.pairings, smallest))),
+        hypotheses=tuple(_hypotheses([*judged, *guards], found, lineup.pairings, questions)),
     )
 
 
-def estimates(rows: Sequence[Measured], pairings: Sequence[Pairing]) -> list[Verdict]:
+def estimates(rows: Sequence[Measured], pairings: Sequence[Pairing], smallest: SmallestEffect) -> list[Verdict]:
     """Estimate the effects that are judged, each with its interval and test; what has no effect is left out."""
     return [
-        _estimate(row, pairing)
+        _estimate(row, pairing, smallest)
         for pairing in pairings
         for row in rows
         if pairing.tested and row.judged and not math.isnan(row.effects[pairing.other - 1])
     ]
 
 
-def _estimate(row: Measured, pairing: Pairing) -> Verdict:
+def _estimate(row: Measured, pairing: Pairing, smallest: SmallestEffect) -> Verdict:
     """Make the verdict of one measure, not yet corrected for its family."""
     first, other = pairing.pick(row.values)
     found = effects.estimate(first, other, row.effect, pairing.paired)
     low, high = (effects.unscaled(end, row.effect) for end in (found.low, found.high))
     pairs = tuple(map(float, effects.pair_effects(first, other, row.effect))) if pairing.paired else ()
-    value = row.effects[pairing.other - 1]
-    return Verdict(row.id, row.title, row.effect, row.better, pairing.other, value, low, high, found.p, found, pairs)
+    largest = smallest.margin(row, other)
+    margin = None if largest is None else (effects.unscaled(-largest, row.effect), effects.unscaled(largest, row.effect))
+    what, medians = (row.id, row.title, row.unit, row.effect, row.better), (row.median(0), row.median(pairing.other))
+    return Verdict(*what, pairing.other, row.effects[pairing.other - 1], low, high, found.p, found, medians, margin, pairs)
 
 
 def _caveats(verdict: Verdict, found: Measurements, guards: Sequence[Verdict], runs: Sequence[ComparedRun]) -> Iterator[str]:
@@ -73,9 +80,11 @@ def _caveats(verdict: Verdict, found: Measurements, guards: Sequence[Verdict], r
     if row.effect in ("share", "time"):
         pair = [(runs[place], row.values[place]) for place in (0, verdict.other)]
         yield " and ".join(f"{_happened(row, run, values)} of {len(values)} in {run.name}" for run, values in pair)
-    costs = [guard.value for guard in guards if guard.other == verdict.other and guard.verdict == verdicts.CONTRADICTED]
-    if verdict.verdict == verdicts.SUPPORTED and costs:
-        yield f"at the cost of a final error {effects.text(max(costs), 'ratio')}"
+    costs = [guard for guard in guards if guard.other == verdict.other and guard.verdict.startswith(verdicts.CONTRADICTED)]
+    if verdict.verdict.startswith(verdicts.SUPPORTED) and costs:
+        yield f"at the cost of a final error {max(costs, key=lambda guard: guard.value).amount}"
+    if verdict.margin is None and verdict.verdict in (verdicts.SUPPORTED, verdicts.CONTRADICTED):
+        yield "direction only: the measure has no smallest effect of interest"
     varied = [variant.effects[verdict.other - 1] for variant in found.variants[row.id]]
     own = effects.direction(verdict.value, row.effect)
     if any(own * effects.direction(value, row.effect) < 0 for value in varied):
@@ -90,12 +99,17 @@ def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:
 
 
 def _hypotheses(
-    judged: Sequence[Verdict], found: Measurements, pairings: Sequence[Pairing], questions: Mapping[str, str]
+    judged: Sequence[Verdict], found: Measurements, pairings: Sequence[Pairing], questions: Mapping[str, HypothesisManifest]
 ) -> Iterator[Hypothesis]:
-    """Sum up each hypothesis, whose measures have ids that begin with its own, for each run with which the first is tested."""
-    measures = [row.id for row in found.measures if row.judged]
-    for other in [pairing.other for pairing in pairings if pairing.tested and found.long_enough]:
-        known = {verdict.id: verdict.verdict for verdict in judged if verdict.other == other}
-        for name, question in questions.items():
-            own = [known.get(measure, verdicts.NOT_JUDGED) for measure in measures if measure.startswith(name)]
-            yield Hypothesis(name, question, other, verdicts.hypothesis(own))
+    """Sum up the measures of each hypothesis, for each run with which the first is tested."""
+    known = [row.id for row in found.measures if row.judged]
+    for other in [pairing.other for pairing in pairings if pairing.tested]:
+        for name, hypothesis in questions.items():
+            # Old runs name no measures.
+            ids = [own for own in known if own.startswith(name)] if hypothesis.measures is None else hypothesis.measures
+            own = [_verdicts_of(id_, [verdict for verdict in judged if verdict.other == other]) for id_ in ids]
+            yield Hypothesis(name, hypothesis.question, tuple(ids), other, verdicts.hypothesis([one for found in own for one in found]))
+
+
+def _verdicts_of(id_: str, judged: Sequence[Verdict]) -> list[str]:
+    return [verdict.verdict for verdict in judged if verdict.id == id_] or [verdicts.NOT_JUDGED]

@@ -22,6 +22,10 @@ class Metric:
     not on the worse side of that, and no effect is judged. One that `counts` events is also shown per 1,000 steps where runs
     differ in length.
 
+    One that is of `latents` has no value for runs without them, and is not asked for there. `smallest` is the smallest effect of
+    interest: of a ratio, a time or a count a share (0.1 is 10%, of a count's mean), of a share in points / 100, of another
+    difference in its unit. None stands for the general one, which differences do not have: they are judged for direction only.
+
     `effect` is how two runs are compared: by their `ratio` or their `difference`; by the shares of their seeds for which
     it holds, where each number is 0 or 1 (`share`); or by the ratio of the steps at which something happened (`time`),
     where a seed for which it never did has the number after its last step.
@@ -41,8 +45,10 @@ class Metric:
     window: str = "whole"
     counts: bool = False
     needs: str = ""
+    latents: bool = False
+    smallest: float | None = None
 
 
 def label(id_: str, title: str) -> str:
-    """Write a measure's id and title; final errors have the title alone."""
-    return title if id_ == "final" else f"{id_} {title}"
+    """Write a measure's id and title; final errors and scores have the title alone."""
+    return title if id_ == "final" or title.startswith(f"{id_} on ") else f"{id_} {title}"

@@ -25,18 +25,26 @@ BOOTSTRAP_SEED = 20_210_830
 class Estimate:
     """An effect with its 95% interval, the p of no effect, and how it was found.
 
-    `better` is the share of pairs in which the first is lower, ties counted half; `rank_biserial` is the matched-pairs
-    rank-biserial correlation, or for unpaired samples Cliff's delta, both -1 where the first is always lower.
+    In `lower` of the pairs the first value is lower, in `tied` it is the same, and in `higher` it is higher; without pairs these
+    count all combinations of one seed of each. `rank_biserial` is the matched-pairs rank-biserial correlation, or for unpaired
+    samples Cliff's delta, both -1 where the first is always lower.
     """
 
     value: float
     low: float
     high: float
     p: float
-    better: float
+    lower: int
+    tied: int
+    higher: int
     rank_biserial: float
     n: int
     paired: bool
+
+    @property
+    def better(self) -> float:
+        """The share of pairs in which the first is lower, ties counted half."""
+        return (self.lower + self.tied / 2) / (self.lower + self.tied + self.higher)
 
 
 def interquartile_mean(values: Array) -> Array:
@@ -73,13 +81,12 @@ def paired_estimate(differences: Array) -> Estimate:
     rounded = np.round(differences, ROUNDING)
     d = _finite(rounded)
     if not d.any():
-        return Estimate(0.0, 0.0, 0.0, 1.0, 0.5, 0.0, len(d), paired=True)
+        return Estimate(0.0, 0.0, 0.0, 1.0, 0, len(d), 0, 0.0, len(d), paired=True)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = interquartile_mean(d[rng.integers(0, len(d), (RESAMPLES, len(d)))])
     value = center(rounded)
     low, high = _interval(drawn, len(d), value)
-    better = float(np.mean(np.where(d < 0, 1.0, np.where(d == 0, 0.5, 0.0))))
-    return Estimate(value, low, high, _wilcoxon(d), better, _rank_biserial(d), len(d), paired=True)
+    return Estimate(value, low, high, _wilcoxon(d), *_signs(d), _rank_biserial(d), len(d), paired=True)
 
 
 def unpaired_estimate(first: Array, second: Array) -> Estimate:
@@ -98,9 +105,8 @@ def unpaired_estimate(first: Array, second: Array) -> Estimate:
     drawn_b = interquartile_mean(b[rng.integers(0, len(b), (RESAMPLES, len(b)))])
     low, high = _interval(drawn_a - drawn_b, min(len(a), len(b)), value)
     sign = np.sign(_ranks(a, b)[: len(a), None] - _ranks(a, b)[None, len(a) :])
-    better = float(np.mean((1 - sign) / 2))
     p = 1.0 if not sign.any() else float(mannwhitneyu(_ranks(a, b)[: len(a)], _ranks(a, b)[len(a) :]).pvalue)
-    return Estimate(value, low, high, p, better, float(sign.mean()), min(len(a), len(b)), paired=False)
+    return Estimate(value, low, high, p, *_signs(sign), float(sign.mean()), min(len(a), len(b)), paired=False)
 
 
 def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
@@ -134,7 +140,7 @@ def share_estimate(first: Array, second: Array, paired: bool) -> Estimate:
     below, above = (math.sqrt(max(0.0, a**2 - 2 * correlation * a * b + b**2)) for a, b in (down, up))
     decided_sign = sign[sign != 0]
     rank = float(decided_sign.mean()) if decided_sign.size else 0.0
-    return Estimate(p1 - p2, p1 - p2 - below, p1 - p2 + above, p, float(np.mean((1 - sign) / 2)), rank, min(n, m), paired)
+    return Estimate(p1 - p2, p1 - p2 - below, p1 - p2 + above, p, *_signs(sign), rank, min(n, m), paired)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -172,6 +178,11 @@ def _interval(drawn: Array, n: int, value: float) -> tuple[float, float]:
     share = float(norm.cdf(t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1))))
     low, high = np.quantile(drawn, [share, 1 - share])
     return (value if value == -math.inf else float(low)), (value if value == math.inf else float(high))
+
+
+def _signs(differences: Array) -> tuple[int, int, int]:
+    """Count how many differences are negative, zero and positive."""
+    return int((differences < 0).sum()), int((differences == 0).sum()), int((differences > 0).sum())
 
 
 def _finite(values: Array) -> Array:

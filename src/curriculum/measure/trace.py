@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.store.manifest import ProbeManifest
+from curriculum.store.manifest import ProbeManifest, ScoreManifest
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
 
@@ -26,7 +26,8 @@ class Trace:
 
     `y` `[F]` is log10 of the unweighted error on the main probe at `steps` `[F]`, which are `stride` apart
     (dex; 0.3 is a factor of 2). `latents` `[G, N, L]` are those of the motion probe at `motion_steps` `[G]`.
-    `final` is the mean over the run's last 5% of steps of the same logarithm, on each final probe.
+    Of a task without latents, both are empty. `final` is the mean over the run's last 5% of steps of the same logarithm, on each
+    final probe; `scores` is that of each score as it is shown, by `NAME.PROBE`.
 
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
     actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
@@ -39,6 +40,7 @@ class Trace:
     motion_steps: NDArray[np.int64]
     latents: Array
     final: dict[str, float]
+    scores: Mapping[str, float] = field(default_factory=dict)
     last_step: int = 0
     curves: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
     exhibits: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -51,11 +53,9 @@ class Trace:
 
 
 def common_strides(runs: Sequence[Run]) -> tuple[int, int]:
-    """Find the coarsest grids of steps that all runs have: of the error, and of the latents."""
-    found = []
-    for use, kind in (("loss", "loss"), ("motion", "latents")):
-        found.append(math.lcm(*(_stride(_curve(run, kind, _probe(run, use).name)[0]) for run in runs)))
-    return found[0], found[1]
+    """Find the coarsest grids of steps that all runs have: of the error, and of the latents (1 without latents)."""
+    errors = math.lcm(*(_stride(_curve(run, "loss", _probe(run, "loss").name)[0]) for run in runs))
+    return errors, math.lcm(*(_stride(_latents(run)[0]) for run in runs))
 
 
 def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
@@ -65,7 +65,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
     """
     steps, errors = _curve(run, "loss", _probe(run, "loss").name)
     kept = steps % strides[0] == 0
-    motion_steps, latents = _curve(run, "latents", _probe(run, "motion").name)
+    motion_steps, latents = _latents(run)
     moving = motion_steps % strides[1] == 0
     return Trace(
         stride=strides[0],
@@ -74,6 +74,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         motion_steps=motion_steps[moving],
         latents=latents[moving, seed_index].astype(np.float64),
         final={probe.name: final_error(run, probe.name, seed_index) for probe in run.probes if "final" in probe.uses},
+        scores={f"{score.name}.{score.probe.name}": score.final(seed_index) for score in scores_of(run)},
         last_step=run.schedule.last_step,
         curves={name: (run.traces[f"{name}.{STEPS}"], run.traces[name][:, seed_index]) for name in _names(run)},
         exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
@@ -90,8 +91,37 @@ def final_error(run: Run, probe: str, seed_index: int) -> float:
     if f"loss.{probe}" not in run.traces:
         return math.nan
     steps, errors = _curve(run, "loss", probe)
-    last = steps >= math.floor((1 - FINAL_SHARE) * (steps[-1] + 1))
-    return float(_dex(errors[last, seed_index]).mean())
+    return float(_dex(errors[_last(steps), seed_index]).mean())
+
+
+@dataclass(frozen=True)
+class ScoreCurve:
+    """A score on a probe over the steps `[F]`, its `values` `[F, S]` as they are shown, in the score's unit."""
+
+    name: str
+    title: str
+    probe: ProbeManifest
+    shown: ScoreManifest
+    steps: NDArray[np.int64]
+    values: Array
+
+    def final(self, seed_index: int) -> float:
+        """Compute the mean over the run's last 5% of steps; NaN where the run was stopped before them."""
+        return float(self.values[_last(self.steps), seed_index].mean()) if len(self.steps) else math.nan
+
+
+def scores_of(run: Run) -> list[ScoreCurve]:
+    """Read the scores of a run on its final probes, in the order of the task."""
+    found = []
+    for name, shown in run.look.scores.items():
+        for probe in run.probes:
+            if "final" in probe.uses:
+                curve = f"score.{name}.{probe.name}"
+                empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
+                steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
+                title = f"{name} on {probe.title}"
+                found.append(ScoreCurve(name, title, probe, shown, steps, shown.scale * values.astype(np.float64)))
+    return found
 
 
 def median_seeds(runs: Sequence[Run]) -> list[int]:
@@ -120,6 +150,17 @@ def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
 
 def _names(run: Run) -> list[str]:
     return [name for name in run.traces if not name.endswith(f".{STEPS}")]
+
+
+def _latents(run: Run) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    if run.has_latents:
+        return _curve(run, "latents", _probe(run, "motion").name)
+    return np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds), 0, 0))
+
+
+def _last(steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the steps `[F]` among the last 5% of those that were trained."""
+    return np.asarray(steps >= math.floor((1 - FINAL_SHARE) * (steps[-1] + 1)))
 
 
 def _probe(run: Run, use: str) -> ProbeManifest:

@@ -1,4 +1,4 @@
-"""Judge measures by their effects: the families of tests, the verdicts, and the sentences that say them."""
+"""Judge measures by their effects: the family of tests, the verdicts, and the sentences that say them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,58 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from curriculum.measure import effects
 from curriculum.measure.effects import SCALED
+from curriculum.measure.measuring import Measured
 from curriculum.measure.metric import label
-from curriculum.measure.stats import Estimate, benjamini_hochberg, holm
+from curriculum.measure.stats import Array, Estimate, benjamini_hochberg, holm
 
 ALPHA = 0.05
 SUPPORTED, CONTRADICTED, NOTHING, INCONCLUSIVE = "supported", "contradicted", "no meaningful difference", "inconclusive"
+SMALL, PERHAPS_SMALL = ", but small", ", perhaps small"  # after supported or contradicted
 EXPLORATORY, NOT_JUDGED = "exploratory", "not judged"
 
 
 @dataclass(frozen=True)
 class SmallestEffect:
-    """The smallest effect of interest: a ratio within 1 +- `ratio` and a count within +- `count` mean nothing.
+    """The smallest effect of interest, as a share: for every measure that does not say its own, but for differences.
 
-    Shares of seeds that differ by up to `ratio`, as 0.1, mean nothing either.
+    With 0.1, ratios between 1 / 1.1 and 1.1, shares of seeds that differ by up to 10 points, and mean counts that differ by up
+    to 10% of the baseline's mean count mean nothing.
     """
 
     ratio: float = 0.10
-    count: float = 0.5
 
-    def bounds(self, effect: str) -> tuple[float, float]:
-        """Give the interval of meaningless effects, in the unit of the estimate: log10 of a ratio, or a count."""
-        if effect not in SCALED:
-            widest = self.count if effect == "difference" else self.ratio
-            return -widest, widest
-        return math.log10(1 - self.ratio), math.log10(1 + self.ratio)
+    def margin(self, row: Measured, baseline: Array) -> float | None:
+        """Give the largest meaningless effect of a measure on the scale of its estimate: log10 of a ratio, or a difference.
+
+        None where a measure has none: it is judged for direction only. `baseline` are the values of the run that the other is
+        measured against.
+        """
+        share = self.ratio if row.smallest is None else row.smallest
+        if row.effect in SCALED:
+            return math.log10(1 + share)
+        if row.counts:
+            known = baseline[np.isfinite(baseline)]
+            return (share * float(known.mean()) if len(known) else 0.0) or None
+        return share if row.effect == "share" else row.smallest
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What is found of one measure for the first run against another, `other` being its place among the runs.
 
-    `value`, `low` and `high` are a ratio or a difference, as `effect` says; `pair_effects` those of the pairs, a ratio as its
-    log10 (empty where the runs are not paired). `p_corrected` is p corrected for its family (Holm), for exploratory measures
-    their q. `caveats` qualify it.
+    `value`, `low` and `high` are a ratio or a difference, as `effect` says, and `medians` those of the two runs in `unit`. Effects
+    between the ends of `margin` mean nothing; where it is None, there is no such limit. `pair_effects` are the effects in the pairs, a
+    ratio as its log10 (empty where the runs are not paired). `p_corrected` is p corrected for its family (Holm), for exploratory
+    measures their q. `caveats` qualify it.
     """
 
     id: str
     title: str
+    unit: str
     effect: str
     better: str
     other: int
@@ -53,6 +66,8 @@ class Verdict:
     high: float
     p: float
     estimate: Estimate
+    medians: tuple[float, float]
+    margin: tuple[float, float] | None
     pair_effects: tuple[float, ...] = ()
     p_corrected: float = math.nan
     verdict: str = ""
@@ -61,21 +76,39 @@ class Verdict:
     def sentence(self, names: Sequence[str]) -> str:
         """Say it of runs with these names.
 
-        As: H1a largest rise: smooth x0.43 of stepped [0.41, 0.45], better in 95% of 64 pairs, p = 3e-11: supported.
+        As: H1a largest rise: smooth x0.43 of stepped [0.41, 0.45], better in 31 of 32 pairs, p = 3e-8: supported. Or: accuracy on
+        the test data: easy +1.0 points against hard [+0.60, +1.4] (medians 94.5% and 93.5%), better in ...
         """
-        link = "of" if self.effect in SCALED else "of seeds vs" if self.effect == "share" else "vs"
+        link = "of" if self.effect in SCALED else "against"
         interval = f"[{effects.number(self.low, self.effect)}, {effects.number(self.high, self.effect)}]"
-        count = f"{self.estimate.n} pairs" if self.estimate.paired else f"all pairs of at least {self.estimate.n} seeds per run, unpaired"
         letter = "q" if self.verdict == EXPLORATORY else "p"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
-        found = f"{names[0]} {self.amount} {link} {names[self.other]} {interval}"
-        chance = f"better in {self.share_better:.0%} of {count}, {letter} = {self.p_corrected:.1g}"
-        return f"{self.label}: {found}, {chance}: {self.verdict}{caveats}"
+        found = f"{names[0]} {self.amount} {link} {names[self.other]} {interval}{self._levels()}"
+        return f"{self.label}: {found}, {self._pairs()}, {letter} = {self.p_corrected:.1g}: {self.verdict}{caveats}"
+
+    def _levels(self) -> str:
+        """Say at which level a difference is: a ratio needs none, and shares are counted as a caveat."""
+        if self.effect != "difference":
+            return ""
+        first, other = (effects.level(value, self.unit) for value in self.medians)
+        return f" (medians {first} and {other})"
+
+    def _pairs(self) -> str:
+        """Say in how many pairs the first run is better."""
+        found = self.estimate
+        pairs = found.lower + found.tied + found.higher
+        better = found.lower if self.better == "lower" else found.higher
+        if not found.paired:
+            return f"better in {better / pairs:.0%} and tied in {found.tied / pairs:.0%} of all pairs of at least {found.n} seeds, unpaired"
+        if found.tied == pairs:
+            return f"tied in all {pairs} pairs"
+        return f"better in {better}{f' and tied in {found.tied}' if found.tied else ''} of {pairs} pairs"
 
     @property
     def label(self) -> str:
-        """The measure's id and title; final errors have the title alone."""
-        return label(self.id, self.title)
+        """The measure's id and title; scores and final errors have the title alone, and the unit of the error."""
+        unit = f" ({self.unit})" if self.id == "final" and self.unit else ""
+        return label(self.id, self.title) + unit
 
     @property
     def share_better(self) -> float:
@@ -85,28 +118,38 @@ class Verdict:
     @property
     def amount(self) -> str:
         """The effect as a factor, a difference, or a difference of shares in points."""
-        return effects.text(self.value, self.effect)
+        return effects.text(self.value, self.effect, self.unit)
 
 
-def judge(estimate: Estimate, p_corrected: float, effect: str, smallest: SmallestEffect, better: str = "lower") -> str:
-    """Give the verdict on `the first is better` from an estimate and its corrected p."""
+def judge(estimate: Estimate, p_corrected: float, margin: float | None, better: str = "lower") -> str:
+    """Give the verdict on `the first is better` from an estimate, its corrected p, and the largest meaningless effect.
+
+    It is significant where p is at most 0.05 and the interval lies on one side of 0. It is then small where the whole interval lies
+    within the margin, and perhaps small where part of it does. What is not significant is no meaningful difference where the whole
+    interval lies within the margin.
+    """
     low, high = (estimate.low, estimate.high) if better == "lower" else (-estimate.high, -estimate.low)
-    if p_corrected <= ALPHA and high < 0:
-        return SUPPORTED
-    if p_corrected <= ALPHA and low > 0:
-        return CONTRADICTED
-    least, most = smallest.bounds(effect)
-    return NOTHING if least <= estimate.low and estimate.high <= most else INCONCLUSIVE
+    within = margin is not None and -margin <= low and high <= margin
+    if p_corrected <= ALPHA and (high < 0 or low > 0):
+        across = margin is not None and low <= margin and high >= -margin
+        return (SUPPORTED if high < 0 else CONTRADICTED) + (SMALL if within else PERHAPS_SMALL if across else "")
+    return NOTHING if within else INCONCLUSIVE
 
 
-def correct(family: Sequence[Verdict], smallest: SmallestEffect) -> list[Verdict]:
+def correct(family: Sequence[Verdict]) -> list[Verdict]:
     """Correct a family of verdicts for each other (Holm), and judge each."""
     adjusted = holm([verdict.p for verdict in family])
-    judged = []
-    for verdict, p in zip(family, adjusted, strict=True):
-        verdict_of = judge(verdict.estimate, p, verdict.effect, smallest, verdict.better)
-        judged.append(replace(verdict, p_corrected=p, verdict=verdict_of))
-    return judged
+    return [
+        replace(verdict, p_corrected=p, verdict=judge(verdict.estimate, p, _largest(verdict), verdict.better))
+        for verdict, p in zip(family, adjusted, strict=True)
+    ]
+
+
+def _largest(verdict: Verdict) -> float | None:
+    """Give the largest meaningless effect on the scale of the estimate."""
+    if verdict.margin is None:
+        return None
+    return math.log10(verdict.margin[1]) if verdict.effect in SCALED else verdict.margin[1]
 
 
 def explore(found: Sequence[Verdict]) -> list[Verdict]:
@@ -116,12 +159,18 @@ def explore(found: Sequence[Verdict]) -> list[Verdict]:
 
 
 def hypothesis(verdicts: Sequence[str]) -> str:
-    """Sum up the verdicts of the measures of one hypothesis."""
+    """Sum up the verdicts of the measures of one hypothesis; without any it is not judged."""
     distinct = set(verdicts)
     if len(distinct) == 1:
         return verdicts[0]
-    if SUPPORTED in distinct and CONTRADICTED in distinct:
+    if not distinct:
+        return NOT_JUDGED
+    for side in (SUPPORTED, CONTRADICTED):
+        if all(verdict.startswith(side) for verdict in distinct):
+            return side + PERHAPS_SMALL
+    supported, contradicted = (any(verdict.startswith(side) for verdict in distinct) for side in (SUPPORTED, CONTRADICTED))
+    if supported and contradicted:
         return "mixed"
-    if SUPPORTED in distinct:
+    if supported:
         return "partly supported"
-    return "partly contradicted" if CONTRADICTED in distinct else INCONCLUSIVE
+    return "partly contradicted" if contradicted else INCONCLUSIVE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.opening import restore
-from curriculum.runner.plan import Plan
+from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
 from curriculum.runner.same import other_versions
 from curriculum.runner.session import possible_terms, threads
@@ -28,8 +29,8 @@ from curriculum.store.verify import Report, bits, flat, same
 from curriculum.train.events import Retarget, StepMetrics
 from curriculum.train.hooks import Hook, Hooks
 from curriculum.train.loop import train
+from curriculum.train.make import make_task, settings_of
 from curriculum.train.state import State, initial_state
-from curriculum.train.task import make_task, settings_of
 
 MOST_NAMED = 20  # problems
 
@@ -69,7 +70,7 @@ def replay_steps(run: Run, count: int) -> Report:
     if end <= begun:
         return Report(("no steps to retrain yet",), ())
     first = plans[0]
-    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
+    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.optimizer, first.config.device)
     state = restore(fresh, plans, runs, checkpoints)
     index = runs.index(run)
     taken = _Taken()
@@ -81,7 +82,7 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            until.state = train(first.task, state, first.config.optimizer, emitters, until)
+            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked)
         for tape in tapes:
             tape.flush()
         background.wait()
@@ -117,10 +118,13 @@ def _sibling(run: Run, name: str) -> Run:
 
 def _plan_without_hooks(run: Run) -> Plan:
     try:
-        config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+        config = configs.load(run.config_text, str(run.config_path), partial(settings_of, near=near_of(run)), plugins.names("task"))
     except InputError as error:
         raise RunError(f"cannot retrain the run {run.path}: {error}") from error
-    task = make_task(config)
+    task = make_task(config, near_of(run))
+    source = plugins.source_of(config.task.name, near_of(run))
+    if source is not None and source[1] != run.manifest["task"].get("source"):
+        raise RunError(f"cannot retrain the run {run.path}: the code of its task in {source[0]} has changed")
     if run.manifest["task"]["version"] != task.version:
         raise RunError(
             f"{run.path} was trained with version {run.manifest['task']['version']} of its task, but the current version is {task.version}"
@@ -160,7 +164,7 @@ class _Taken:
         return [
             Recorder(possible_terms(checked), self.tables.append, background),
             Snapshooter(state.layout, seeds, range(steps), self.snapshots.append, background),
-            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device),
+            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device, checked.stacked),
         ]
 
     def differences(self, run: Run, begun: int, end: int) -> list[str]:

@@ -16,6 +16,7 @@ from curriculum.errors import CurriculumError, DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
+from curriculum.runner.own import draw_own
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
@@ -62,9 +63,10 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
             results = _train_and_close(stack, watch, signals, background)
     finally:
         stack.release()
-    for result in results:
+    for result, checked in zip(results, stack.plans, strict=True):
         if result.run and figures:
             draw_run(result.run)
+            draw_own(result.run, checked.own.figures)
     return results
 
 
@@ -80,7 +82,7 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
+            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None, first.stacked)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
         background.wait()
@@ -123,7 +125,7 @@ def _status_after(error: BaseException) -> str:
 
 
 def run(
-    config: str | Path | Config[Any],
+    config: str | Path | Config[Any, Any],
     dopesheet: str | Path | Dopesheet,
     *,
     hooks: Iterable[Hook] = (),

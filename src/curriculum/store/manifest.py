@@ -46,26 +46,82 @@ class ProbeManifest(BaseModel):
     uses: list[str]
 
 
+class HypothesisManifest(BaseModel):
+    """A hypothesis: its question, and the ids of the measures that it is about.
+
+    In old runs `measures` is missing: the hypothesis is about the measures whose ids begin with its own.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    question: str
+    measures: Names | None = None
+
+
+class ScoreManifest(BaseModel):
+    """How a score is shown: `scale` times the stored value, in a unit. `smallest` is its smallest effect of interest, in that unit."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    better: Literal["lower", "higher"]
+    unit: str = ""
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    smallest: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class OwnMeasureManifest(BaseModel):
+    """A measure of the task's own. Its values were computed when training ended, and are stored as `measure.ID`.
+
+    The other fields are those of `Metric`.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    title: str
+    unit: str = ""
+    effect: Literal["ratio", "difference", "share", "time"] = "ratio"
+    better: Literal["lower", "higher"] = "lower"
+    needs: str = ""
+    exploratory: bool = False
+    counts: bool = False
+    limit: float | None = None
+    smallest: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
 class LookManifest(BaseModel):
     """How a run is looked at: by which measures and plots, and what the task's pictures show.
 
-    Runs from before version 0.2 say `circle` for one circle of radius 1.
+    Runs from before version 0.2 say `circle` for one circle of radius 1, and give only the question of a hypothesis.
     """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     measures: Names
-    hypotheses: Annotated[dict[str, str], Field(max_length=MOST_LISTED)]
+    hypotheses: Annotated[dict[str, HypothesisManifest], Field(max_length=MOST_LISTED)]
     plots: Names
     error_unit: str
     circles: Annotated[list[float], Field(max_length=MOST_LISTED)] = []
+    scores: Annotated[dict[str, ScoreManifest], Field(max_length=MOST_LISTED)] = {}
+    own_measures: Annotated[list[OwnMeasureManifest], Field(max_length=MOST_LISTED)] = []
 
     @model_validator(mode="before")
     @classmethod
     def _from_before(cls, plain: Any) -> Any:
-        if isinstance(plain, dict) and "circle" in plain:
-            return {**{key: value for key, value in plain.items() if key != "circle"}, "circles": [1.0] if plain["circle"] else []}
-        return plain
+        if not isinstance(plain, dict):
+            return plain
+        new = dict(plain)
+        if "circle" in new:
+            new["circles"] = [1.0] if new.pop("circle") else []
+        if isinstance(found := new.get("hypotheses"), dict):
+            new["hypotheses"] = {name: {"question": own} if isinstance(own, str) else own for name, own in found.items()}
+        return new
+
+    @field_validator("own_measures")
+    @classmethod
+    def _own_measures_once(cls, measures: list[OwnMeasureManifest]) -> list[OwnMeasureManifest]:
+        _once([measure.id for measure in measures])
+        return measures
 
 
 class HashesManifest(BaseModel):

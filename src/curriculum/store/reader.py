@@ -141,8 +141,13 @@ class Run:
         return tuple(self._checked.probes)
 
     @property
+    def has_latents(self) -> bool:
+        """Whether the task has a latent space: one of the probes then records how its latents move."""
+        return any("motion" in probe.uses for probe in self.probes)
+
+    @property
     def look(self) -> LookManifest:
-        """How the run is looked at: its measures, hypotheses and plots."""
+        """How the run is looked at: its measures, scores, hypotheses and plots."""
         return self._checked.look
 
     @property
@@ -218,6 +223,11 @@ class Run:
         values = {name: rows[name].to_numpy(dtype=np.float32) for name in ("total", *self.terms)}
         return rows["step"].to_numpy(dtype=np.int64), values
 
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether snapshots are stored: a run of a task without a moving picture may have none."""
+        return bool(self._listed(SNAPSHOTS))
+
     @cached_property
     def snapshots(self) -> Snapshots:
         parameters, seeds, steps = self._checked.parameters, len(self.seeds), self._checked.steps
@@ -226,7 +236,7 @@ class Run:
 
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
-        """The curves of the probes: `loss.PROBE` `[F, S]` at `loss.PROBE.steps` `[F]`, and `latents.PROBE` `[G, S, N, L]`."""
+        """The curves of the probes at `CURVE.steps`: `loss.PROBE`, `score.NAME.PROBE` `[F, S]`, and `latents.PROBE` `[G, S, N, L]`."""
         return self._arrays(TRACES, partial(check_curves, seeds=len(self.seeds), steps=self._checked.steps))
 
     @cached_property
@@ -240,9 +250,9 @@ class Run:
     def phase_ends(self) -> dict[str, NDArray[np.float32]]:
         """What the model made of the validation data at phase k: `k.colors`, `k.latents`, `k.outputs`, `k.inputs`.
 
-        Empty for a run that ended before its first phase did.
+        Empty for a run that ended before its first phase did, and for a run without latents.
         """
-        if self.status != "finished" and not self._listed(PHASE_ENDS):
+        if not self._listed(PHASE_ENDS) and (self.status != "finished" or not self.has_latents):
             return {}
         return self._arrays(PHASE_ENDS)
 
@@ -269,10 +279,9 @@ class Run:
 
     def _files(self, name: str) -> list[str]:
         """List the files that hold what `name` does: that file, or its parts in order."""
-        files = self._listed(name)
-        if not files:
-            raise self._damaged(name, "it is missing") if self.status == "finished" else RunError(f"{self.path} has no {name} yet")
-        return files
+        if files := self._listed(name):
+            return files
+        raise self._damaged(name, "it is missing") if self.status == "finished" else RunError(f"{self.path} has no {name} yet")
 
     def _listed(self, name: str) -> list[str]:
         if self._checked.files:

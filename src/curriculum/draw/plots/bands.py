@@ -1,4 +1,4 @@
-"""How the error and the latents go over the steps: the median over seeds, and range of the central 80%."""
+"""How the error, the scores and the latents go over the steps: the median over seeds, and range of the central 80%."""
 
 from __future__ import annotations
 
@@ -27,50 +27,71 @@ def draw(
     measured: str,
     theme: style.Theme = style.LIGHT,
 ) -> Figure:
-    """Draw the error and the drift speed over the steps, and the draw-up profile beside them, of runs under the names that are given.
+    """Draw the error, each score and the drift speed over the steps, and the draw-up profile beside them.
 
-    `moving` are the first and last steps of the stretches in which some property moves, `measured` says what the error
-    is of.
+    `names` are those of the runs, `moving` the first and last steps of the stretches in which some property moves, and `measured`
+    says what the error is of. Runs without latents have no drift.
     """
     last = max(run.schedule.last_step for run in runs)
+    scores = list(dict.fromkeys(name for curves in found for name in curves.scores))
+    latents = any(run.has_latents for run in runs)
+    count = 1 + len(scores) + latents
     with style.themed(theme):
-        figure = style.figure(12, 6)
-        grid = figure.add_gridspec(2, 2, width_ratios=[3, 1], left=0.07, right=0.985, top=0.86, bottom=0.09, hspace=0.16, wspace=0.2)
+        height = 1.2 + 2.4 * max(count, 2)
+        figure = style.figure(12, height)
+        edges = {"left": 0.085, "right": 0.985, "top": 1 - 0.84 / height, "bottom": 0.54 / height}
+        grid = figure.add_gridspec(count, 2, width_ratios=[3, 1], **edges, hspace=0.16, wspace=0.2)
         error = figure.add_subplot(grid[0, 0])
-        speed = figure.add_subplot(grid[1, 0], sharex=error)
+        rows = [error, *(figure.add_subplot(grid[row, 0], sharex=error) for row in range(1, count))]
         profile = figure.add_subplot(grid[:, 1])
-        for axes in (error, speed):
-            style.log_scale(axes)
+        for axes in rows:
             for start, end in moving:
                 axes.axvspan(start, end + 1, color=theme.band, lw=0, zorder=0)
             mark_boundaries(axes, runs, theme)
+        style.log_scale(error)
         lines = []
         for index, curves in enumerate(found):
             color = theme.runs[index % len(theme.runs)]
             _band(error, curves.steps, curves.error, color)
-            if curves.speed.size:
-                _band(speed, curves.motion_steps, curves.speed, color)
+            for axes, name in zip(rows[1:], scores, strict=False):
+                if name in curves.scores:
+                    _band(axes, *curves.scores[name], color)
             profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
             lines += profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
-        error.set_ylabel(fill(measured, LABEL))
-        speed.set_ylabel(fill("drift of the latents (per step)", LABEL))
-        unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
-        if unmoved:
-            text = f"too few steps to average: {', '.join(unmoved)}"
-            speed.text(0.5, 0.5, text, transform=speed.transAxes, ha="center", va="center", color=theme.muted)
-            if len(unmoved) == len(found):
-                speed.set_yticks([], [])
-                speed.minorticks_off()
-        speed.set_xlabel("step (shaded: a property moved by 5% of its range within 200 steps; drift is averaged over 200 steps)")
+        for axes, name in zip(rows, (measured, *scores), strict=False):
+            axes.set_ylabel(fill(name, LABEL))
+        if latents:
+            _drift(rows[-1], names, found, theme)
+        averaged = "; drift is averaged over 200 steps" if latents else ""
+        rows[-1].set_xlabel(f"step (shaded: a property moved by 5% of its range within 200 steps{averaged})")
         error.set_xlim(0, max(last, 1))
-        error.tick_params(labelbottom=False)
+        for axes in rows[:-1]:
+            axes.tick_params(labelbottom=False)
+        figure.align_ylabels(rows)
         profile.set_xlabel("within this many steps")
-        profile.set_title("largest rise (dex)", loc="left")
+        profile.set_title("largest rise of the error (dex)", loc="left")
         profile.set_ylim(bottom=0)
         labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
-        figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 0.99))
-        figure.suptitle("median over seeds, and range of the central 80%", x=0.07, y=0.97, ha="left", fontsize="large", fontweight="bold")
+        figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 1 - 0.06 / height))
+        title = "median over seeds, and range of the central 80%"
+        figure.suptitle(title, x=0.085, y=1 - 0.18 / height, ha="left", fontsize="large", fontweight="bold")
     return figure
+
+
+def _drift(axes: Axes, names: Sequence[str], found: Sequence[Curves], theme: style.Theme) -> None:
+    """Draw how fast the latents of each run drift; runs that are too short for that are named."""
+    style.log_scale(axes)
+    axes.set_ylabel(fill("drift of the latents (per step)", LABEL))
+    for index, curves in enumerate(found):
+        if curves.speed.size:
+            _band(axes, curves.motion_steps, curves.speed, theme.runs[index % len(theme.runs)])
+    unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
+    if unmoved:
+        text = f"too few steps to average: {', '.join(unmoved)}"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=theme.muted)
+        if len(unmoved) == len(found):
+            axes.set_yticks([], [])
+            axes.minorticks_off()
 
 
 def _band(axes: Axes, x: NDArray[np.int64], values: NDArray[np.float64], color: str) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from curriculum.draw import style
+from curriculum.measure import effects
 from curriculum.measure.comparison import Comparison
 from curriculum.measure.effects import SCALED
-from curriculum.measure.verdicts import CONTRADICTED, SUPPORTED, SmallestEffect, Verdict
+from curriculum.measure.verdicts import CONTRADICTED, SUPPORTED, Verdict
 
 LINE = 38  # characters that fit beside a row
 WIDEST = 1e4  # a ratio beyond it, or its inverse, is drawn at the edge
@@ -28,7 +30,8 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, verdict in zip(grid, rows, strict=True):
             against = f" (vs {found.names[verdict.other]})" if len(found.names) > 2 else ""
-            _row(axes, verdict, f"{verdict.label}{against}", found.smallest, theme)
+            unit = effects.difference_unit(verdict.effect, verdict.unit) if verdict.effect not in SCALED else ""
+            _row(axes, verdict, f"{verdict.label}{', ' if unit else ''}{unit}{against}", theme)
         paired = all(verdict.estimate.paired for verdict in rows)
         what = f"effect in each of {rows[0].estimate.n} pairs, and 95% interval" if paired else "effects and 95% intervals"
         title = f"{found.names[0]} vs {', '.join(found.names[1:])}: {what}"
@@ -36,29 +39,35 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         figure.text(
             0.34,
             0.12 / height,
-            f"left of the line: better in {found.names[0]}; dots are jittered to avoid overlap",
+            f"left of the line: better in {found.names[0]}; each dot is a pair of seeds; its height has no meaning",
             color=theme.muted,
         )
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
     return figure
 
 
-def _row(axes: Axes, verdict: Verdict, label: str, smallest: SmallestEffect, theme: style.Theme) -> None:
+def _heights(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choose where in its row each dot is drawn: equal values are stacked, the others scattered."""
+    heights = np.random.default_rng(0).uniform(-0.32, 0.32, len(values))
+    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+        if count > 1:
+            heights[values == value] = np.linspace(-0.36, 0.36, count)
+    return heights
+
+
+def _row(axes: Axes, verdict: Verdict, label: str, theme: style.Theme) -> None:
     ratio = verdict.effect in SCALED
-    effects = np.asarray(verdict.pair_effects)
-    values = 10**effects if ratio else effects
-    color = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}.get(verdict.verdict, theme.muted)
-    low, high = smallest.bounds(verdict.effect)
+    found = np.asarray(verdict.pair_effects)
+    values = 10**found if ratio else found
+    hues = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}
+    color = next((hue for side, hue in hues.items() if verdict.verdict.startswith(side)), theme.muted)
     if ratio:
         axes.set_xscale("log")
-        values, low, high = np.clip(values, 1 / WIDEST, WIDEST), 10**low, 10**high
-    axes.axvspan(low, high, color=theme.band, lw=0, zorder=0)
+        values = np.clip(values, 1 / WIDEST, WIDEST)
+    if verdict.margin is not None:
+        axes.axvspan(*verdict.margin, color=theme.band, lw=0, zorder=0)
     axes.axvline(1 if ratio else 0, color=theme.ink, lw=0.8, zorder=1)
-    rng = np.random.default_rng(0)
-    jitter = rng.uniform(-0.32, 0.32, len(values))
-    if not ratio and (values == np.round(values)).all():
-        values = values + rng.uniform(-0.08, 0.08, len(values)) * (1 if verdict.effect == "share" else 2)  # whole numbers lie on each other
-    axes.plot(values, jitter, "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
+    axes.plot(values, _heights(values), "o", ms=3, color=color, alpha=0.4, mew=0, zorder=2)
     axes.plot([verdict.low, verdict.high], [0, 0], color=theme.ink, lw=2.2, zorder=3, solid_capstyle="butt")
     axes.plot(verdict.value, 0, "D", ms=5, color=theme.ink, mec=theme.back, mew=0.8, zorder=4)
     axes.set_ylim(-0.5, 0.5)

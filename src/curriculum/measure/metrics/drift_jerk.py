@@ -21,5 +21,13 @@ def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> f
 
 
 METRIC = Metric(
-    4, "H3a", "drift jerk of the latents", "per step^3", drift_jerk, windowed=False, variants=({"span": 100}, {"span": 400}), needs=NEEDS
+    4,
+    "H3a",
+    "drift jerk of the latents",
+    "per step^3",
+    drift_jerk,
+    windowed=False,
+    variants=({"span": 100}, {"span": 400}),
+    needs=NEEDS,
+    latents=True,
 )

@@ -21,5 +21,13 @@ def jitter(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> float
 
 
 METRIC = Metric(
-    5, "H3b", "jitter of the latents", "latent units", jitter, windowed=False, variants=({"span": 100}, {"span": 400}), needs=NEEDS
+    5,
+    "H3b",
+    "jitter of the latents",
+    "latent units",
+    jitter,
+    windowed=False,
+    variants=({"span": 100}, {"span": 400}),
+    needs=NEEDS,
+    latents=True,
 )

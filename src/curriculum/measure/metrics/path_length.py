@@ -19,4 +19,6 @@ def path_length(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).sum())
 
 
-METRIC = Metric(9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True, needs=NEEDS)
+METRIC = Metric(
+    9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True, needs=NEEDS, latents=True
+)

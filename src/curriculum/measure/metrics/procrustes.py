@@ -47,4 +47,5 @@ METRIC = Metric(
     windowed=False,
     exploratory=True,
     needs="consecutive recorded latents in the window",
+    latents=True,
 )

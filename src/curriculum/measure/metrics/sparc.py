@@ -63,4 +63,5 @@ METRIC = Metric(
     window="transitions",
     exploratory=True,
     needs=f"a transition in which the latents move, with {FEWEST + 1} recorded",
+    latents=True,
 )
