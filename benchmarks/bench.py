@@ -36,9 +36,10 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     from curriculum.sheet.schedule import compile_sheet
     from curriculum.tasks.color.colors import sampling_weights, scaled
     from curriculum.tasks.color.task import ColorTask
-    from curriculum.train.task import make_task
+    from curriculum.train.batch import Batch, SheetRow
+    from curriculum.train.make import make_task
 
-    task = make_task(load_config("ex-1.6"))
+    task, row = make_task(load_config("ex-1.6")), SheetRow((), torch.empty(0))
     assert isinstance(task, ColorTask)
     schedule = compile_sheet(load_sheet(SHEET)[0])
     torch.manual_seed(seed)
@@ -94,7 +95,7 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
             group["lr"] = values["lr"]
         active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
         optimizer.zero_grad()
-        terms = task.losses(model, {"colors": colors, "shares": weights}, references, active)
+        terms = task.losses(model, Batch({"colors": colors, "shares": weights}, row, references, tuple(active)))
         total = sum(values[name] * term for name, term in terms.items())
         total.backward()
         optimizer.step()

@@ -393,7 +393,7 @@ def main() -> None:
     import curriculum.store.verify  # noqa: F401
     from curriculum import plugins
 
-    for kind in plugins.PLACES:
+    for kind in plugins.KINDS:
         for name in plugins.names(kind):
             plugins.find(kind, name)
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from scipy.stats import false_discovery_control
 
+import curriculum
+from batches import NO_KEYS, batch_of
 from curriculum.draw.motion import task_of
 from curriculum.errors import ConfigError, InputError, OutputExistsError
 from curriculum.measure import effects
@@ -23,7 +25,8 @@ from curriculum.sheet.parse import parse
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.files import digest, read_safetensors, sealed, to_safetensors
 from curriculum.store.reader import Run
-from curriculum.train.stack import Ensemble, initial_parameters, join_batches
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.stack import initial_parameters, join_batches
 
 # Repulsion only where no two colors of a batch are nearly equal: there it is chaotic, and no two runs agree for long.
 EARLY = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data-hues,data-vibrancies
@@ -99,14 +102,13 @@ def test_filled_up_samples_change_neither_losses_nor_gradients():
     parameters, weights = layout.views(flat), torch.ones(4, len(active)).double()
     ensemble = Ensemble(task)
     for compute in (ensemble.gradients, ensemble.differentiate):
-        terms, gradients = compute(parameters, joined, {}, active, weights)
+        found = compute(parameters, batch_of(joined, active, stack=4), weights, NO_KEYS[:4])
         for part, rows in ((small, slice(0, 2)), (large, slice(2, 4))):
             own = {name: values[0] for name, values in part.items()}
             views = {name: value[rows] for name, value in parameters.items()}
-            expected_terms, expected = ensemble.differentiate(views, own, {}, active, weights[rows])
-            torch.testing.assert_close(terms[rows], expected_terms)
-            for found, wanted in zip(gradients, expected, strict=True):
-                torch.testing.assert_close(found[rows], wanted)
+            expected = ensemble.differentiate(views, batch_of(own, active, stack=2), weights[rows], NO_KEYS[:2])
+            torch.testing.assert_close(found.terms[rows], expected.terms)
+            torch.testing.assert_close(found.gradient[rows], expected.gradient)
 
 
 def test_batches_are_filled_up_along_every_axis_behind_the_seeds():
@@ -153,7 +155,7 @@ def test_the_recorded_curves_are_those_of_the_snapshots(arms):
     probes = {probe.name: probe for probe in task.probes()}
     parameters = {name: torch.from_numpy(np.ascontiguousarray(value[:, 3])) for name, value in stored.snapshots.parameters.items()}
     seen = ensemble.observe(parameters, probes["hues"].inputs)
-    np.testing.assert_allclose(stored.traces["loss.hues"][:, 3], task.probe_loss(seen, probes["hues"].inputs), rtol=1e-4)
+    np.testing.assert_allclose(stored.traces["loss.hues"][:, 3], task.probe_loss(seen, probes["hues"]), rtol=1e-4)
     latents = ensemble.observe(parameters, probes["g5"].inputs).latents[::10]
     np.testing.assert_allclose(stored.traces["latents.g5"][:, 3], latents, atol=1e-4)
     assert stored.traces["latents.g5.steps"].tolist() == list(range(0, 121, 10))
@@ -420,3 +422,27 @@ def test_runs_of_different_length_are_compared_at_the_steps_both_have_and_counts
     assert [verdict.p_corrected for verdict in found.explored] == pytest.approx(list(expected))
     same_length = compare(arms)
     assert not any("per 1,000" in row.window for row in same_length.measures)
+
+
+def test_runs_are_compared_from_python_by_path_name_or_result(bench):
+    runs = [Run(bench / "runs" / name) for name in "ab"]
+    expected = compare(runs).to_json()
+    for chosen in (runs, ["a", "b"], [bench / "runs" / "a", "runs/b"], [replace(run("ex-1.6", parse(EARLY), steps=2), run=runs[0]), "b"]):
+        assert [run["name"] for run in curriculum.compare(chosen).to_json()["runs"]] == ["a", "b"]
+    assert json.dumps(curriculum.compare(runs).to_json()) == json.dumps(expected)
+    shutil.move(bench / "runs", bench / "elsewhere")
+    assert curriculum.compare(["a", "b"], folder="elsewhere").names == ("a", "b")
+    assert not (bench / "elsewhere" / "comparisons").exists()
+
+
+def test_what_cannot_be_compared_from_python_is_refused(bench):
+    result = run("ex-1.6", parse(EARLY), steps=2)
+    for chosen, says in (
+        ("a", "compare takes a list of runs, not 'a' alone"),
+        (["a", "nosuch"], "there is no run 'nosuch'"),
+        (["a", result], "train it with folder="),
+        (["a", 3], "cannot compare 3"),
+        (["a"], "two"),
+    ):
+        with pytest.raises(InputError, match=re.escape(says)):
+            curriculum.compare(chosen)

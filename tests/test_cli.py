@@ -43,7 +43,11 @@ def commands(group: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]
     return found
 
 
-@pytest.mark.parametrize("path", commands(typer.main.get_command(app)), ids=" ".join)
+COMMANDS = commands(typer.main.get_command(app))
+GROUPS = ((), ("dopesheet",), ("config",))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_shows_examples_that_name_the_command(here, path):
     shown = here(*path, "--help")
     assert shown.code == 0
@@ -462,7 +466,7 @@ def test_config_schema_lists_every_setting(here):
     for setting in ("task.hidden", "task.sample_weighting", "optimizer.betas", "record.snapshot_every", "seeds", "hooks", "threads"):
         assert re.search(rf"^{re.escape(setting)}\s", shown.out, re.MULTILINE)
     document = json.loads(here("config", "schema", "--json").out)
-    assert set(document["properties"]) == {"task", "seeds", "optimizer", "record", "device", "threads", "hooks"}
+    assert set(document["properties"]) == {"task", "seeds", "optimizer", "record", "device", "threads", "stack", "hooks"}
     assert document["additionalProperties"] is False
 
 
@@ -548,3 +552,35 @@ def test_debug_shows_where_an_error_comes_from(process, empty):
     shown = process("--debug", "dopesheet", "show", "nosuch.csv", cwd=empty)
     assert shown.code == 2
     assert "find_file.py" in shown.err
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in GROUPS], ids=" ".join)
+def test_debug_is_an_option_of_every_command(here, path):
+    assert "--debug" in here(*path, "--help").out
+
+
+@pytest.mark.parametrize(
+    "args", [("--debug", "show", "nosuch"), ("show", "--debug", "nosuch"), ("dopesheet", "show", "nosuch.csv", "--debug")], ids=" ".join
+)
+def test_debug_may_stand_before_or_after_the_command(here, empty, args):
+    shown = here(*args)
+    assert shown.code in (1, 2)
+    assert "Traceback" in shown.err
+    assert re.match("error: there is no (run|dopesheet) ", shown.err.splitlines()[-1])
+    assert "Traceback" not in here("show", "nosuch").err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands(process, empty, shell):
+    words = {"COMP_WORDS": "curriculum ver", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "curriculum ver"}
+    asked = {"_CURRICULUM_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    assert "verify" in process(cwd=empty, env=words | asked).out
+
+
+def test_completion_can_be_shown_and_installed(process, empty):
+    env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "HOME": str(empty)}
+    shown = process("--show-completion", "bash", cwd=empty, env=env)
+    assert "_CURRICULUM_COMPLETE=complete_bash" in shown.out, shown
+    installed = process("--install-completion", "bash", cwd=empty, env=env)
+    assert installed.code == 0, installed
+    assert "_CURRICULUM_COMPLETE=complete_bash" in (empty / ".bash_completions" / "curriculum.sh").read_text()

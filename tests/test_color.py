@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from batches import NO_KEYS, batch_of
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.tasks.color.colors import sampling_weights
 from curriculum.tasks.color.model import ColorSettings
 from curriculum.tasks.color.task import ColorTask
-from curriculum.train.stack import Ensemble, initial_parameters
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.stack import initial_parameters
 
 SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,data-hues,data-vibrancies
 0,Primary & secondary,,0.01,1,1,0,0
@@ -113,7 +115,7 @@ def test_colors_without_any_focus_are_sampled_evenly_with_a_warning():
 
 def losses_of(task, batch, active, references=None):
     model = task.build()
-    return model, task.losses(model, batch, references or {}, active)
+    return model, task.losses(model, batch_of(batch, active, references))
 
 
 def test_loss_terms_are_those_of_the_specification():
@@ -161,11 +163,10 @@ def test_the_stacked_gradients_are_the_derivatives_of_the_losses(normalize, late
     batch = {"colors": torch.rand(3, 7, 3).double(), "shares": torch.rand(3, 7).double()}
     references = {"anchor": torch.randn(3, 6, latent_dim).double()}
     weights = torch.rand(3, len(active)).double()
-    terms, gradients = ensemble.gradients(parameters, batch, references, active, weights)
-    expected_terms, expected = ensemble.differentiate(parameters, batch, references, active, weights)
-    torch.testing.assert_close(terms, expected_terms)
-    for own, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(own, wanted)
+    found = ensemble.gradients(parameters, batch_of(batch, active, references, 3), weights, NO_KEYS[:3])
+    expected = ensemble.differentiate(parameters, batch_of(batch, active, references, 3), weights, NO_KEYS[:3])
+    torch.testing.assert_close(found.terms, expected.terms)
+    torch.testing.assert_close(found.gradient, expected.gradient)
 
 
 def test_the_probe_loss_is_the_mean_squared_error():
@@ -176,7 +177,7 @@ def test_the_probe_loss_is_the_mean_squared_error():
     assert seen.outputs.shape == (2, 36, 3)
     assert seen.latents.shape == (2, 36, 4)
     expected = ((seen.outputs - inputs) ** 2).flatten(1).mean(1)
-    torch.testing.assert_close(task.probe_loss(seen, inputs), expected)
+    torch.testing.assert_close(task.probe_loss(seen, task.probes()[0]), expected)
 
 
 def problems_of(text: str) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
+from batches import NO_KEYS, batch_of
 from curriculum import plugins
 from curriculum.measure.comparison import compare
 from curriculum.measure.trace import common_strides, trace
@@ -17,8 +18,9 @@ from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.reader import Run
-from curriculum.train.stack import Ensemble, initial_parameters, join_batches
-from curriculum.train.task import make_task
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task
+from curriculum.train.stack import initial_parameters, join_batches
 
 SIZE_E = ["task.plane.agent_half=3", "threads=1"]
 TINY = [
@@ -54,11 +56,11 @@ def drawn(task, made, steps=range(3), seeds=(1, 2)):
 def measured(stored: Run, name: str) -> np.ndarray:
     """Compute a measure of a stored run for each of its seeds."""
     everything = np.ones(len(stored.schedule), dtype=bool)
-    metric = plugins.find("measure", name).METRIC
+    metric = plugins.find("measure", name)
     return np.array([metric.compute(trace(stored, index, common_strides([stored])), everything) for index in range(len(stored.seeds))])
 
 
-def written_out(task, model, batch, weights) -> dict[str, float]:
+def written_out(task, model, batch, rho, weights) -> dict[str, float]:
     """Compute the terms with full matrices, a loop over samples, and the distributions of PyTorch."""
     terms = {name: [] for name in weights}
     for index in range(len(batch["noise"])):
@@ -75,8 +77,7 @@ def written_out(task, model, batch, weights) -> dict[str, float]:
             product = a @ product
             mean = a @ mean + action @ batch["actions"][index, step] + offset
             covariance = a @ covariance @ a.T
-            rho = batch["rho"][index]
-            mixed = rho * batch["noise"][index] + (1 - rho**2).sqrt() * batch["fresh"][index, step]
+            mixed = rho * batch["noise"][index] + math.sqrt(1 - rho**2) * batch["fresh"][index, step]
             z = mean + product @ (sigma * mixed)
             predicted.append(-Bernoulli(logits=model.decoder(z), validate_args=False).log_prob(images[step + 1]).sum())
             target = MultivariateNormal(means[step + 1], torch.diag((2 * log_sigmas[step + 1]).exp()))
@@ -94,13 +95,13 @@ def test_the_loss_is_the_one_written_out_in_full(overrides, rho, horizon):
     torch.manual_seed(0)
     model = task.build()
     with torch.no_grad():
-        found = task.losses(model, batch, {}, list(WEIGHTS))
-        expected = written_out(task, model, batch, WEIGHTS)
+        found = task.losses(model, batch_of(batch, WEIGHTS, rho=rho))
+        expected = written_out(task, model, batch, rho, WEIGHTS)
     for name, value in found.items():
         assert value.item() == pytest.approx(expected[name], rel=1e-4, abs=1e-4), name
     for name in WEIGHTS:
         with torch.no_grad():
-            assert task.losses(model, batch, {}, [name])[name] == pytest.approx(found[name].item(), rel=1e-5)
+            assert task.losses(model, batch_of(batch, [name], rho=rho))[name] == pytest.approx(found[name].item(), rel=1e-5)
 
 
 def test_the_weights_start_orthogonal_and_every_head_by_itself():
@@ -117,8 +118,6 @@ def test_the_weights_start_orthogonal_and_every_head_by_itself():
 def test_the_variants_share_data_and_first_noise_and_their_second_noise_is_another():
     task = e2c()
     shared, fresh = drawn(task, sheet(rho=1)), drawn(task, sheet(rho=0, kl_prior=0.1, lr=0.1))
-    assert shared["rho"].unique().tolist() == [1]
-    assert fresh["rho"].unique().tolist() == [0]
     for name in ("states", "actions", "noise", "fresh"):
         assert torch.equal(shared[name], fresh[name])
     both = torch.stack([shared["noise"].flatten(), shared["fresh"].flatten()])
@@ -149,12 +148,13 @@ def test_arms_of_different_horizons_train_together_as_they_do_alone():
     joined = join_batches(parts)
     ensemble, (layout, flat) = Ensemble(task), initial_parameters(task, [4, 4])
     weights = torch.tensor(list(WEIGHTS.values())).expand(2, -1)
-    together, gradients = ensemble.gradients(layout.views(flat), {k: v[0] for k, v in joined.items()}, {}, list(WEIGHTS), weights)
+    batch = batch_of({k: v[0] for k, v in joined.items()}, WEIGHTS, stack=2, rho=1)
+    together = ensemble.gradients(layout.views(flat), batch, weights, NO_KEYS[:2])
     for row, part in enumerate(parts):
-        alone, own = ensemble.gradients(layout.views(flat[:1]), {k: v[0] for k, v in part.items()}, {}, list(WEIGHTS), weights[:1])
-        torch.testing.assert_close(together[row], alone[0])
-        for found, expected in zip(gradients, own, strict=True):
-            torch.testing.assert_close(found[row], expected[0], atol=1e-5, rtol=1e-4)
+        batch = batch_of({k: v[0] for k, v in part.items()}, WEIGHTS, stack=1, rho=1)
+        alone = ensemble.gradients(layout.views(flat[:1]), batch, weights[:1], NO_KEYS[:1])
+        torch.testing.assert_close(together.terms[row], alone.terms[0])
+        torch.testing.assert_close(together.gradient[row], alone.gradient[0], atol=1e-5, rtol=1e-4)
 
 
 def test_a_seed_trains_in_a_stack_as_it_does_alone_and_recording_changes_nothing(tmp_path):
@@ -193,7 +193,7 @@ def test_the_step_varies_less_when_it_is_reparameterized_also_from_the_middle_of
     assert (own["fresh"] > 20 * own["changed"]).all()
     stored, before = size_e["changed"], np.zeros(401, dtype=bool)
     before[:310] = True
-    metric = plugins.find("measure", "step_variance").METRIC
+    metric = plugins.find("measure", "step_variance")
     earlier = np.array([metric.compute(trace(stored, index, common_strides([stored])), before) for index in range(4)])
     assert (earlier > 20 * own["changed"]).all()
 

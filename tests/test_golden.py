@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from batches import batch_of
 from curriculum.runner.execute import run
 from curriculum.store.reader import Run
 
@@ -53,7 +54,7 @@ def test_a_second_implementation_trains_the_stepped_sheet_the_same(tmp_path):
 
     from curriculum.runner.inputs import load_config, load_sheet
     from curriculum.sheet.schedule import compile_sheet
-    from curriculum.train.task import make_task
+    from curriculum.train.make import make_task
 
     stored = run("ex-1.6", "stepped.csv", seeds=0, steps=1500, folder=tmp_path).run
     _, losses = stored.losses()
@@ -70,7 +71,7 @@ def test_a_second_implementation_trains_the_stepped_sheet_the_same(tmp_path):
             with torch.no_grad():
                 references = task.capture("anchor", model)
         active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
-        terms = task.losses(model, batch, references, active)
+        terms = task.losses(model, batch_of(batch, active, references))
         total = sum(values[name] * term for name, term in terms.items())
         optimizer.param_groups[0]["lr"] = values["lr"]
         optimizer.zero_grad()

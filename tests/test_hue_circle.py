@@ -43,7 +43,7 @@ def passed(hues: np.ndarray, primaries=None, anchors=None) -> list[str]:
     trace = Trace(1, steps, np.zeros(2), steps, np.zeros((2, 1, 4)), {}, exhibits=exhibits)
     found = []
     for name in GATES:
-        gate = plugins.find("measure", name).METRIC
+        gate = plugins.find("measure", name)
         value = gate.compute(trace, window)
         if value >= gate.limit if gate.better == "higher" else value <= gate.limit:
             found.append(name)
@@ -122,5 +122,5 @@ def test_latents_that_are_missing_or_not_finite_pass_no_gate():
     assert passed(np.full((36, 4), np.nan)) == []
     steps, window = np.arange(2), np.ones(2, dtype=bool)
     for name in GATES:
-        compute = plugins.find("measure", name).METRIC.compute
+        compute = plugins.find("measure", name).compute
         assert math.isnan(compute(Trace(1, steps, np.zeros(2), steps, np.zeros((2, 1, 4)), {}), window))

@@ -28,7 +28,7 @@ SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vi
 
 def begin(last=60, seeds="0:2"):
     checked = plan("ex-1.6", parse(SHEET.format(last=last)), seeds=seeds)
-    return checked, initial_state(checked.task, [(checked.schedule, checked.seeds)])
+    return checked, initial_state(checked.task, [(checked.schedule, checked.seeds)], checked.config.optimizer)
 
 
 def tensors(state):

@@ -34,7 +34,7 @@ def mapped(latents=None, step=3000, **more) -> Trace:
 
 
 def measure(name: str, trace: Trace, window=ALL) -> float:
-    return plugins.find("measure", name).METRIC.compute(trace, window)
+    return plugins.find("measure", name).compute(trace, window)
 
 
 def test_an_affine_copy_of_the_world_is_a_perfect_map():

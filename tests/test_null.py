@@ -21,7 +21,7 @@ SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-norm,reg-anchor,data
 400,,,,,,,,1,1
 """
 PRIMARY = ("draw_up", "spikes", "fluctuation", "drift_jerk", "jitter")
-MEASURES = [plugins.find("measure", name).METRIC for name in PRIMARY]
+MEASURES = [plugins.find("measure", name) for name in PRIMARY]
 SPLITS = 500
 CHANCE = 0.05
 MARGIN = 3.5 * (CHANCE * (1 - CHANCE) / SPLITS) ** 0.5  # 3.5 standard errors of a share of all splits

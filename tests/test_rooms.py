@@ -68,9 +68,26 @@ def test_a_task_is_known_by_its_own_room_alone():
 
 
 def test_public_names_are_typed_and_listed():
-    import curriculum
-
     assert (ROOT / "py.typed").is_file()
-    assert {"run", "on", "find_run", "parse", "SmoothProp", "PhaseEnd"} <= set(dir(curriculum))
+    listed = set(re.findall(r"(?m)^from \.\S+ import \w+ as (\w+)$", (ROOT / "__init__.pyi").read_text()))
+    assert {"run", "compare", "on", "find_run", "parse", "SmoothProp", "PhaseEnd"} <= listed
+    assert set(dir(curriculum)) == set(curriculum.__all__) == listed
+    assert not listed & {path.stem for path in ROOT.iterdir()}, "an import of a module would replace the public name"
     for name in curriculum.__all__:
         assert getattr(curriculum, name).__doc__, name
+
+
+def test_public_names_stay_what_they_are_whatever_is_imported():
+    modules = sorted({".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in ROOT.rglob("*.py")} - {"__init__"})
+    code = f"""
+import importlib, types
+import curriculum.cli.compare, curriculum.measure.comparison
+from curriculum import compare
+import curriculum
+for module in {[module.removesuffix(".__init__") for module in modules]}:
+    importlib.import_module(module)
+    assert curriculum.compare is compare and compare.__module__ == "curriculum.runner.compare"
+found = {{name: getattr(curriculum, name) for name in dir(curriculum)}}
+assert dir(curriculum) == curriculum.__all__ and not any(isinstance(one, types.ModuleType) for one in found.values()), found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

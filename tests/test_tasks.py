@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from batches import NO_KEYS, batch_of
 from curriculum import plugins
 from curriculum.config.settings import schema_of
 from curriculum.runner.inputs import check_sheet, load_config
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE, compile_sheet
 from curriculum.train import optimizers as optimizer
-from curriculum.train.stack import Ensemble, initial_parameters
-from curriculum.train.task import Stacked, make_task, settings_of
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task, settings_of
+from curriculum.train.stack import initial_parameters
+from curriculum.train.task import Stacked
 
 SEEDS = [3, 8]
 
@@ -48,6 +51,12 @@ def drawn(task, schedule, start):
     return {name: values[0] for name, values in task.batches(schedule, range(start, start + 1), SEEDS).items()}
 
 
+def at_end(batch, active, references, schedule):
+    """Make a batch with what the sheet says at its last step."""
+    columns = {name: values[-1] for name, values in ((name, schedule.column(name)) for name in schedule.properties)}
+    return batch_of(batch, active, references, len(SEEDS), **columns)
+
+
 def captured(task, ensemble, parameters):
     found = {}
     for action in task.actions:
@@ -68,7 +77,6 @@ def test_columns_have_one_meaning(task):
 
 @pytest.mark.parametrize("side", [0, 1], ids=["low", "high"])
 def test_a_sheet_may_hold_every_column_at_its_bounds(task, side):
-    assert set(task.bounds) <= {RATE, *task.terms, *task.controls}
     assert all(low < high for low, high in map(task.bounds_of, [RATE, *task.terms, *task.controls]))
     schedule = compile_sheet(sheet_of(task, lambda *bounds: bounds[side] if math.isfinite(bounds[side]) else 1.0))
     for phase in schedule.phases:
@@ -106,11 +114,11 @@ def test_every_term_is_finite_and_moves_some_weight(task, schedule):
     parameters = layout.views(flat + 0.05)
     batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, layout.views(flat))
     for term in task.terms:
-        terms, gradients = ensemble.gradients(parameters, batch, references, [term], torch.ones(len(SEEDS), 1))
-        assert terms.shape == (len(SEEDS), 1)
-        assert terms.isfinite().all()
-        assert any(gradient.abs().max() > 0 for gradient in gradients), term
-        assert [gradient.shape for gradient in gradients] == [value.shape for value in parameters.values()]
+        found = ensemble.gradients(parameters, at_end(batch, [term], references, schedule), torch.ones(len(SEEDS), 1), NO_KEYS[:2])
+        assert found.terms.shape == (len(SEEDS), 1)
+        assert found.terms.isfinite().all()
+        assert found.gradient.shape == (len(SEEDS), layout.trained)
+        assert found.gradient.abs().max() > 0, term
 
 
 def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
@@ -122,13 +130,13 @@ def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
     batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, layout.views(flat))
     parameters = layout.views(flat + 0.05)
     for active in (task.terms, *([term] for term in task.terms)):
+        step = batch_of(batch, active, references, len(SEEDS))
         weights = torch.rand(len(SEEDS), len(active), generator=torch.Generator().manual_seed(0)) + 0.5
-        found, gradients = task.stacked_gradients(parameters, batch, references, active, weights)
-        expected, derivatives = ensemble.differentiate(parameters, batch, references, active, weights)
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
-        for name, own, wanted in zip(parameters, gradients, derivatives, strict=True):
-            largest = max(float(each.abs().max()) for each in derivatives)
-            assert torch.allclose(own, wanted, rtol=1e-3, atol=1e-5 * largest), (active, name)
+        found, gradients = task.stacked_gradients(parameters, step, weights)
+        expected = ensemble.differentiate(parameters, step, weights, NO_KEYS[:2])
+        torch.testing.assert_close(found, expected.terms, rtol=1e-3, atol=1e-6)
+        own, largest = torch.cat([part.flatten(1) for part in gradients], 1), float(expected.gradient.abs().max())
+        assert torch.allclose(own, expected.gradient, rtol=1e-3, atol=1e-5 * largest), active
     inputs = task.probes()[0].inputs
     fast, slow = task.stacked_observe(parameters, inputs), ensemble.observe_each(parameters, inputs)
     torch.testing.assert_close(fast.outputs, slow.outputs)
@@ -145,7 +153,7 @@ def test_probes_are_fixed_and_each_use_has_one(task):
     for probe in probes:
         seen = Ensemble(task).observe(layout.views(flat), probe.inputs)
         assert seen.latents.shape[:2] == (len(SEEDS), len(probe.inputs))
-        assert task.probe_loss(seen, probe.inputs).shape == (len(SEEDS),)
+        assert task.probe_loss(seen, probe).shape == (len(SEEDS),)
 
 
 def test_pictures_have_a_color_for_each_point(task, schedule):
@@ -168,11 +176,11 @@ def test_on_another_device_everything_that_trains_is_there(task, schedule):
     batch, references = ({name: value.to(away) for name, value in tensors.items()} for tensors in (batch, references))
     weights = torch.ones(len(SEEDS), len(task.terms), device=away)
     for compute in (ensemble.gradients, ensemble.differentiate):
-        terms, gradients = compute(layout.views(flat), batch, references, task.terms, weights)
-        assert {terms.device, *(gradient.device for gradient in gradients)} == {away}
-    gradient = torch.cat([part.flatten(1) for part in gradients], 1)
-    optimizer.update(flat, gradient, optimizer.init(flat), weights[:, :1], 1, load_config(task.settings.name).optimizer)
+        found = compute(layout.views(flat), at_end(batch, task.terms, references, schedule), weights, NO_KEYS[:2].to(away))
+        assert {found.terms.device, found.gradient.device} == {away}
+    settings = load_config(task.settings.name).optimizer
+    optimizer.update(flat, found.gradient, optimizer.init(settings, flat), weights[:, :1], 1, settings)
     for probe in task.probes():
         seen = ensemble.observe(layout.views(flat), probe.inputs)
-        assert task.probe_loss(seen, probe.inputs.to(away)).device == away
+        assert task.probe_loss(seen, probe).device == away
     assert all(value.device == away for value in ensemble.examine(layout.views(flat)).values())

@@ -1,4 +1,7 @@
+from .config.settings import TaskSettings as TaskSettings
 from .errors import CurriculumError as CurriculumError
+from .measure.metric import Metric as Metric
+from .runner.compare import compare as compare
 from .runner.execute import execute as execute
 from .runner.execute import run as run
 from .runner.plan import plan as plan
@@ -9,6 +12,7 @@ from .sheet.schedule import compile_sheet as compile_sheet
 from .sheet.smooth_prop import SmoothProp as SmoothProp
 from .store.reader import Run as Run
 from .store.shelf import find_run as find_run
+from .train.batch import Batch as Batch
 from .train.events import Action as Action
 from .train.events import Chunk as Chunk
 from .train.events import Diverged as Diverged
@@ -21,3 +25,8 @@ from .train.events import RunEnd as RunEnd
 from .train.events import StepMetrics as StepMetrics
 from .train.hooks import Hook as Hook
 from .train.hooks import on as on
+from .train.probes import Observation as Observation
+from .train.probes import Picture as Picture
+from .train.probes import Probe as Probe
+from .train.probes import Score as Score
+from .train.task import Task as Task

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from curriculum.blame import blame
 from curriculum.errors import CurriculumError
+
+DEBUG_HINT = "run again with --debug for a traceback"
 
 
 def safe(text: str) -> str:
@@ -91,9 +94,12 @@ def report(error: BaseException) -> int:
             say(f"{prefix}{line}")
             prefix = "       "
         return error.exit_code
+    if where := blame(error):
+        say(f"error: {where}; {DEBUG_HINT}")
+        return 1
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         say(f"error: {place}{error.strerror or error}")
         return 1
-    say(f"error: this is a bug in curriculum: {type(error).__name__}: {error}; run again with --debug for a traceback")
+    say(f"error: this is a bug in curriculum: {type(error).__name__}: {error}; {DEBUG_HINT}")
     return 1

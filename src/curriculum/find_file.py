@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from pathlib import Path
 
 from curriculum.errors import ConfigError, InputError, Problem, nearest
@@ -20,12 +21,12 @@ def shipped(kind: str) -> Path:
     return inside if inside.is_dir() else package.parents[1] / kind  # a checkout keeps them at its top
 
 
-def find_file(reference: str | Path, kind: str) -> Path:
-    """Find a sheet or config; the suffix may be left out.
+def find_file(reference: str | Path, kind: str, near: Sequence[Path] = ()) -> Path:
+    """Find a sheet or config; the suffix may be left out. The folders `near` are searched after the working folder.
 
     Raises `InputError` with the nearest name where there is none, and for a pipe or a device: both can be read only once.
     """
-    folders = [Path(), Path(kind), shipped(kind)]
+    folders = [Path(), *near, Path(kind), shipped(kind)]
     suffix, thing = SUFFIX[kind], kind.removesuffix("s")
     original, reference = reference, Path(reference)
     for folder in folders[:1] if reference.is_absolute() else folders:
@@ -47,21 +48,21 @@ def find_file(reference: str | Path, kind: str) -> Path:
     )
 
 
-def read_sheet(reference: str | Path) -> tuple[str, bytes]:
-    """Find a sheet and read it: its path as messages name it, and its bytes.
+def read_sheet(reference: str | Path, near: Sequence[Path] = ()) -> tuple[str, bytes]:
+    """Find a sheet and read it: its path as messages name it, and its bytes. The folders `near` are searched too.
 
     Raises `InputError` where it cannot be found or read, or is larger than any sheet.
     """
-    path = find_file(reference, SHEETS)
+    path = find_file(reference, SHEETS, near)
     return str(path), _read(path)
 
 
-def read_config(reference: str | Path) -> tuple[str, str]:
-    """Find a config or an experiment and read it: its path as messages name it, and its text.
+def read_config(reference: str | Path, near: Sequence[Path] = ()) -> tuple[str, str]:
+    """Find a config or an experiment and read it: its path as messages name it, and its text. The folders `near` are searched too.
 
     Raises `InputError` where it cannot be found or read, `ConfigError` where it is not UTF-8 text.
     """
-    path = find_file(reference, CONFIGS)
+    path = find_file(reference, CONFIGS, near)
     data = _read(path)
     try:
         return str(path), data.removeprefix(codecs.BOM_UTF8).decode("utf-8")

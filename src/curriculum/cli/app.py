@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from curriculum.cli import animate, compare, config, dopesheet, experiment, runs, train, verify
-from curriculum.cli.guard import DEBUG
+from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, context_settings=HELP, rich_markup_mode=None)
 
 app.command("train")(train.train)
 app.command("experiment")(experiment.run_experiment)
@@ -45,7 +44,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback on errors.")] = False,
+    debug: Debug = False,  # read by `guarded`
 ) -> None:
     """Measure whether a training schedule helps, and render a video of it.
 
@@ -61,5 +60,3 @@ def options(
 
       curriculum animate
     """
-    if debug:
-        os.environ[DEBUG] = "1"

@@ -55,6 +55,7 @@ def schema(
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="The task whose settings are listed. Default: the task of the default config.")
     ] = None,
+    optimizer: Annotated[str, typer.Option(metavar="NAME", help="The optimizer whose settings are listed: adam, adamw or sgd.")] = "adam",
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON schema, for use in editors.")] = False,
 ) -> None:
     """List every setting with its type and default.
@@ -66,11 +67,14 @@ def schema(
       curriculum config schema --json > config.schema.json
     """
     from curriculum.config.describe import describe
-    from curriculum.config.settings import schema_of
+    from curriculum.config.settings import OPTIMIZERS, schema_of
+    from curriculum.errors import InputError, unknown
     from curriculum.runner.inputs import load_config
-    from curriculum.train.task import settings_of
+    from curriculum.train.make import settings_of
 
-    full = schema_of(settings_of(task if task is not None else load_config(DEFAULT_CONFIG).task.name))
+    if optimizer not in OPTIMIZERS:
+        raise InputError(unknown("optimizer", optimizer, list(OPTIMIZERS)))
+    full = schema_of(settings_of(task if task is not None else load_config(DEFAULT_CONFIG).task.name), optimizer)
     if as_json:
         put_json(full.model_json_schema())
         return

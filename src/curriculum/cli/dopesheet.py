@@ -66,7 +66,7 @@ def check(
     task = None
     if config is not None:
         from curriculum.runner.inputs import check_sheet, load_config
-        from curriculum.train.task import make_task
+        from curriculum.train.make import make_task
 
         task = make_task(load_config(config))
     for reference in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 import typer
 
@@ -22,17 +23,18 @@ RunsFolder = Annotated[Path, typer.Option("--runs", envvar="CURRICULUM_RUNS", me
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
 RUNS = Path("runs")
-DEBUG = "CURRICULUM_DEBUG"
+Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback on errors.")]
 
 
 def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
-    """Wrap a command: print its errors as messages, and exit with their codes.
+    """Wrap a command: print its errors as messages, and exit with their codes. Also give it the option `--debug`.
 
     0 success, 1 failure, 2 invalid input, 3 `verify` found a difference, 130 Ctrl-C, 143 SIGTERM.
     """
 
     @wraps(command)
     def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Returned:
+        context, debug = cast(typer.Context, kwargs.pop("context")), kwargs.pop("debug")
         signal.signal(signal.SIGTERM, _terminate)
         try:
             return command(*args, **kwargs)
@@ -46,10 +48,18 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
         except typer.Exit:
             raise
         except Exception as error:
-            if os.environ.get(DEBUG):
+            if debug or context.find_root().params["debug"]:
                 traceback.print_exc()
             raise typer.Exit(report(error)) from None
 
+    # typer reads the options of a command from its signature.
+    own = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug),
+    ]
+    wrapper.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = command.__annotations__ | {one.name: one.annotation for one in added}
     return wrapper
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -48,14 +49,48 @@ Seeds = Annotated[
 ]
 
 
-class Adam(Settings):
-    """The optimizer. Its learning rate is the sheet's column `lr`."""
+Rate = Annotated[float, Field(ge=0, lt=1)]
 
-    name: Literal["adam"] = Field("adam", description="name of the optimizer")
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), description="decay rates of the running means of the gradient and of its square"
+
+class Adam(Settings):
+    """Adam. Its learning rate is the sheet's column `lr`."""
+
+    name: Literal["adam"] = Field("adam", description="name of the optimizer: adam, adamw or sgd")
+    betas: tuple[Rate, Rate] = Field(
+        (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
     )
     eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+
+
+class AdamW(Settings):
+    """Adam with decoupled weight decay. Its learning rate is the sheet's column `lr`."""
+
+    name: Literal["adamw"] = Field("adamw", description="name of the optimizer: adam, adamw or sgd")
+    betas: tuple[Rate, Rate] = Field(
+        (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
+    )
+    eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay, times the learning rate; column weight-decay")
+
+
+class SGD(Settings):
+    """Stochastic gradient descent with momentum. Its learning rate is the sheet's column `lr`."""
+
+    name: Literal["sgd"] = Field("sgd", description="name of the optimizer: adam, adamw or sgd")
+    momentum: Rate = Field(0.9, description="decay rate of the running sum of gradients, 0 for none; column momentum")
+    nesterov: bool = Field(False, description="look ahead along the momentum")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay, added to the gradient; column weight-decay")
+
+
+Optimizer = Adam | AdamW | SGD
+OPTIMIZERS: Mapping[str, type[Settings]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+class TaskSettings(Settings):
+    """The settings of a task that declares none of its own."""
+
+    name: str = Field(description="the task: file.py:Class, package.module:Class, or the name of an installed one")
+    batch_size: int | None = Field(None, ge=1, description="number of samples in a batch; default: the task's own")
 
 
 class Recording(Settings):
@@ -65,6 +100,9 @@ class Recording(Settings):
         None,
         description="steps between snapshots of the parameters; default: every step with one seed, "
         "and the steps that the video shows with several",
+    )
+    snapshots: Literal["auto", "on", "off"] = Field(
+        "auto", description="whether to store snapshots; auto: if the task has a picture that moves, or snapshot_every is set"
     )
     checkpoint_every: int = Field(20_000, ge=1, description="steps between checkpoints, from which a run can resume")
     checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints; whichever comes first")
@@ -77,18 +115,22 @@ class HookSetting(Settings):
     call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="the function to call, as package.module:function")
 
 
-TaskSettings = TypeVar("TaskSettings", bound=Settings)
+OfTask = TypeVar("OfTask", bound=Settings)
+OfOptimizer = TypeVar("OfOptimizer", bound=Settings)
 
 
-class Config(Settings, Generic[TaskSettings]):
+class Config(Settings, Generic[OfTask, OfOptimizer]):
     """What is trained, and how; the dopesheet says the rest."""
 
-    task: TaskSettings = Field(description="name of the task, and its settings")
+    task: OfTask = Field(description="name of the task, and its settings")
     seeds: Seeds = Field((0,), description="seeds to train together, such as 0, 0:32 or [0, 3, 5]")
-    optimizer: Adam = Field(default_factory=Adam, description="how the parameters are updated")
+    optimizer: OfOptimizer = Field(default_factory=Adam, description="how the parameters are updated")  # type: ignore[assignment]
     record: Recording = Field(default_factory=Recording, description="what the run stores")
     device: Literal["cpu", "cuda"] = Field("cpu", description="device to train on; no GPU is needed")
     threads: int = Field(1, ge=1, le=256, description="number of threads for training; small models are fastest with 1")
+    stack: Literal["auto", "off"] = Field(
+        "auto", description="train all seeds at once (auto), or one after the other (off), which works with any module"
+    )
     hooks: tuple[HookSetting, ...] = Field((), description="your own hooks")
 
     def dump(self) -> dict[str, Any]:
@@ -97,7 +139,7 @@ class Config(Settings, Generic[TaskSettings]):
         return plain
 
 
-def schema_of(settings: type[Settings]) -> type[Config[Any]]:
-    """Give the config's schema for a task that takes these settings."""
-    schema: type[Config[Any]] = Config.__class_getitem__(settings)  # type: ignore[assignment]
+def schema_of(settings: type[Settings], optimizer: str = "adam") -> type[Config[Any, Any]]:
+    """Give the config's schema for a task that takes these settings, and an optimizer."""
+    schema: type[Config[Any, Any]] = Config.__class_getitem__((settings, OPTIMIZERS[optimizer]))  # type: ignore[assignment]
     return schema

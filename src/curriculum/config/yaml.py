@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,17 +14,19 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from curriculum.config.describe import allowed_keys
-from curriculum.config.settings import Config, Settings, schema_of
-from curriculum.errors import ConfigError, Problem, nearest, unknown
+from curriculum.config.settings import OPTIMIZERS, Config, Settings, schema_of
+from curriculum.errors import ConfigError, InputError, Problem, nearest, unknown
 
 NODES_ALLOWED = 10_000  # aliases can make a small file unfold into a huge one
 SettingsOf = Callable[[str], type[Settings]]
 
 
-def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = ()) -> Config[Any]:
-    """Read a config from YAML text, with overrides `a.b=value`.
+def load(
+    text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], overrides: Iterable[str] = (), apart: Collection[str] = ()
+) -> Config[Any, Any]:
+    """Read a config from YAML text, with overrides `a.b=value`. Settings whose names are in `apart` are not the config's.
 
-    `settings_of` gives the settings of a task by its name, `tasks` are the names there are. Raises
+    `settings_of` gives the settings of a task by its name, `tasks` are the names of those that are installed. Raises
     `ConfigError` with every mistake that could be found, each at its place.
     """
     tree = _parse_yaml(text, source)
@@ -32,14 +34,17 @@ def load(text: str, source: str, settings_of: SettingsOf, tasks: Sequence[str], 
         raise ConfigError([Problem(source, 1, 1, f"a config must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
     origins = _apply(data, overrides)
-    return _Validator(source, tree, origins).validate(data, settings_of, tasks)
+    if "arms" in data and "arms" not in apart:
+        message = "this is an experiment, not a config: run it with curriculum experiment"
+        raise ConfigError([_Validator(source, tree, origins).problem(("arms",), message)])
+    return _Validator(source, tree, origins).validate({key: value for key, value in data.items() if key not in apart}, settings_of, tasks)
 
 
 Schema = TypeVar("Schema", bound=Settings)
 
 
-def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[str] = ()) -> Schema:
-    """Read any file of settings from YAML text, with overrides `a.b=value`.
+def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[str] = (), apart: Collection[str] = ()) -> Schema:
+    """Read any file of settings from YAML text, with overrides `a.b=value`. Settings whose names are in `apart` are left out.
 
     Raises `ConfigError` with every mistake that could be found, each at its place.
     """
@@ -47,10 +52,15 @@ def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[st
     if not isinstance(tree, dict):
         raise ConfigError([Problem(source, 1, 1, f"this file must be a mapping of settings, not {_kind(tree)}")])
     data: dict[str, Any] = _plain(tree, source)
-    if "task" in data and "task" not in schema.model_fields:
+    if "task" in data and "task" not in schema.model_fields and "arms" not in data:
         raise ConfigError([Problem(source, 1, 1, "this is a config, not an experiment: train it with curriculum train --config")])
     origins = _apply(data, overrides)
-    return _Validator(source, tree, origins).check(schema, data)
+    return _Validator(source, tree, origins).check(schema, {key: value for key, value in data.items() if key not in apart})
+
+
+def has(text: str, source: str, name: str) -> bool:
+    """Tell whether a file of settings, which was read before, has a setting at its top."""
+    return name in _plain(_parse_yaml(text, source), source)
 
 
 def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | int, ...], message: str) -> Problem:
@@ -60,7 +70,7 @@ def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | i
     return _Validator(source, tree, origins).problem(path, message)
 
 
-def write(config: Config[Any]) -> str:
+def write(config: Config[Any, Any]) -> str:
     """Write a config as YAML text, which `load` reads back as an equal config."""
     import io
 
@@ -137,19 +147,23 @@ class _Validator:
         self.tree = tree
         self.origins = origins
 
-    def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any]:
+    def validate(self, data: dict[str, Any], settings_of: SettingsOf, tasks: Sequence[str]) -> Config[Any, Any]:
         task = data.get("task")
-        if task is None and "arms" in data:
-            raise ConfigError([self.problem(("arms",), "this is an experiment, not a config: run it with curriculum experiment")])
         name = task.get("name") if isinstance(task, dict) else None
         if not isinstance(name, str):
             at = ("task", "name") if isinstance(task, dict) else ("task",)
             wanted = task if isinstance(task, str) and task in tasks else tasks[0]
             message = f"the task has no name: write task: {{name: {wanted}}} (allowed: {', '.join(tasks)})"
             raise ConfigError([self.problem(at, message)])
-        if name not in tasks:
-            raise ConfigError([self.problem(("task", "name"), unknown("task", name, tasks))])
-        return self.check(schema_of(settings_of(name)), data)
+        try:
+            settings = settings_of(name)
+        except InputError as error:
+            raise ConfigError([self.problem(("task", "name"), str(error))]) from error
+        optimizer = data.get("optimizer")
+        own = optimizer.get("name", "adam") if isinstance(optimizer, dict) else "adam"
+        if own not in OPTIMIZERS:
+            raise ConfigError([self.problem(("optimizer", "name"), unknown("optimizer", str(own), list(OPTIMIZERS)))])
+        return self.check(schema_of(settings, own), data)
 
     def check(self, schema: type[Schema], data: dict[str, Any]) -> Schema:
         """Make the settings of a schema from plain values."""

@@ -29,7 +29,7 @@ def draw_run(run: Run) -> None:
     if run.phase_ends:
         style.save(latents.draw(run, middle), run.figure("latents.png"))
     for name in run.look.plots:
-        style.save(plugins.find("figure", name).draw(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
+        style.save(plugins.find("figure", name)(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
 
 
 def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:

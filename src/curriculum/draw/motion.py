@@ -10,23 +10,33 @@ from numpy.typing import NDArray
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
+from curriculum.config.settings import Settings
 from curriculum.errors import InputError, RunError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
-from curriculum.train.stack import Ensemble
-from curriculum.train.task import Task, make_task, settings_of
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.task import Task
 
 
 def task_of(run: Run) -> Task:
-    """Make the task that a stored run was trained on. The hooks that its config names are not imported.
+    """Make the shipped task that a stored run was trained on. Neither code of a user's nor the hooks in its config are imported.
 
-    Raises `RunError` where the run's own config cannot be read.
+    Raises `InputError` for a task of a user's, `RunError` where the run's own config cannot be read.
     """
+    name = run.manifest["task"]["name"]
+    if "source" in run.manifest["task"]:
+        raise InputError(f"{run.path} has no picture that moves: its task {name} is not one of the program's own")
+
+    def settings_of(named: str) -> type[Settings]:
+        settings: type[Settings] = plugins.shipped("task", named).settings_type
+        return settings
+
     try:
         config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+        task: Task = plugins.shipped("task", name)(config.task)
     except InputError as error:
         raise RunError(f"the run {run.path} is damaged: {error}") from error
-    return make_task(config)
+    return task
 
 
 class Motion:
@@ -44,11 +54,14 @@ class Motion:
             )
         self.run = run
         self.task = task_of(run)
-        self.picture = self.task.picture()
+        picture = self.task.picture()
+        if picture is None:
+            raise InputError(f"{run.path} has no picture that moves: its task {run.manifest['task']['name']} has none")
+        self.picture = picture
         self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
         if self._recorded not in run.traces:
             self._recorded = ""
-        if not self._recorded and run.status == "finished" and not run.has_snapshots:
+        if not self._recorded and not run.records_snapshots:
             raise InputError(
                 f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
                 "--set record.snapshot_every=N, which stores the weights of every N-th step"
@@ -69,5 +82,7 @@ class Motion:
             stored = self.run.snapshots.select(distinct.tolist(), seed_index)
             parameters = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in stored.items()}
             inputs = self.picture.inputs if points is None else self.picture.inputs[list(points)]
-            found = Ensemble(self.task).observe(parameters, inputs).latents.numpy()
+            latents = Ensemble(self.task).observe(parameters, inputs).latents
+            assert latents is not None
+            found = latents.numpy()
         return np.asarray(found[rows], dtype=np.float32)

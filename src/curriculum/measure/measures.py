@@ -20,7 +20,7 @@ OWN_ORDER = 1000  # a task's own measures come after the others
 
 def metrics_of(run: Run) -> list[Metric]:
     """Find the measures by which a run's task is compared, in their order, the task's own last."""
-    found: list[Metric] = [plugins.find("measure", name).METRIC for name in run.look.measures]
+    found: list[Metric] = [plugins.shipped("measure", name) for name in run.look.measures]
     found = [metric for metric in found if run.has_latents or not metric.latents]
     return [*sorted(found, key=lambda metric: metric.order), *(_own_metric(own) for own in run.look.own_measures)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.opening import restore
-from curriculum.runner.plan import Plan
+from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
+from curriculum.runner.recorded import possible_terms
 from curriculum.runner.same import other_versions
-from curriculum.runner.session import possible_terms, threads
+from curriculum.runner.session import threads
 from curriculum.runner.tapes import Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
@@ -28,8 +30,8 @@ from curriculum.store.verify import Report, bits, flat, same
 from curriculum.train.events import Retarget, StepMetrics
 from curriculum.train.hooks import Hook, Hooks
 from curriculum.train.loop import train
+from curriculum.train.make import make_task, settings_of
 from curriculum.train.state import State, initial_state
-from curriculum.train.task import make_task, settings_of
 
 MOST_NAMED = 20  # problems
 
@@ -69,19 +71,19 @@ def replay_steps(run: Run, count: int) -> Report:
     if end <= begun:
         return Report(("no steps to retrain yet",), ())
     first = plans[0]
-    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.device)
+    fresh = initial_state(first.task, [(checked.schedule, checked.seeds) for checked in plans], first.config.optimizer, first.config.device)
     state = restore(fresh, plans, runs, checkpoints)
     index = runs.index(run)
     taken = _Taken()
     background = Background()
     until = _Until(end)
     try:
-        tapes = taken.tapes(plans[index], state, background)
+        tapes = taken.tapes(plans[index], run, state, background)
         emitters = [
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            until.state = train(first.task, state, first.config.optimizer, emitters, until)
+            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked)
         for tape in tapes:
             tape.flush()
         background.wait()
@@ -117,10 +119,13 @@ def _sibling(run: Run, name: str) -> Run:
 
 def _plan_without_hooks(run: Run) -> Plan:
     try:
-        config = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+        config = configs.load(run.config_text, str(run.config_path), partial(settings_of, near=near_of(run)), plugins.names("task"))
     except InputError as error:
         raise RunError(f"cannot retrain the run {run.path}: {error}") from error
-    task = make_task(config)
+    task = make_task(config, near_of(run))
+    source = plugins.source_of(config.task.name, near_of(run))
+    if source is not None and source[1] != run.manifest["task"].get("source"):
+        raise RunError(f"cannot retrain the run {run.path}: the code of its task in {source[0]} has changed")
     if run.manifest["task"]["version"] != task.version:
         raise RunError(
             f"{run.path} was trained with version {run.manifest['task']['version']} of its task, but the current version is {task.version}"
@@ -154,13 +159,13 @@ class _Taken:
         self.snapshots: list[dict[str, Any]] = []
         self.traces: list[dict[str, Any]] = []
 
-    def tapes(self, checked: Plan, state: State, background: Background) -> list[Tape]:
+    def tapes(self, checked: Plan, run: Run, state: State, background: Background) -> list[Tape]:
         """Make the tapes that a run of this plan is stored with."""
         seeds, steps = len(checked.seeds), len(checked.schedule)
         return [
             Recorder(possible_terms(checked), self.tables.append, background),
-            Snapshooter(state.layout, seeds, range(steps), self.snapshots.append, background),
-            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device),
+            Snapshooter(state.layout, seeds, range(steps) if run.records_snapshots else (), self.snapshots.append, background),
+            Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device, checked.stacked),
         ]
 
     def differences(self, run: Run, begun: int, end: int) -> list[str]:
@@ -173,7 +178,7 @@ class _Taken:
         for name in rows.columns:
             if name in stored.columns:
                 found += _first(run, name, rows[name].to_numpy(), stored[name].to_numpy(), rows["step"].to_numpy(), rows["seed"].to_numpy())
-        weights = join_arrays(self.snapshots)
+        weights = join_arrays(self.snapshots) if self.snapshots else {}
         steps = run.snapshots.steps
         chosen = (steps >= begun) & (steps < end)
         at_steps = steps[chosen]

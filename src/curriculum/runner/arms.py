@@ -6,26 +6,33 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
+from curriculum import plugins
 from curriculum.config import yaml as configs
-from curriculum.config.settings import Seeds, Settings
-from curriculum.errors import OutputExistsError
+from curriculum.config.settings import Config, Seeds, Settings
+from curriculum.errors import ConfigError, OutputExistsError
 from curriculum.find_file import read_config
+from curriculum.runner.inputs import folder_of
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.same import differences, shared
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.names import check_name, is_run
 from curriculum.store.reader import Run
+from curriculum.train.make import settings_of
 
 
 class StudySettings(Settings):
     """The settings in the file of an experiment."""
 
-    config: str = Field(description="the config that all arms share: a path, or the name of a config")
+    config: str | None = Field(
+        None, description="the config that all arms share: a path, or the name of a config; or its settings stand in the experiment itself"
+    )
     seeds: Seeds = Field(description="the seeds of every arm, such as 0:32 or [0, 3, 5]")
     arms: dict[str, str] = Field(description="the sheet of each arm, by the name of the arm; at least two arms")
 
@@ -59,19 +66,38 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
     # What the experiment's own file does not have is a setting of the config that its arms share.
     own = [one for one in overrides if one.partition("=")[0].partition(".")[0] in StudySettings.model_fields]
     shared = [one for one in overrides if one not in own]
-    settings = configs.load_as(StudySettings, text, source, own)
-    plans, paths, done = [], [], []
+    inline = [name for name in Config.model_fields if name not in StudySettings.model_fields]
+    settings = configs.load_as(StudySettings, text, source, own, inline)
+    near = folder_of(source)
+    if settings.config is not None:
+        config: str | Config[Any, Any] = settings.config
+        _refuse_inline(text, source, inline)
+    else:
+        known = partial(settings_of, near=near)
+        config, shared = configs.load(text, source, known, plugins.names("task"), shared, tuple(StudySettings.model_fields)), []
+    plans: list[Plan] = []
+    paths, done = [], []
     for arm, sheet in settings.arms.items():
         run_path = folder / name / arm
         check_name(arm)
         check_name(name)
         if is_run(folder / name):
             raise OutputExistsError(f"{folder / name} is a run: rename the run or the experiment")
-        checked = plan(settings.config, sheet, overrides=shared, seeds=seeds if seeds is not None else settings.seeds, steps=steps)
+        chosen = seeds if seeds is not None else settings.seeds
+        like = plans[0] if plans else None
+        checked = plan(config, sheet, overrides=shared, seeds=chosen, steps=steps, near=near, like=like)
         plans.append(checked)
         paths.append(run_path)
         done.append(_is_done(checked, run_path))
     return Study(tuple(settings.arms), tuple(plans), tuple(paths), tuple(done))
+
+
+def _refuse_inline(text: str, source: str, inline: Sequence[str]) -> None:
+    """Raise `ConfigError` for a setting of the config in an experiment that names one."""
+    for name in inline:
+        place = configs.locate(text, source, (), (name,), f"set {name!r} in the config that the experiment names, or remove 'config'")
+        if configs.has(text, source, name):
+            raise ConfigError([place])
 
 
 def _is_done(checked: Plan, path: Path) -> bool:

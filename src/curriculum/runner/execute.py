@@ -9,12 +9,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from curriculum.blame import blame
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
 from curriculum.errors import CurriculumError, DivergedError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
+from curriculum.runner.own import draw_own
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
@@ -61,9 +63,10 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
             results = _train_and_close(stack, watch, signals, background)
     finally:
         stack.release()
-    for result in results:
+    for result, checked in zip(results, stack.plans, strict=True):
         if result.run and figures:
             draw_run(result.run)
+            draw_own(result.run, checked.own.figures)
     return results
 
 
@@ -79,7 +82,7 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None)
+            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None, first.stacked)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
         background.wait()
@@ -100,9 +103,16 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
-    """Name a run's hooks in an error that nothing explains: what a hook did to the process may show only later."""
+    """Give the line of a user's code that is at fault; else name a run's hooks in an error that nothing explains.
+
+    What a hook did to the process may show only later.
+    """
+    if isinstance(error, CurriculumError) or not isinstance(error, Exception | SystemExit):
+        return error
+    if where := blame(error, [type(checked.task).__module__ for checked in plans]):
+        return CurriculumError(f"training failed: {where}")
     names = dict.fromkeys(definition(hook.call).__qualname__ for checked in plans for hook in checked.hooks)
-    if not names or isinstance(error, CurriculumError | OSError) or not isinstance(error, Exception):
+    if not names or isinstance(error, OSError | SystemExit):
         return error
     why = f"{type(error).__name__}: {error}"
     return CurriculumError(f"training failed with {why}. It may be caused by one of the hooks {', '.join(names)}: try without them")
@@ -115,7 +125,7 @@ def _status_after(error: BaseException) -> str:
 
 
 def run(
-    config: str | Path | Config[Any],
+    config: str | Path | Config[Any, Any],
     dopesheet: str | Path | Dopesheet,
     *,
     hooks: Iterable[Hook] = (),

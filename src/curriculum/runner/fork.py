@@ -13,8 +13,8 @@ from curriculum.errors import CurriculumError, InputError
 from curriculum.runner.plan import Plan, plan_of
 from curriculum.runner.prober import probed_alike
 from curriculum.runner.provenance import manifest_of
+from curriculum.runner.recorded import snapshot_steps
 from curriculum.runner.same import differences
-from curriculum.runner.session import snapshot_steps
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
 from curriculum.store.integrity import events_until
@@ -70,7 +70,7 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     Snapshots do not contain the optimizer state. Training therefore continues from the nearest checkpoint, and reaches a
     bit-identical state at `step`. Without a checkpoint, the new run starts at step 0, with the same result.
     """
-    state = initial_state(checked.task, [(checked.schedule, checked.seeds)], checked.config.device)
+    state = initial_state(checked.task, [(checked.schedule, checked.seeds)], checked.config.optimizer, checked.config.device)
     text = configs.write(checked.config)
     found = _nearest(stored, step, checked, state.layout.size)
     begun = found.step if found else 0

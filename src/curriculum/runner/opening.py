@@ -59,7 +59,9 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
     run was created with different inputs or the plans cannot train as one stack, `RunError` if the run is damaged.
     """
     check_arms(plans, paths)
-    state = initial_state(plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.device)
+    state = initial_state(
+        plans[0].task, [(checked.schedule, checked.seeds) for checked in plans], plans[0].config.optimizer, plans[0].config.device
+    )
     resumed = [path is not None and not numbered and is_unfinished(path) for path in paths]
     for path, again in zip(paths, resumed, strict=True):
         if path is not None and not again and not numbered:
@@ -162,8 +164,9 @@ def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoint
     if not present:
         return state
     first = present[0].record
-    joined = {name: torch.cat([_rows(run, one, name) for run, one in zip(runs, present, strict=True)]) for name in _ROWS}
-    for name, expected in (("flat", state.flat), ("mean", state.flat), ("square", state.flat), ("alive", state.alive)):
+    expected_rows = {"flat": state.flat, **state.moments, "alive": state.alive}
+    joined = {name: torch.cat([_rows(run, one, name) for run, one in zip(runs, present, strict=True)]) for name in expected_rows}
+    for name, expected in expected_rows.items():
         if joined[name].shape != expected.shape or joined[name].dtype != expected.dtype:
             raise RunError(f"the checkpoint of step {first.step} of {runs[0].path} does not fit its model: the shape of {name} differs")
     joined = {name: value.to(state.flat.device) for name, value in joined.items()}
@@ -176,9 +179,6 @@ def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoint
     stretch = range(*first.chunk) if first.chunk else None
     moments = {name: joined[name] for name in state.moments}
     return replace(state, step=first.step, arms=tuple(arms), flat=joined["flat"], moments=moments, alive=joined["alive"], stretch=stretch)
-
-
-_ROWS = ("flat", "mean", "square", "alive")
 
 
 def _rows(run: Run, checkpoint: Checkpoint, name: str) -> Tensor:

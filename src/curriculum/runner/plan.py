@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import read_config
-from curriculum.runner.inputs import check_sheet, load_config, load_sheet, with_seeds
+from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_sheet, with_seeds
+from curriculum.runner.own import NOTHING_OWN, Own, own_of
+from curriculum.runner.rehearsal import rehearse
 from curriculum.runner.user_hooks import load_hook
 from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.schedule import Schedule, compile_sheet
@@ -21,22 +24,43 @@ from curriculum.store.names import CONFIG, SHEET
 from curriculum.store.reader import Run
 from curriculum.train.events import Action
 from curriculum.train.hooks import Hook
-from curriculum.train.task import Task, make_task
+from curriculum.train.make import make_task
+from curriculum.train.optimizers import columns
+from curriculum.train.task import Task
 
 Result_ = TypeVar("Result_")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A fully checked run: nothing in it can be rejected after training has started."""
+class Source:
+    """The file of a user's that a task is in, and the SHA-256 of what it held when it was imported."""
 
-    config: Config[Any]
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fully checked run: nothing in it can be rejected after training has started.
+
+    `source` is where the task comes from, None for one that is shipped; `own` are the measures and figures of a user's that it names.
+    """
+
+    config: Config[Any, Any]
     task: Task
     sheet: Dopesheet
     sheet_bytes: bytes
     schedule: Schedule
     hooks: tuple[Hook, ...]
     warnings: tuple[str, ...]
+    source: Source | None = None
+    own: Own = NOTHING_OWN
+
+    @property
+    def stacked(self) -> bool:
+        """Whether all seeds are computed at once."""
+        stacked: bool = self.config.stack == "auto"
+        return stacked
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -44,7 +68,7 @@ class Plan:
 
 
 def plan(
-    config: str | Path | Config[Any],
+    config: str | Path | Config[Any, Any],
     dopesheet: str | Path | Dopesheet,
     *,
     overrides: Iterable[str] = (),
@@ -52,15 +76,20 @@ def plan(
     seeds: str | int | Sequence[int] | None = None,
     steps: int | None = None,
     load: Callable[[HookSetting], Hook] = load_hook,
+    near: Sequence[Path] = (),
+    like: Plan | None = None,
 ) -> Plan:
     """Check everything that can be checked before step 0; `load` loads the hooks that the config names.
 
+    Files are looked for in the working folder, then in the folders `near`, and that of a task also next to the config. A plan of the
+    same task shares that with `like`, and so its data.
+
     Raises `InputError` (`ConfigError`, `SheetError`) with every error found.
     """
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides, near)
     if seeds is not None:
         loaded = with_seeds(loaded, seeds)
-    sheet, data = load_sheet(dopesheet)
+    sheet, data = load_sheet(dopesheet, near)
     own_hooks = tuple(_at_place(config, overrides, index, load, setting) for index, setting in enumerate(loaded.hooks))
     all_hooks = (*hooks, *own_hooks)
     for hook in all_hooks:
@@ -68,8 +97,14 @@ def plan(
             raise InputError(f"{hook!r} is not a hook: decorate the function with @on(EVENT)")
     if loaded.device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device cuda is not available: PyTorch {torch.__version__} finds no CUDA device; use cpu")
-    task = make_task(loaded)
-    problems = [*check_sheet(sheet, task, all_hooks), *task.check(sheet)]
+    if like is not None and like.config.task == loaded.task:
+        task, source, own = like.task, like.source, like.own
+    else:
+        places = (*(() if isinstance(config, Config) else folder_of(read_config(config, near)[0])), *near)
+        found = plugins.source_of(loaded.task.name, places)
+        task, source = make_task(loaded, places), Source(*found) if found else None
+        own = own_of(task, (*places, *(source.path.parent for source in [source] if source)))
+    problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *task.check(sheet)]
     if problems:
         raise SheetError(problems)
     schedule = compile_sheet(sheet)
@@ -82,10 +117,15 @@ def plan(
         if steps > len(schedule):
             warnings.append(f"the sheet has only {len(schedule):,} steps, fewer than the {steps:,} requested; training all of them")
         schedule = schedule.truncate(steps)
-    return Plan(loaded, task, sheet, data, schedule, all_hooks, (*warnings, *_warnings(schedule, task)))
+    if source is not None:  # a shipped task is held to the same by its tests
+        rehearse(task, schedule, loaded)
+    told = (*warnings, *_warnings(schedule, task))
+    return Plan(loaded, task, sheet, data, schedule, all_hooks, told, source, own)
 
 
-def _at_place(config: str | Path | Config[Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any) -> Result_:
+def _at_place(
+    config: str | Path | Config[Any, Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any
+) -> Result_:
     """Call a check of the config's hook number `index`; place what it finds at that hook in the config's file."""
     try:
         return check(*args)
@@ -109,6 +149,17 @@ def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
             yield f"{term} has a weight, but the action {action!r} never fires: the term is not part of the loss"
 
 
+def near_of(stored: Run) -> tuple[Path, ...]:
+    """Give the folder from which the task of a stored run was named, so that it is found from anywhere."""
+    task = stored.manifest["task"]
+    file, named = task.get("file"), task.get("named")
+    if not isinstance(file, str) or not isinstance(named, str):
+        return ()
+    place = Path(named.rpartition(":")[0])
+    folders = Path(file).parents
+    return () if place.is_absolute() or len(place.parts) > len(folders) else (folders[len(place.parts) - 1],)
+
+
 def plan_of(
     stored: Run,
     *,
@@ -129,7 +180,15 @@ def plan_of(
     changed = config is not None or dopesheet is not None or bool(list(overrides)) or seeds is not None
     whole = steps or (stored.manifest["steps"] if dopesheet is None else None)
     try:
-        return plan(config or folder / CONFIG, dopesheet or folder / SHEET, overrides=overrides, seeds=seeds, steps=whole, load=load)
+        return plan(
+            config or folder / CONFIG,
+            dopesheet or folder / SHEET,
+            overrides=overrides,
+            seeds=seeds,
+            steps=whole,
+            load=load,
+            near=near_of(stored),
+        )
     except InputError as error:
         if changed:
             raise

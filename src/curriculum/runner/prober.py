@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from curriculum.measure.trace import FINAL_SHARE
 from curriculum.runner.background import Background
 from curriculum.runner.tapes import PART_BYTES
 from curriculum.store.names import STEPS
+from curriculum.train.batch import Tensors
+from curriculum.train.ensemble import EXAMINED_AT_ONCE, Ensemble, models_at_once
 from curriculum.train.events import PreStep
 from curriculum.train.hooks import Hook
-from curriculum.train.stack import EXAMINED_AT_ONCE, Ensemble, Layout, models_at_once
+from curriculum.train.probes import Probe
+from curriculum.train.stack import Layout
 from curriculum.train.stretch import LONGEST
-from curriculum.train.task import Probe, Task, Tensors
-
-if TYPE_CHECKING:
-    pass
+from curriculum.train.task import Task
 
 PROBED_BYTES = 32 * 2**20  # of weights that are kept to be probed together
 TRACED_STEPS = 20_000  # a longer run is probed at every second step, or third, and so on
@@ -45,12 +45,13 @@ class Prober:
         sink: Callable[[dict[str, Any]], None],
         background: Background,
         device: str = "cpu",
+        stacked: bool = True,
     ):
         self.task = task
         self.layout = layout
         self.sink = sink
         self.background = background
-        self.ensemble = Ensemble(task.to(torch.device(device)))
+        self.ensemble = Ensemble(task.to(torch.device(device)), stacked)
         self.probes = [probe for probe in task.probes() if probe.uses]
         self.stride = max(1, -(-steps // TRACED_STEPS))
         self.steps = steps
@@ -130,8 +131,9 @@ class Prober:
         with torch.inference_mode():
             seen = self.ensemble.observe(parameters, probe.inputs)
             if probe.uses & {"loss", "final"}:
-                found[f"loss.{probe.name}"] = self.task.probe_loss(seen, probe.inputs.to(seen.outputs.device))
-            if "motion" in probe.uses:
+                found[f"loss.{probe.name}"] = self.task.probe_loss(seen, probe)
+                found |= {f"score.{name}.{probe.name}": values for name, values in self.task.probe_scores(seen, probe).items()}
+            if "motion" in probe.uses and seen.latents is not None:
                 found[f"latents.{probe.name}"] = seen.latents
         return found
 

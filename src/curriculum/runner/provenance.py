@@ -8,15 +8,21 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from curriculum import plugins
 from curriculum.runner.hook_records import records_of
+from curriculum.runner.own import described
 from curriculum.runner.plan import Plan
+from curriculum.runner.recorded import snapshot_steps
 from curriculum.store.files import digest
+from curriculum.train.probes import score_of
 from curriculum.train.state import State
+from curriculum.train.task import STABLE, Question, Task
 
 
 def made_from(checked: Plan) -> dict[str, Any]:
@@ -24,33 +30,50 @@ def made_from(checked: Plan) -> dict[str, Any]:
     return {
         "sheet": digest(checked.sheet_bytes),
         "training": digest(checked.config.model_dump_json(include={"task", "optimizer"}).encode()),
-        "task": {"name": checked.config.task.name, "version": checked.task.version},
+        "task": identity(checked),
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
     }
 
 
+def identity(checked: Plan) -> dict[str, Any]:
+    """Say which task a plan trains: its name and version, and for one of a user's its file and the hash of that.
+
+    `named` is the name in the config. Runs are of the same task where name and version agree.
+    """
+    named, source = checked.config.task.name, checked.source
+    if source is None:
+        return {"name": named, "version": checked.task.version}
+    place, _, kind = named.rpartition(":")
+    name = f"{source.path.name}:{kind}" if place.endswith(".py") else named
+    return {"name": name, "version": checked.task.version, "named": named, "file": str(source.path), "source": source.sha256}
+
+
 def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
     """Say in `run.json` what a new run is and how it is made."""
     task = checked.task
+    picture = task.picture()
     probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
     return {
         "created": now(),
         "segments": [new_segment(0)],
         "argv": list(argv),
-        "task": {"name": checked.config.task.name, "version": task.version},
+        "task": identity(checked),
         "sheet": Path(checked.sheet.source).name,
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
         "sheet_steps": checked.sheet.last_step + 1,
+        "snapshots": bool(snapshot_steps(checked, state.layout.size)),
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "look": {
-            "measures": list(task.measures),
-            "hypotheses": dict(task.hypotheses),
-            "plots": list(task.plots),
+            "measures": [name for name in task.measures if name in plugins.shipped_names("measure")],
+            "hypotheses": {name: {"question": question, "measures": list(ids)} for name, (question, ids) in asked(task).items()},
+            "plots": [name for name in task.plots if name in plugins.shipped_names("figure")],
+            "scores": {name: asdict(score_of(name, declared)) for name, declared in task.scores.items()},
+            "own_measures": [described(metric) for metric in checked.own.measures],
             "error_unit": task.error_unit,
-            "circles": list(task.picture().circles),
+            "circles": list(picture.circles) if picture else [],
         },
         "hashes": {
             "sheet": made_from(checked)["sheet"],
@@ -66,6 +89,14 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "device": checked.config.device,
         "threads": checked.config.threads,
     }
+
+
+def asked(task: Task) -> dict[str, Question]:
+    """Give a task's hypotheses; where it has none of its own, each score is one, and the stability of training."""
+    if task.hypotheses:
+        return dict(task.hypotheses)
+    scores = {name: (f"a {score_of(name, declared).better} {name}", (name,)) for name, declared in task.scores.items()}
+    return {**scores, "stability": STABLE}
 
 
 def versions() -> dict[str, str]:

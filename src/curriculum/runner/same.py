@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.errors import InputError
 from curriculum.runner.hook_records import hook_differences, records_of, stored_records, uncertainties
-from curriculum.runner.plan import Plan
+from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.provenance import made_from, versions
 from curriculum.store.reader import Run
-from curriculum.train.task import settings_of
+from curriculum.train.make import settings_of
 
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
 
@@ -30,7 +32,9 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
     """List the differences between a plan and the inputs of a run, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []
-    for key in ("task", "seeds", "steps"):
+    if "task" in only:
+        found += _task_differences(made["task"], stored["task"])
+    for key in ("seeds", "steps"):
         if key in only and stored.get(key) != made[key]:
             found.append(f"{key} = {_short(made[key])}, was {_short(stored.get(key))}")
     if "sheet" in only and stored["hashes"]["sheet"] != made["sheet"]:
@@ -41,6 +45,15 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
         before = stored_records(run)
         found += hook_differences(records_of(checked.hooks), before) if before is not None else []
     return found
+
+
+def _task_differences(made: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Say in what a task differs from that of a run: in its name, its version, or the code in its file."""
+    if (made["name"], made["version"]) != (stored["name"], stored["version"]):
+        return [f"task = {_short(made)}, was {_short(stored)}"]
+    if made.get("source") != stored.get("source"):
+        return [f"the code of the task in {made.get('file', 'the package')} has changed"]
+    return []
 
 
 def uncertain(checked: Plan, run: Run) -> list[str]:
@@ -63,7 +76,7 @@ def _sheet_difference(checked: Plan, run: Run) -> str:
 
 def _config_differences(checked: Plan, run: Run) -> list[str]:
     try:
-        stored = configs.load(run.config_text, str(run.config_path), settings_of, plugins.names("task"))
+        stored = configs.load(run.config_text, str(run.config_path), partial(settings_of, near=near_of(run)), plugins.names("task"))
     except InputError as error:
         return [f"the stored config cannot be read ({error})"]
     before, after = _flat(stored.dump()), _flat(checked.config.dump())
@@ -91,7 +104,7 @@ def other_versions(run: Run) -> list[str]:
 def shared(checked: Plan) -> dict[str, object]:
     """List what the arms of one stack share, by the names of the settings: training takes it from the first of them."""
     config = checked.config.dump()
-    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads")})
+    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads", "stack")})
     return {"steps": len(checked.schedule), "task.version": checked.task.version, **settings}
 
 

@@ -8,28 +8,27 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from curriculum.draw.frames import frame_steps
-from curriculum.errors import RunError
+from curriculum.errors import CurriculumError, RunError
 from curriculum.runner.background import Background
+from curriculum.runner.own import measure_own
 from curriculum.runner.plan import Plan
 from curriculum.runner.prober import Prober
 from curriculum.runner.provenance import close_segments, now
+from curriculum.runner.recorded import possible_terms, snapshot_steps
 from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint
 from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
+from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Action, Chunk, Diverged
 from curriculum.train.hooks import Hook, Hooks, supervised
-from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 
-SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
 WHY = {"interrupted": "interrupted"}
 
 REFERENCE, LAST = "reference.", "last."  # before the names of a checkpoint's arrays
@@ -69,9 +68,11 @@ class Session:
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.task = checked.task
+        self.own = checked.own
+        self.faults: list[str] = []  # in measures of the user's own
         self.rows = arm.rows
         # Built here: a thread that builds a model would change PyTorch's global generator.
-        self.ensemble = Ensemble(checked.task)
+        self.ensemble = Ensemble(checked.task, checked.stacked)
         self.references = arm.references
         self.background = background
         self.layout = state.layout
@@ -113,6 +114,7 @@ class Session:
                     folder.append_traces,
                     background,
                     checked.config.device,
+                    checked.stacked,
                 ),
             ]
             hooks = [*(hook for tape in self.tapes for hook in tape.hooks()), *log.hooks(), *hooks]
@@ -146,6 +148,8 @@ class Session:
         status = "finished" if bool(state.alive[self.rows].any()) else "diverged"
         parameters = {name: value.clone().cpu() for name, value in state.parameters(arm).items()}
         self._finish(status)
+        if self.faults:
+            raise CurriculumError("; ".join(self.faults))
         run = Run(self.folder.path) if self.folder else None
         return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
 
@@ -177,7 +181,11 @@ class Session:
         references = {f"reference.{name}": value for name, value in self.references.items()}
         fixed = {f"{FIXED}{name}": value for name, value in self.task.fixed().items()}
         shown = {**self.ensemble.exhibit(parameters), **references, **fixed}
-        self.folder.write_exhibits({name: value.cpu().numpy() for name, value in shown.items()})
+        exhibits = {name: value.cpu().numpy() for name, value in shown.items()}
+        self.folder.write_exhibits(exhibits)
+        if self.own.measures and status == "finished":
+            values, self.faults = measure_own(Run(self.folder.path), self.own.measures)
+            self.folder.write_exhibits({**exhibits, **values})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
@@ -201,28 +209,6 @@ class Session:
 
     def _note(self, event: Diverged) -> None:
         self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
-
-
-def snapshot_steps(checked: Plan, size: int) -> list[int]:
-    """Choose the steps that a run stores snapshots of.
-
-    As its config says; else every step of one seed, and of more seeds those that its video shows. Of a larger model, whose
-    parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
-    """
-    steps, every = len(checked.schedule), checked.config.record.snapshot_every
-    if every is not None:
-        return list(range(0, steps, every))
-    wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
-    most = max(2, SNAPSHOT_BYTES // (len(checked.seeds) * size * 4))
-    if len(wanted) <= most:
-        return wanted
-    return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
-
-
-def possible_terms(checked: Plan) -> list[str]:
-    """List the loss terms that a run's metrics have a column for."""
-    properties = checked.schedule.properties
-    return [term for term in checked.task.terms if term in properties]
 
 
 @contextmanager

@@ -140,9 +140,11 @@ class EventLog:
 
     def _phase_end(self, event: PhaseEnd) -> None:
         self.write(event, phase=event.phase.name)
+        picture = self.task.picture()
+        if picture is None or event.latents is None:
+            return
         arrays = {"inputs": event.inputs.numpy(), "outputs": event.outputs.numpy(), "latents": event.latents.numpy()}
         arrays["colors"] = self.task.point_colors(event.inputs)
-        picture = self.task.picture()
         if torch.equal(picture.inputs, event.inputs):
             shown = {"edges": picture.edges, "targets": picture.targets}
             arrays |= {name: value.numpy() for name, value in shown.items() if value is not None}

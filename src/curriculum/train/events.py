@@ -75,14 +75,14 @@ class StepMetrics(Event):
 class PhaseEnd(Event):
     """A phase ended with this step's update; contains the outputs of the model on the validation data.
 
-    `inputs` `[N, ...]`, `outputs` `[S, N, ...]`, `latents` `[S, N, L]`.
+    `inputs` `[N, ...]`, `outputs` `[S, N, ...]`, `latents` `[S, N, L]`, None for a task without.
     """
 
     kind: ClassVar[str] = "phase-end"
     phase: Phase
     inputs: Tensor
     outputs: Tensor
-    latents: Tensor
+    latents: Tensor | None
     schedule: Schedule
 
 

@@ -7,7 +7,7 @@ for a seed as long as all its numbers are: what is not finite stays so in a sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,13 @@ def held(rate: Tensor, marked: Tensor, gradient: Tensor) -> Tensor:
     """Give the learning rates `[S, 1]`, 0 for a seed that diverged; make its gradient finite in place, so that 0 times it is 0."""
     gradient.nan_to_num_(0.0, 0.0, 0.0)
     return torch.add(rate, marked.unsqueeze(1), alpha=0).nan_to_num_(0.0, 0.0, 0.0)
+
+
+def take_over(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], marked: Tensor) -> None:
+    """Write the buffers `[S, ...]` that a step changed into `parameters`, but for the seeds that diverged."""
+    for name, value in buffers.items():
+        alive = marked.isfinite().reshape(-1, *[1] * (value.ndim - 1))
+        parameters[name].copy_(torch.where(alive, value, parameters[name]))
 
 
 def deaths(alive: Tensor, after: Tensor, first: int, active: Sequence[str], terms: Tensor, total: Tensor) -> Iterator[Death]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +9,7 @@ from typing import Any
 
 import torch
 
+from curriculum.blame import blame
 from curriculum.errors import CurriculumError, InputError
 from curriculum.train.events import EVENTS, Action, Event, Retarget
 
@@ -83,7 +82,8 @@ def supervised(hook: Hook, looks_on: bool = False) -> Hook:
     Failures are exceptions, `SystemExit` included; a changed global setting of PyTorch, which is restored; and a result that
     is not a `Retarget`. A hook that only `looks_on` must return None. `KeyboardInterrupt` is passed on.
     """
-    name = definition(hook.call).__qualname__
+    own = definition(hook.call)
+    name = own.__qualname__
 
     def call(event: Event) -> list[Retarget]:
         place = f"at step {event.step} on {event.kind}"
@@ -91,7 +91,7 @@ def supervised(hook: Hook, looks_on: bool = False) -> Hook:
         try:
             answer = hook.call(event)
         except (Exception, SystemExit) as error:
-            why = f"{type(error).__name__}: {error}{_line(hook.call, error)}"
+            why = blame(error, [own.__module__ or ""]) or f"{type(error).__name__}: {error}"
             hint = "; to stop early, raise KeyboardInterrupt" if isinstance(error, SystemExit) else ""
             raise CurriculumError(f"the hook {name} failed {place}: {why}{hint}") from error
         finally:
@@ -128,13 +128,3 @@ def _put_back(before: list[Any]) -> str:
             put(was)
             changed = f"{name} from {was} to {now}"
     return changed
-
-
-def _line(call: Callable[..., Any], error: BaseException) -> str:
-    """Say at which line of the file that defines a hook it failed; nothing where that has no Python source."""
-    try:
-        own = inspect.getsourcefile(inspect.unwrap(definition(call)))
-    except TypeError:
-        return ""
-    lines = [f"{own}:{line}" for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == own]
-    return f" ({lines[-1]})" if lines else ""

@@ -13,13 +13,14 @@ from typing import Protocol
 
 import torch
 
-from curriculum.config.settings import Adam
+from curriculum.config.settings import Optimizer
 from curriculum.errors import CurriculumError, DivergedError, InputError
 from curriculum.sheet.bounds import check_path
 from curriculum.train import freeze, optimizers
+from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
+from curriculum.train.faults import explained, faults_of
 from curriculum.train.losses import Losses
-from curriculum.train.stack import Ensemble
 from curriculum.train.state import Arm, State
 from curriculum.train.stretch import Stretch, draw, read_plan
 from curriculum.train.task import Task
@@ -37,46 +38,60 @@ class Keeper(Protocol):
         ...
 
 
-def train(task: Task, state: State, settings: Adam, emitters: Sequence[Emitter], keeper: Keeper | None = None) -> State:
+def train(
+    task: Task, state: State, settings: Optimizer, emitters: Sequence[Emitter], keeper: Keeper | None = None, stacked: bool = True
+) -> State:
     """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
 
-    The keeper is given the states that it asks for, which changes no number. Raises `DivergedError` when no seed is left that has
-    only finite numbers; the weights are then those before the step at which the last one diverged.
+    With `stacked`, the losses of all models are computed at once, else one after the other. The keeper is given the states that it asks
+    for, which changes no number. Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those
+    before the step at which the last one diverged.
     """
-    models = Ensemble(task.to(state.flat.device))
+    models, trained = Ensemble(task.to(state.flat.device), stacked), state.layout.trained
     steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
     while state.step < steps:
-        stretch = stretch or draw(task, state)
-        state, stretch = enter(task, models, state, stretch, emitters)
-        plan = read_plan(task, state.arms, stretch.steps, state.step, state.flat.device)
-        losses, marked, tiny = Losses(state, plan), freeze.first_mark(state.alive), torch.full_like(state.flat[0], freeze.TINY)
+        with faults_of(task, f"at step {state.step:,}"):
+            stretch = stretch or draw(task, state)
+            state, stretch = enter(task, models, state, stretch, emitters)
+        plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
+        losses, marked = Losses(state, plan), freeze.first_mark(state.alive)
         asked: list[list[Retarget]] = [[] for _ in state.arms]
         # What changes in place is this stretch's own.
         flat, moments = state.flat.clone(), {name: value.clone() for name, value in state.moments.items()}
-        parameters = state.layout.views(flat)
+        parameters, moving = state.layout.views(flat), flat[:, :trained]
+        tiny = torch.full_like(moving[0], freeze.TINY)
         watched = [(n, arm, state.layout.views(flat[arm.rows])) for n, arm in enumerate(state.arms) if emitters[n].wants(PreStep)]
         metered = [n for n, emit in enumerate(emitters) if emit.wants(StepMetrics)]
         try:
             for step in range(state.step, stretch.steps.stop):
                 for n, arm, views in watched:
                     asked[n] += emitters[n](PreStep(step, views, flat[arm.rows], arm.schedule))
-                weights, rate = plan.at(step)
+                now = plan.at(step)
                 with torch.inference_mode(models.by_hand):  # it takes a fifth off the calls; hooks run outside of it
-                    terms, parts = models.gradients(parameters, stretch.batch(step), plan.references, plan.active, weights)
-                    total, gradient = torch.linalg.vecdot(terms, weights), torch.cat([part.flatten(1) for part in parts], 1)
-                    marked = freeze.mark(marked, total, gradient, tiny)
-                    optimizers.update(flat, gradient, moments, freeze.held(rate, marked, gradient), step + 1, settings)
-                losses.add(terms, total, marked)
+                    batch = plan.batch(models.task.gather(stretch.batch(step)), now)
+                    found = models.gradients(parameters, batch, now.weights, now.keys)
+                    total = torch.linalg.vecdot(found.terms, now.weights)
+                    marked = freeze.mark(marked, total, found.gradient, tiny)
+                    rate = freeze.held(now.rates, marked, found.gradient)
+                    optimizers.update(moving, found.gradient, moments, rate, step + 1, settings, now.moved)
+                    freeze.take_over(parameters, found.buffers, marked)
+                losses.add(found.terms, total, marked)
                 for n in metered:
                     asked[n] += emitters[n](losses.event(n, step))
                 if any(asked) or due(step + 1):
                     break
+        except Exception as error:
+            fault = explained(error, task, f"at step {step:,}")
+            if fault is error:
+                raise
+            raise fault from error
         finally:  # also where a hook fails or the user stops: what was trained is told of
             for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
                 own += more
         reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=marked.isfinite())
-        state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
+        with faults_of(task, f"after step {reached.step - 1:,}"):
+            state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
         if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):
@@ -123,7 +138,9 @@ def leave(
         if last == phase.end and emit.wants(PhaseEnd):
             inputs = task.validation(phase)
             seen = models.observe(state.parameters(arm), inputs)
-            requests += emit(PhaseEnd(last, phase, inputs, seen.outputs.cpu(), seen.latents.cpu(), arm.schedule))
+            requests += emit(
+                PhaseEnd(last, phase, inputs, seen.outputs.cpu(), None if seen.latents is None else seen.latents.cpu(), arm.schedule)
+            )
         arms.append(_retarget(task, arm, last, requests, emit))
     paused = state.step < stretch.steps.stop and not any(asked)
     return replace(state, arms=tuple(arms), stretch=stretch.steps if paused else None), stretch if paused else None

@@ -1,33 +1,91 @@
-"""Adam for a stack of models, with a learning rate for each."""
+"""Optimizers for a stack of models, with a learning rate for each: `init` makes their state, `update` moves parameters and state.
+
+The state is tensors `[S, P]` by name. Learning rate, weight decay and momentum may differ from model to model and from step to step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from curriculum.config.settings import Adam
+from curriculum.config.settings import SGD, Adam, AdamW, Optimizer
+from curriculum.sheet.bounds import NONNEGATIVE, Bounds
 
 Moments = Mapping[str, Tensor]
-MEAN, SQUARE = "mean", "square"
+MEAN, SQUARE, BUFFER = "mean", "square", "momentum"
+DECAY, MOMENTUM, BETA2 = "weight-decay", "momentum", "beta2"  # columns of a sheet
+BELOW_ONE: Bounds = (0.0, 1 - 2.0**-24)  # the largest number below 1 in float32
+COLUMNS: Mapping[str, Bounds] = {DECAY: NONNEGATIVE, MOMENTUM: BELOW_ONE, BETA2: BELOW_ONE}
+NO_COLUMNS: Moments = MappingProxyType({})
 
 
-def init(parameters: Tensor) -> dict[str, Tensor]:
-    """Start for parameters `[S, P]`: the running means of the gradient and of its square, each `[S, P]`, are 0."""
-    return {name: torch.zeros_like(parameters) for name in (MEAN, SQUARE)}
+def columns(settings: Optimizer) -> tuple[str, ...]:
+    """List the columns of a sheet by which an optimizer's settings can move, beside the learning rate."""
+    if isinstance(settings, Adam):
+        return (MOMENTUM, BETA2)
+    return (DECAY, MOMENTUM, BETA2) if isinstance(settings, AdamW) else (DECAY, MOMENTUM)
 
 
-def update(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Adam) -> None:
-    """Move parameters `[S, P]` by one step of Adam, and the moments with them; both change in place.
+def setting(settings: Optimizer, column: str) -> float:
+    """Give the value of a column's setting, which holds where a sheet has no such column."""
+    if column == DECAY:
+        return 0.0 if isinstance(settings, Adam) else settings.weight_decay
+    if isinstance(settings, SGD):
+        return settings.momentum
+    return settings.betas[0 if column == MOMENTUM else 1]
 
-    `lr` is `[S, 1]`, `step` counts from 1. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`.
+
+def init(settings: Optimizer, parameters: Tensor) -> dict[str, Tensor]:
+    """Start for parameters `[S, P]`: the running means of the gradient and of its square, or its momentum, each `[S, P]`, are 0."""
+    return {name: torch.zeros_like(parameters) for name in ((BUFFER,) if isinstance(settings, SGD) else (MEAN, SQUARE))}
+
+
+def update(
+    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Optimizer, moved: Moments = NO_COLUMNS
+) -> None:
+    """Move parameters `[S, P]` by one step, and the moments with them; both change in place.
+
+    `lr` is `[S, 1]`, `step` counts from 1. `moved` are the values `[S, 1]` of settings that a sheet moves, by the names of `COLUMNS`.
     """
-    beta1, beta2 = settings.betas
+    if isinstance(settings, SGD):
+        _sgd(parameters, gradient, moments, lr, step, settings, moved)
+        return
+    if isinstance(settings, AdamW):
+        parameters.mul_(1 - lr * moved.get(DECAY, settings.weight_decay))
+    _adam(parameters, gradient, moments, lr, step, settings, moved)
+
+
+def _adam(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Adam | AdamW, moved: Moments) -> None:
+    """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019."""
+    beta1, beta2 = moved.get(MOMENTUM, settings.betas[0]), moved.get(BETA2, settings.betas[1])
     mean, square = moments[MEAN], moments[SQUARE]
     mean.lerp_(gradient, 1 - beta1)
-    square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    if isinstance(beta2, Tensor):
+        square.mul_(beta2).addcmul_(gradient * (1 - beta2), gradient)
+    else:
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     # The bias corrections are multiplied out of the tensors, which saves a pass over them.
     correction = (1 - beta2**step) ** 0.5
     root = square.sqrt().add_(settings.eps * correction)
-    parameters.addcmul_(torch.div(mean, root), lr, value=-correction / (1 - beta1**step))
+    scale = -correction / (1 - beta1**step)
+    if isinstance(scale, Tensor):
+        parameters.addcmul_(torch.div(mean, root), lr * scale)
+    else:
+        parameters.addcmul_(torch.div(mean, root), lr, value=scale)
+
+
+def _sgd(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: SGD, moved: Moments) -> None:
+    """Do a step of stochastic gradient descent, with momentum in the form of `torch.optim.SGD`."""
+    decay, momentum = moved.get(DECAY, settings.weight_decay), moved.get(MOMENTUM, settings.momentum)
+    if isinstance(decay, Tensor) or decay:
+        gradient = gradient + decay * parameters
+    buffer = moments[BUFFER]
+    if step == 1:
+        buffer.copy_(gradient)
+    else:
+        buffer.mul_(momentum).add_(gradient)
+    direction = gradient + momentum * buffer if settings.nesterov else buffer
+    parameters.addcmul_(direction, lr, value=-1.0)

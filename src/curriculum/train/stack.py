@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import pad
 
-from curriculum.train.task import REAL, Observation, Stacked, Task, Tensors
-
-Result = TypeVar("Result")
-SAMPLES_AT_ONCE = 2**15  # models x inputs in `observe`: few enough to stay in a processor's cache
-EXAMINED_AT_ONCE = 16  # models in `examine`, where each may work through a few thousand samples
+from curriculum.train.batch import REAL, Tensors
+from curriculum.train.faults import MisuseError
+from curriculum.train.task import Task
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each parameter of one model stands in a flat vector `[P]`."""
+    """Where each parameter of one model stands in a flat vector `[P]`.
+
+    The first `trained` numbers are what the optimizer moves. Behind them stand the parameters that need no gradient and the model's
+    buffers, such as running statistics; `kinds` has the types of those that are not float32.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
+    trained: int
+    kinds: Mapping[str, torch.dtype]
 
     @property
     def size(self) -> int:
@@ -44,20 +47,45 @@ def initial_parameters(task: Task, seeds: Sequence[int], device: str = "cpu") ->
 
     The one place that touches PyTorch's global generator: each model is built right after
     `torch.manual_seed(seed)` on the CPU, and the generator is put back as it was.
+
+    Raises `InputError` for a model that cannot be trained.
     """
     rows = []
     with torch.random.fork_rng(devices=[]):
         for seed in seeds:
             torch.manual_seed(seed)
             model = task.build()
-            rows.append(nn.utils.parameters_to_vector(model.parameters()).detach())
-    layout = Layout({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
+            rows.append(_flattened(model))
+    named = [*_trained(model), *_kept(model)]
+    layout = Layout(
+        {name: tuple(value.shape) for name, value in named},
+        sum(value.numel() for _, value in _trained(model)),
+        {name: value.dtype for name, value in named if value.dtype != torch.float32},
+    )
     return layout, torch.stack(rows).to(device)
 
 
-def models_at_once(inputs: Tensor) -> int:
-    """Say of how many models `observe` runs each call on inputs `[N, ...]`."""
-    return max(1, SAMPLES_AT_ONCE // len(inputs))
+def _trained(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+
+
+def _kept(model: nn.Module) -> list[tuple[str, Tensor]]:
+    frozen = [(name, value) for name, value in model.named_parameters() if not value.requires_grad]
+    return [*frozen, *model.named_buffers()]
+
+
+def _flattened(model: Any) -> Tensor:
+    if not isinstance(model, nn.Module):
+        raise MisuseError("build", f"return a model (torch.nn.Module), not {type(model).__name__}")
+    trained = _trained(model)
+    if not trained:
+        raise MisuseError("build", "the model has no parameters to train")
+    for name, value in trained:
+        if value.dtype != torch.float32:
+            raise MisuseError(
+                "build", f"the parameter {name!r} is {str(value.dtype).removeprefix('torch.')}; models are trained in float32"
+            )
+    return torch.cat([value.detach().cpu().float().reshape(-1) for _, value in [*trained, *_kept(model)]])
 
 
 def join_batches(parts: Sequence[Tensors]) -> dict[str, Tensor]:
@@ -86,108 +114,33 @@ def _join(values: Sequence[Tensor]) -> Tensor:
     return torch.cat(filled, 1)
 
 
-class _Caller(nn.Module):
-    """Lets `functional_call` run any function of a model, not only its forward."""
+def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Do what `torch.vmap` does by calling the function for one seed after the other."""
 
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
+    def mapped(*args: Any) -> Any:
+        stack = len(_first_tensor(args))
+        return _joined([function(*(_row(arg, row) for arg in args)) for row in range(stack)])
 
-    def forward(self, function: Callable[..., Any], *args: Any) -> Any:
-        return function(self.model, *args)
-
-
-class Ensemble:
-    """A task's functions of one model, made into functions of a stack of models."""
-
-    def __init__(self, task: Task):
-        self.task = task
-        # Asking this of a protocol costs as much as a few tensor operations: not once a step.
-        self._stacked = task if isinstance(task, Stacked) else None
-        with torch.random.fork_rng(devices=[]):
-            self._caller = _Caller(task.build())
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether the task finds its own gradients, so that no graph need be recorded."""
-        return self._stacked is not None
-
-    def gradients(
-        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Compute the loss terms of a stack, and the gradients of their weighted sum.
-
-        `parameters` and `batch` are `[S, ...]`, `weights` `[S, K]` for the K `active` terms. Returns the terms
-        `[S, K]`, unweighted, and for each parameter its gradient `[S, ...]`.
-        """
-        if not active:
-            # No term has any weight at this step: nothing pulls.
-            return weights.new_empty(weights.shape), [torch.zeros_like(value) for value in parameters.values()]
-        compute = self._stacked.stacked_gradients if self._stacked else self.differentiate
-        return compute(parameters, batch, references, active, weights)
-
-    def differentiate(
-        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Do what `gradients` does from the task's losses alone: vmap forward, autograd back."""
-
-        def terms_of_one(model: nn.Module, own_batch: Tensors, own_references: Tensors) -> Tensor:
-            found = self.task.losses(model, own_batch, own_references, active)
-            return torch.stack([found[name] for name in active])
-
-        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-        terms = self._each(terms_of_one, leaves, dict(batch), dict(references))
-        found = torch.autograd.grad((terms * weights).sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
-        return terms.detach(), list(found)
-
-    def capture(self, action: str, parameters: Tensors) -> dict[str, Tensor]:
-        """Handle an action for every model of a stack: references `[S, ...]` by name."""
-        with torch.no_grad():
-            return self._each(lambda model: self.task.capture(action, model), parameters)
-
-    def observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
-        """Run a stack of models `[S, ...]` on the same inputs `[N, ...]`, some hundred at a time."""
-        inputs = inputs.to(next(iter(parameters.values())).device)
-        outputs, latents = [], []
-        stack = len(next(iter(parameters.values())))
-        models = models_at_once(inputs)
-        with torch.no_grad():
-            for start in range(0, stack, models):
-                part = {name: value[start : start + models] for name, value in parameters.items()}
-                seen = self._stacked.stacked_observe(part, inputs) if self._stacked else self.observe_each(part, inputs)
-                outputs.append(seen.outputs)
-                latents.append(seen.latents)
-        return Observation(torch.cat(outputs), torch.cat(latents))
-
-    def observe_each(self, parameters: Tensors, inputs: Tensor) -> Observation:
-        """Do what `observe` does from what the task does for one model."""
-        return Observation(*self._each(lambda model: _fields(self.task.observe(model, inputs)), parameters))
-
-    def examine(self, parameters: Tensors) -> dict[str, Tensor]:
-        """Compute a task's further curves for a stack of models `[M, ...]`, some at a time: each `[M, ...]`."""
-        stack = len(next(iter(parameters.values())))
-        parts = []
-        with torch.no_grad():
-            for start in range(0, stack, EXAMINED_AT_ONCE):
-                parts.append(self._each(self.task.examine, {n: v[start : start + EXAMINED_AT_ONCE] for n, v in parameters.items()}))
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-    def exhibit(self, parameters: Tensors) -> dict[str, Tensor]:
-        """Compute what is shown of each model of a stack at the end: arrays `[S, ...]` by name."""
-        with torch.no_grad():
-            return self._each(self.task.exhibit, parameters)
-
-    def _each(self, function: Callable[..., Result], parameters: Tensors, *args: Any) -> Result:
-        """Call `function(model, *args)` for each model of a stack, all of `args` being `[S, ...]` too."""
-
-        def one(own: Tensors, *own_args: Any) -> Result:
-            named = {f"model.{name}": value for name, value in own.items()}
-            result: Result = functional_call(self._caller, named, (function, *own_args))
-            return result
-
-        mapped: Result = torch.vmap(one)(dict(parameters), *args)
-        return mapped
+    return mapped
 
 
-def _fields(observation: Observation) -> tuple[Tensor, Tensor]:
-    return observation.outputs, observation.latents
+def _first_tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    inner = value.values() if isinstance(value, Mapping) else value
+    return next(_first_tensor(item) for item in inner if isinstance(item, Tensor) or len(item))
+
+
+def _row(value: Any, row: int) -> Any:
+    if isinstance(value, Tensor):
+        return value[row]
+    return {name: _row(item, row) for name, item in value.items()}
+
+
+def _joined(results: Sequence[Any]) -> Any:
+    first = results[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(results))
+    if isinstance(first, Mapping):
+        return {name: _joined([result[name] for result in results]) for name in first}
+    return tuple(_joined(list(parts)) for parts in zip(*results, strict=True))

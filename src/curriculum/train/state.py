@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from curriculum.config.settings import Optimizer
 from curriculum.sheet.schedule import Schedule
 from curriculum.train import optimizers
 from curriculum.train.stack import Layout, initial_parameters
@@ -31,7 +32,8 @@ class Arm:
 class State:
     """The whole state before step `step`. Nothing in it changes in place.
 
-    `flat` are the parameters of all arms, `[S, P]`, `moments` the optimizer's state by name, each `[S, P]`. `alive` `[S]` is
+    `flat` are the parameters of all arms, `[S, P]`, with the models' buffers behind them, `moments` the optimizer's state by name, each
+    of the parameters that it moves. `alive` `[S]` is
     False for a seed that diverged. `stretch` are the steps whose batches are drawn together, where `step` lies amid them: a
     training that is resumed here draws the same ones again, and so computes the same bits.
     """
@@ -49,7 +51,7 @@ class State:
         return self.layout.views(self.flat[arm.rows])
 
 
-def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], device: str = "cpu") -> State:
+def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], settings: Optimizer, device: str = "cpu") -> State:
     """Build the state before step 0 for some schedules, each with its seeds; all have the same number of steps.
 
     What is trained is kept on `device`.
@@ -59,4 +61,5 @@ def initial_state(task: Task, arms: Sequence[tuple[Schedule, Sequence[int]]], de
         made.append(Arm(schedule, tuple(seeds), slice(first, first + len(seeds)), {}))
         first += len(seeds)
     layout, flat = initial_parameters(task, [seed for _, seeds in arms for seed in seeds], device)
-    return State(0, tuple(made), layout, flat, optimizers.init(flat), torch.ones(first, dtype=torch.bool, device=device))
+    moments = optimizers.init(settings, flat[:, : layout.trained])
+    return State(0, tuple(made), layout, flat, moments, torch.ones(first, dtype=torch.bool, device=device))

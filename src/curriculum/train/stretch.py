@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from curriculum.config.settings import Optimizer
 from curriculum.sheet.schedule import RATE, Schedule
+from curriculum.train import optimizers
+from curriculum.train.batch import Batch, SheetRow
+from curriculum.train.noise import keys
 from curriculum.train.stack import join_batches
 from curriculum.train.state import Arm, State
 from curriculum.train.task import Task
 
+NO_DEFAULTS: Mapping[str, float] = MappingProxyType({})
 LONGEST = 250  # steps; a stretch also ends at each multiple of this
 
 
@@ -30,23 +36,50 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class Now:
+    """What the arms' schedules say at one step: `weights` `[S, K]` of the active terms, learning rates `[S, 1]`, the sheet's row.
+
+    `moved` are the optimizer's settings that sheets move, each `[S, 1]`, `keys` `[S, 2]` those of the noise.
+    """
+
+    weights: Tensor
+    rates: Tensor
+    row: SheetRow
+    moved: Mapping[str, Tensor]
+    keys: Tensor
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the arms' schedules say at each step of a stretch of C steps.
 
-    `active` are the K terms that count for any arm, `own` those of each arm; `references` is what they have captured. `weights` are
-    `[S, K]` and `rates` `[S, 1]` for each step.
+    `active` are the K terms that count for any arm, `own` those of each arm; `references` is what they have captured. `columns` are
+    those that every arm has or has a default for, `moved` the places among them of the optimizer's settings. For each step, `weights`
+    are `[S, K]`, `rates` `[S, 1]`, `rows` `[S, N]` the values of the columns, and `keys` `[S, 2]` those of the noise.
     """
 
     first: int
     active: tuple[str, ...]
     own: tuple[tuple[str, ...], ...]
     references: Mapping[str, Tensor]
+    columns: tuple[str, ...]
+    undefined: tuple[str, ...]
+    moved: Mapping[str, int]
     weights: Sequence[Tensor]
     rates: Sequence[Tensor]
+    rows: Sequence[Tensor]
+    keys: Sequence[Tensor]
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Give the weights `[S, K]` and the learning rates `[S, 1]` of a step."""
-        return self.weights[step - self.first], self.rates[step - self.first]
+    def at(self, step: int) -> Now:
+        """Read one of the steps."""
+        at = step - self.first
+        row = self.rows[at]
+        moved = {name: row[:, place : place + 1] for name, place in self.moved.items()}
+        return Now(self.weights[at], self.rates[at], SheetRow(self.columns, row, self.undefined), moved, self.keys[at])
+
+    def batch(self, tensors: Mapping[str, Tensor], now: Now) -> Batch:
+        """Make the batch of a step of its tensors `[S, B, ...]`."""
+        return Batch(tensors, now.row, self.references, self.active)
 
 
 def draw(task: Task, state: State) -> Stretch:
@@ -56,13 +89,28 @@ def draw(task: Task, state: State) -> Stretch:
     return Stretch(steps, {name: values.to(state.flat.device).unbind() for name, values in joined.items()})
 
 
-def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, device: torch.device) -> Plan:
+def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, settings: Optimizer, device: torch.device) -> Plan:
     """Read what the arms' schedules say at the steps of a stretch; which terms count is decided at step `start`."""
     own = tuple(_active(task, arm, start) for arm in arms)
     active = tuple(name for name in task.terms if any(name in names for names in own))
     weights = torch.cat([_weights(arm, active, names, steps) for arm, names in zip(arms, own, strict=True)], 1)
     rates = torch.cat([_columns(arm, [RATE], steps) for arm in arms], 1)
-    return Plan(steps.start, active, own, _join_references(arms), weights.to(device).unbind(), rates.to(device).unbind())
+    moving = [name for name in optimizers.columns(settings) if any(name in arm.schedule.properties for arm in arms)]
+    defaults = {**dict.fromkeys(task.terms, 0.0), **task.defaults(), **{name: optimizers.setting(settings, name) for name in moving}}
+    names = [RATE, *task.terms, *task.controls, *moving]
+    known = tuple(name for name in names if name in defaults or all(name in arm.schedule.properties for arm in arms))
+    rows = torch.cat([_columns(arm, known, steps, defaults) for arm in arms], 1)
+    noise = keys([seed for arm in arms for seed in arm.seeds], steps)
+    return Plan(
+        steps.start,
+        active,
+        own,
+        _join_references(arms),
+        known,
+        tuple(name for name in names if name not in known),
+        {name: known.index(name) for name in moving},
+        *(values.to(device).unbind() for values in (weights, rates, rows, noise)),
+    )
 
 
 def _end(task: Task, schedule: Schedule, start: int) -> int:
@@ -86,9 +134,10 @@ def _active(task: Task, arm: Arm, step: int) -> tuple[str, ...]:
     return tuple(name for name in known if name not in task.needs or task.needs[name] in arm.references)
 
 
-def _columns(arm: Arm, names: Sequence[str], steps: range) -> Tensor:
+def _columns(arm: Arm, names: Sequence[str], steps: range, defaults: Mapping[str, float] = NO_DEFAULTS) -> Tensor:
     """Read some columns of an arm's schedule for each of its seeds: `[C, S, K]`, float32."""
-    columns = [arm.schedule.column(name)[steps.start : steps.stop] for name in names]
+    own = slice(steps.start, steps.stop)
+    columns = [arm.schedule.column(name)[own] if name in arm.schedule.properties else np.full(len(steps), defaults[name]) for name in names]
     values = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)) if columns else torch.empty(len(steps), 0)
     return values[:, None].expand(-1, len(arm.seeds), -1)
 

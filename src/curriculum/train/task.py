@@ -1,7 +1,7 @@
-"""The interface of a task: a model, its data and its loss terms, written for one seed in plain PyTorch.
+"""The interface of a task: a model, its data and its losses, written for one seed in plain PyTorch.
 
-A task is one file in `tasks/`. It is trained as a stack of S seeds, which `ensemble` makes of what
-stands here; a task that knows a faster way for the whole stack is `Stacked` too.
+The least is `build`, `data` and `losses`; all else has a default that suits a model with inputs and labels. A task is trained as a
+stack of S seeds, which `Ensemble` makes of what stands here; a task that knows a faster way for the whole stack is `Stacked` too.
 """
 
 from __future__ import annotations
@@ -9,166 +9,212 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum import plugins
-from curriculum.config.settings import Config, Settings
+from curriculum.config.settings import Settings, TaskSettings
 from curriculum.errors import Problem
 from curriculum.sheet.bounds import NONNEGATIVE, UNBOUNDED, Bounds
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import RATE, Schedule
+from curriculum.train.batch import INPUTS, LABELS, Batch, Tensors
+from curriculum.train.faults import MisuseError
+from curriculum.train.optimizers import COLUMNS
+from curriculum.train.probes import Observation, Picture, Probe, Score
+from curriculum.train.samples import INDEX, SAMPLING, TRAIN, chosen, in_epochs, read_splits
+from curriculum.train.streams import generator
 
-Tensors = Mapping[str, Tensor]
-REAL = "real"  # in a batch, marks the samples that are not there only to fill it up
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-@dataclass(frozen=True)
-class Probe:
-    """A fixed set of inputs `[N, ...]` on which models are compared; never sampled.
-
-    `uses` lists its purposes: `loss` (followed over all steps; one probe), `final` (the error at the end) and
-    `motion` (how its latents move; one probe). It is evaluated every `every` steps.
-    """
-
-    name: str
-    title: str
-    inputs: Tensor
-    uses: frozenset[str] = frozenset()
-    every: int = 1
-
-
-@dataclass(frozen=True)
-class Observation:
-    """The results of a model on some inputs: `outputs` `[N, ...]` and `latents` `[N, L]`.
-
-    Of a stack of models, each has the axis `[S, ...]` in front.
-    """
-
-    outputs: Tensor
-    latents: Tensor
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a task's latent space is shown with: inputs `[N, ...]`, each a point.
-
-    `circles` are the radii of circles about the origin, drawn where the task wants the latents to be. `edges` `[E, 2]` are
-    pairs of points that are joined by a line. Where `targets` `[N, 2]` say where the points truly are, a plane of latents is
-    turned and reflected to lie as they do: two runs are then shown the same way round. `probe` names the probe with these
-    inputs, if there is one: where its motion is recorded, no weights are needed for the picture. `traced` are the points whose
-    paths are drawn of every seed.
-    """
-
-    inputs: Tensor
-    circles: tuple[float, ...] = ()
-    edges: Tensor | None = None
-    targets: Tensor | None = None
-    probe: str | None = None
-    traced: tuple[int, ...] = ()
+Question = tuple[str, tuple[str, ...]]  # what is asked, and the ids of the measures that answer it
+STABLE: Question = ("more stable training (fewer, smaller loss spikes, less fluctuation)", ("H1a", "H1b", "H2"))
 
 
 class Task(ABC):
     """A task for one model and one seed.
 
-    `terms` are the loss terms in order, each weighed by the sheet's column of the same name.
-    `controls` are the other columns that the task reads, `actions` the actions that it handles
-    itself. `needs` names the action whose capture a term depends on, under
-    the same name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
-    `bounds` are the smallest and the largest value of columns, both allowed; those that depend on the settings are set
-    in `__init__`. Without an entry, the learning rate and the weights of terms are at least 0, and controls are unbounded.
+    `terms` are the loss terms in order, each weighed by the sheet's column of the same name. `controls` are the other columns that
+    the task reads: the smallest and the largest value of each, both allowed, and as a third number, if there is one, the value where
+    a sheet has no such column. Those that depend on the settings are set in `__init__`.
 
-    `measures` names the modules in `metrics/` by which runs are compared, and `hypotheses` says what is judged, by the
-    letters with which the measures' ids begin. `error_unit` is the unit of `probe_loss`, `plots` names the modules
-    in `plots/` that draw what is special to this task.
+    `scores` are the numbers by which models are judged beside their loss: `"higher"` or `"lower"` says what is better, or a `Score`.
+
+    `actions` are the actions that the task handles itself. `needs` names the action whose capture a term depends on, under the same
+    name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
+
+    `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
+    judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
+    is special to this task.
     """
 
-    settings_type: ClassVar[type[Settings]]
-    version: ClassVar[int]
+    settings_type: ClassVar[type[Settings]] = TaskSettings
+    version: ClassVar[int] = 1
     terms: ClassVar[tuple[str, ...]]
-    controls: ClassVar[tuple[str, ...]] = ()
+    controls: Mapping[str, Sequence[float]] = {}
+    scores: ClassVar[Mapping[str, str | Score]] = {}
+    batch_size: ClassVar[int] = 64
+    probe_every: ClassVar[int] = 10
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
     integers: ClassVar[tuple[str, ...]] = ()
-    bounds: Mapping[str, Bounds] = {}
-    measures: ClassVar[tuple[str, ...]] = ()
-    hypotheses: ClassVar[Mapping[str, str]] = {}
-    error_unit: ClassVar[str] = "MSE"
+    measures: ClassVar[tuple[Any, ...]] = ("draw_up", "spikes", "fluctuation")
+    hypotheses: ClassVar[Mapping[str, Question]] = {}
     examine_every: ClassVar[int] = 0
     plots: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
-    def __init__(self, settings: Settings):
-        """Prepare the task's data from its settings."""
+    def __init__(self, settings: Any):
+        self.settings = settings
 
     @abstractmethod
     def build(self) -> nn.Module:
         """Build the model of one seed, with the weights that PyTorch's generator gives now."""
 
     @abstractmethod
-    def check(self, sheet: Dopesheet) -> list[Problem]:
-        """Find problems of a sheet with this task, apart from unknown columns and actions."""
+    def losses(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Compute the active terms of one model on one batch, each a scalar, unweighted.
 
-    @abstractmethod
+        `batch.inputs` and `batch.labels` are the samples, `batch.sheet["name"]` is the value of a column at this step. Where arms with
+        batches of different size train together, the smaller ones are filled up with zeros, and `batch["real"]` `[B]` marks the
+        samples that count.
+        """
+
+    def data(self) -> Mapping[str, Any]:
+        """Give the data: `train` and `test`, each a pair of inputs `[N, ...]` and labels `[N, ...]`, or inputs alone.
+
+        They are arrays or tensors. Each part but `train` is a probe; the first of them is followed over all steps.
+        """
+        return {}
+
+    @cached_property
+    def splits(self) -> Mapping[str, tuple[Tensor, Tensor | None]]:
+        """The data as tensors; empty for a task that draws its own batches. Raises `InputError` for what cannot be used."""
+        return read_splits(self.data()) if type(self).data is not Task.data else {}
+
+    def check(self, sheet: Dopesheet) -> Iterable[Problem]:
+        """Find problems of a sheet with this task, apart from unknown columns and actions."""
+        return ()
+
+    def sample(self, rng: np.random.Generator, sheet: Mapping[str, float], size: int) -> Any:
+        """Choose the training samples of a step: `size` indices. `sheet` has the values of the columns at this step.
+
+        To override it is to make a curriculum of the data; without it, each seed goes through all of them in a new order every epoch.
+        `rng` is made anew from the seed and the step.
+        """
+        raise NotImplementedError
+
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw the batches of some steps of one phase: tensors `[C, S, ...]` by name.
 
         A pure function: the same steps and seeds give the same batches, whatever was drawn before.
         """
+        inputs, _ = self.splits[TRAIN]
+        size = min(getattr(self.settings, "batch_size", None) or self.batch_size, len(inputs))
+        if type(self).sample is Task.sample:
+            return {INDEX: in_epochs(seeds, steps, size, len(inputs))}
+        drawn = np.empty((len(steps), len(seeds), size), dtype=np.int64)
+        for row, step in enumerate(steps):
+            sheet = {**self.defaults(), **schedule.at(step)}
+            for place, seed in enumerate(seeds):
+                drawn[row, place] = chosen(self.sample(generator(seed, SAMPLING, step), sheet, size), size, len(inputs))
+        return {INDEX: torch.from_numpy(drawn)}
 
-    @abstractmethod
-    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the `active` terms of one model on one batch, each a scalar, unweighted.
+    def gather(self, drawn: Tensors) -> Tensors:
+        """Turn what was drawn for one step into tensors `[S, ...]`: indices into the samples that they stand for."""
+        if INDEX not in drawn:
+            return drawn
+        inputs, labels = self.splits[TRAIN]
+        found = {INPUTS: inputs[drawn[INDEX]]} if labels is None else {INPUTS: inputs[drawn[INDEX]], LABELS: labels[drawn[INDEX]]}
+        return {**drawn, **found}
 
-        Where arms with batches of different size train together, the smaller ones are filled up with zeros, and
-        `batch["real"]` `[B]` marks the samples that count.
-        """
+    def defaults(self) -> dict[str, float]:
+        """Give the values of the controls that a sheet need not have."""
+        return {name: float(entry[2]) for name, entry in self.controls.items() if len(entry) > 2}
 
     def bounds_of(self, column: str) -> Bounds:
         """Give the smallest and the largest value that a column may have, in a sheet or on the path of a retarget."""
-        weight = column == RATE or column in self.terms
-        return self.bounds.get(column, NONNEGATIVE if weight else UNBOUNDED)
+        if column in self.controls:
+            low, high, *_ = self.controls[column]
+            return float(low), float(high)
+        return NONNEGATIVE if column == RATE or column in self.terms else COLUMNS.get(column, UNBOUNDED)
 
     def capture(self, action: str, model: nn.Module) -> dict[str, Tensor]:
         """Handle an action: return the references captured from one model, by name."""
         return {}
 
-    @abstractmethod
     def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
         """Run one model on inputs `[N, ...]`."""
+        return Observation(model(inputs))
 
-    @abstractmethod
-    def validation(self, phase: Phase) -> Tensor:
-        """Return the inputs `[N, ...]` on which the end of a phase is evaluated."""
-
-    @abstractmethod
     def probes(self) -> tuple[Probe, ...]:
         """Give the probes of this task."""
+        return tuple(
+            Probe(name, f"the {name} data", inputs, frozenset({"final"} if place else {"loss", "final"}), self.probe_every, labels)
+            for place, (name, (inputs, labels)) in enumerate(own for own in self.splits.items() if own[0] != TRAIN)
+        )
 
-    @abstractmethod
-    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+    def validation(self, phase: Phase) -> Tensor:
+        """Return the inputs `[N, ...]` on which the end of a phase is evaluated."""
+        return self.probes()[0].inputs
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the labels are the numbers of classes."""
+        labels = self.splits[TRAIN][1] if self.splits else None
+        return labels is not None and labels.ndim == 1 and not labels.is_floating_point()
+
+    @property
+    def error_unit(self) -> str:
+        """What the error on a probe is measured in."""
+        return "cross-entropy" if self.classifies else "MSE"
+
+    def error(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Compute the error of one model's outputs `[N, ...]`, a scalar: cross-entropy for classes, else the mean squared error.
+
+        Without labels, the outputs are compared with the inputs.
+        """
+        if self.classifies:
+            return nn.functional.cross_entropy(outputs, labels.long())
+        return nn.functional.mse_loss(outputs, labels.to(outputs.dtype))
+
+    def score(self, outputs: Tensor, labels: Tensor) -> Mapping[str, Any]:
+        """Compute the scores of one model's outputs `[N, ...]`, each a number; without this method, `accuracy` is known."""
+        return {"accuracy": (outputs.argmax(-1) == labels).float().mean()}
+
+    def probe_loss(self, observation: Observation, probe: Probe) -> Tensor:
         """Compute the error on a probe, from a stack's observation: `[S]`."""
+        wanted = (probe.inputs if probe.labels is None else probe.labels).to(observation.outputs.device)
+        return torch.stack([self.error(outputs, wanted) for outputs in observation.outputs])
 
-    @abstractmethod
-    def picture(self) -> Picture:
-        """Return the picture of the task's latent space."""
+    def probe_scores(self, observation: Observation, probe: Probe) -> dict[str, Tensor]:
+        """Compute the scores on a probe, from a stack's observation: `[S]` by name."""
+        if not self.scores:
+            return {}
+        wanted = (probe.inputs if probe.labels is None else probe.labels).to(observation.outputs.device)
+        found = [self.score(outputs, wanted) for outputs in observation.outputs]
+        return {name: torch.tensor([_number(name, own) for own in found], dtype=torch.float32) for name in self.scores}
 
-    @abstractmethod
+    def picture(self) -> Picture | None:
+        """Return the picture of the task's latent space, if it has one."""
+        return None
+
     def point_colors(self, inputs: Tensor) -> NDArray[np.float32]:
-        """Give the color in which each input is drawn: RGB `[N, 3]` in 0 to 1."""
+        """Give the color in which each input of the picture is drawn: RGB `[N, 3]` in 0 to 1."""
+        return np.full((len(inputs), 3), 0.4, dtype=np.float32)
 
     def to(self, device: torch.device) -> Self:
         """Give this task with every tensor of it, also inside dicts and lists, on a device."""
+        _ = self.splits
         if device.type == "cpu":
             return self
         moved = copy(self)
         for name, value in vars(self).items():
-            setattr(moved, name, _moved(value, device))
+            moved.__dict__[name] = _moved(value, device)
         return moved
 
     def examine(self, model: nn.Module) -> dict[str, Tensor]:
@@ -188,6 +234,16 @@ class Task(ABC):
         return {}
 
 
+def _number(name: str, scores: Any) -> float:
+    if not isinstance(scores, Mapping) or name not in scores:
+        found = f"a dict of {', '.join(map(repr, scores))}" if isinstance(scores, Mapping) else type(scores).__name__
+        raise MisuseError("score", f"return a dict with {name!r}, not {found}")
+    try:
+        return float(scores[name])
+    except (TypeError, ValueError, RuntimeError):
+        raise MisuseError("score", f"{name!r} must be one number, not {scores[name]!r:.80}") from None
+
+
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
@@ -200,10 +256,8 @@ def _moved(value: Any, device: torch.device) -> Any:
 class Stacked(Protocol):
     """A task with faster functions for a whole stack than mapping and differentiating those of one model."""
 
-    def stacked_gradients(
-        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Compute terms `[S, K]` and gradients, as `ensemble.differentiate` does."""
+    def stacked_gradients(self, parameters: Tensors, batch: Batch, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute terms `[S, K]` and gradients, as `Ensemble.differentiate` does."""
         ...
 
     def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
@@ -211,13 +265,14 @@ class Stacked(Protocol):
         ...
 
 
-def settings_of(name: str) -> type[Settings]:
-    """Give the settings that the task of this name takes."""
-    settings: type[Settings] = plugins.find("task", name).TASK.settings_type
-    return settings
+@runtime_checkable
+class Directed(Protocol):
+    """A task that makes the update's direction of the gradients itself, such as one that projects conflicting gradients."""
 
+    def direction(self, gradients: Tensors, batch: Batch) -> Tensor:
+        """Make the direction `[P]` of one model's update, which takes the place of the gradient.
 
-def make_task(config: Config[Any]) -> Task:
-    """Make the task that a config names."""
-    task: Task = plugins.find("task", config.task.name).TASK(config.task)
-    return task
+        `gradients` has the gradient `[P]` of each objective that `losses` returned, unweighted; their weights are in `batch.sheet`.
+        Beside the terms, such a task may return further objectives, which are part of no loss.
+        """
+        ...

@@ -6,21 +6,18 @@ remains the definition; tests check that the two agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
 from curriculum.tasks.color.model import NORM_EPS, SEPARATE_EPS
-from curriculum.train.task import REAL, Observation, Tensors
+from curriculum.train.batch import REAL, Batch, Tensors
+from curriculum.train.probes import Observation
 
 TINY = 1e-30  # a length below it is 0, and so is its derivative
 
 
-def gradients(
-    parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor, primary: Tensor, normalize: bool
-) -> tuple[Tensor, list[Tensor]]:
+def gradients(parameters: Tensors, batch: Batch, weights: Tensor, primary: Tensor, normalize: bool) -> tuple[Tensor, list[Tensor]]:
     """Compute the active terms `[S, K]` of a stack, and the gradients of their sum weighted by `weights` `[S, K]`.
 
     `primary` `[6, 3]` are the colors that the action `anchor` captured; `normalize` says that latents are put on the unit sphere.
@@ -30,7 +27,7 @@ def gradients(
     # Features come before samples here, `[S, D, B]`: small matrix products with a long last axis take half the time.
     colors, shares = batch["colors"].mT, batch["shares"][:, None]
     size = colors.shape[2]
-    scale = dict(zip(active, weights[..., None, None].unbind(1), strict=True))
+    scale = dict(zip(batch.active, weights[..., None, None].unbind(1), strict=True))
     anchored = "reg-anchor" in scale
     found: dict[str, Tensor] = {}
 
@@ -85,7 +82,7 @@ def gradients(
         pull = (inverse.square()[:, None] * apart).sum(3)
         dz[:, :2].addcmul_(pull, scale["reg-separate"] * -4 / pairs)
     if anchored:
-        off = z_all[..., size:] - references["anchor"].mT
+        off = z_all[..., size:] - batch.references["anchor"].mT
         flat = off.flatten(1)
         found["reg-anchor"] = torch.linalg.vecdot(flat, flat) / flat.shape[1]
         dz = torch.cat([dz, off * (scale["reg-anchor"] * (2 / flat.shape[1]))], 2)
@@ -94,7 +91,7 @@ def gradients(
         dz = (dz - z_all * along) / (norm + NORM_EPS)
     dh1 = torch.ops.aten.gelu_backward(w2.mT @ dz, h1)
     grads_in = [(x @ dh1.mT).mT, dh1.sum(2), dz @ a1.mT, dz.sum(2)]
-    return torch.stack([found[name] for name in active], 1), grads_in + grads_out
+    return torch.stack([found[name] for name in batch.active], 1), grads_in + grads_out
 
 
 def observe(parameters: Tensors, inputs: Tensor, normalize: bool) -> Observation:

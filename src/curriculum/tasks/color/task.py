@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum.config.settings import Settings
 from curriculum.errors import MOST_PROBLEMS, Problem, nearest
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import Schedule
@@ -36,7 +35,9 @@ from curriculum.tasks.color.colors import (
     vivid,
 )
 from curriculum.tasks.color.model import SEPARATE_EPS, ColorAutoencoder, ColorSettings, DataName
-from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
+from curriculum.train.batch import REAL, Batch, Tensors
+from curriculum.train.probes import Observation, Picture, Probe
+from curriculum.train.task import Task
 
 NAMES_LISTED = 20  # in an error, of what may be many
 NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
@@ -48,8 +49,7 @@ class ColorTask(Task):
     settings_type = ColorSettings
     version = 1
     terms = ("loss-recon", "reg-separate", "reg-planar", "reg-norm", "reg-anchor")
-    controls = ("data-hues", "data-vibrancies")
-    bounds = {"data-hues": (0.0, 1.0), "data-vibrancies": (0.0, 1.0)}
+    controls = {"data-hues": (0, 1), "data-vibrancies": (0, 1)}
     actions = ("anchor",)
     needs = {"reg-anchor": "anchor"}
     measures = (
@@ -59,14 +59,16 @@ class ColorTask(Task):
         *("unit_norm", "planarity", "hue_coherence", "winding", "hue_order", "anchoring"),
     )
     hypotheses = {
-        "H1": "more stable training (fewer, smaller loss spikes)",
-        "H2": "lower loss variance",
-        "H3": "smoother evolution of the latent space",
+        "H1": ("more stable training (fewer, smaller loss spikes)", ("H1a", "H1b")),
+        "H2": ("lower loss variance", ("H2",)),
+        "H3": ("smoother evolution of the latent space", ("H3a", "H3b")),
     }
+    error_unit = "MSE"
 
-    def __init__(self, settings: Settings):
-        assert isinstance(settings, ColorSettings)
-        self.settings = settings
+    settings: ColorSettings
+
+    def __init__(self, settings: ColorSettings):
+        super().__init__(settings)
         hsv = hsv_grid()
         self.colors = {"primary": rgb(vivid(6)), "full": rgb(hsv), "rgb": cube(8), "hues": rgb(vivid(HUES)), "g5": cube(5)}
         self.bias = bias(hsv[:, 1], hsv[:, 2])
@@ -141,12 +143,12 @@ class ColorTask(Task):
             shares /= BATCH
         return torch.from_numpy(shares.astype(np.float32))
 
-    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(model, ColorAutoencoder)
         colors, shares = batch["colors"], batch["shares"]
         z = model.encode(colors)
         terms = {}
-        for name in active:
+        for name in batch.active:
             if name == "loss-recon":
                 terms[name] = (shares * (model.decoder(z) - colors).square().mean(-1)).sum()
             elif name == "reg-norm":
@@ -156,17 +158,15 @@ class ColorTask(Task):
             elif name == "reg-separate":
                 plane = z[:, :2]
                 apart = (plane[:, None] - plane[None]).square().sum(-1)
-                real = batch.get(REAL, torch.ones(len(z), dtype=torch.bool, device=z.device))
+                real = batch[REAL] if REAL in batch else torch.ones(len(z), dtype=torch.bool, device=z.device)
                 others = ~torch.eye(len(z), dtype=torch.bool, device=z.device) & real & real[:, None]
                 terms[name] = torch.where(others, 1 / (apart + SEPARATE_EPS), 0.0).sum() / real.sum() ** 2
             elif name == "reg-anchor":
-                terms[name] = (model.encode(self.colors["primary"]) - references["anchor"]).square().mean()
+                terms[name] = (model.encode(self.colors["primary"]) - batch.references["anchor"]).square().mean()
         return terms
 
-    def stacked_gradients(
-        self, parameters: Tensors, batch: Tensors, references: Tensors, active: Sequence[str], weights: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        return by_hand.gradients(parameters, batch, references, active, weights, self.colors["primary"], self.settings.normalize_bottleneck)
+    def stacked_gradients(self, parameters: Tensors, batch: Batch, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return by_hand.gradients(parameters, batch, weights, self.colors["primary"], self.settings.normalize_bottleneck)
 
     def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
         return by_hand.observe(parameters, inputs, self.settings.normalize_bottleneck)
@@ -196,9 +196,9 @@ class ColorTask(Task):
             Probe("g5", "5 x 5 x 5 RGB grid", self.colors["g5"], frozenset({"motion"}), every=10),
         )
 
-    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+    def probe_loss(self, observation: Observation, probe: Probe) -> Tensor:
         """Compute the unweighted mean squared error of the colors: `[S]`."""
-        return (observation.outputs - inputs).square().mean((-2, -1))
+        return (observation.outputs - probe.inputs.to(observation.outputs.device)).square().mean((-2, -1))
 
     def picture(self) -> Picture:
         primaries = torch.cdist(self.colors["primary"], self.colors["rgb"]).argmin(1)

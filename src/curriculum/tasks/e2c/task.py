@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum.config.settings import Settings
 from curriculum.errors import Problem
+from curriculum.sheet.bounds import NONNEGATIVE
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import Schedule
 from curriculum.tasks.e2c.dynamics import kl_to_encoding, kl_to_standard, rollout
@@ -33,11 +33,12 @@ from curriculum.tasks.e2c.examine import (
 )
 from curriculum.tasks.e2c.model import E2cModel, E2cSettings, reconstruction_error
 from curriculum.tasks.e2c.streams import DATA, FIRST_NOISE, SECOND_NOISE
+from curriculum.train.batch import REAL, Batch, SheetRow, Tensors
+from curriculum.train.probes import Observation, Picture, Probe
 from curriculum.train.streams import generator
-from curriculum.train.task import REAL, Observation, Picture, Probe, Task, Tensors
+from curriculum.train.task import Task
 
 LARGEST, RHO, HORIZON = "max-step", "rho", "horizon"  # the columns beside the terms
-DEFAULTS = {RHO: 1.0, HORIZON: 1.0}  # where the sheet has no such column
 LONGEST = 64.0  # steps of a horizon
 WITHIN = "within"  # in a batch, marks the steps of the horizon that are not there only to fill it up
 PAPER_WEIGHTS = {"loss-recon": 1.0, "loss-predict": 1.0, "kl-prior": 1.0, "kl-transition": 0.25}  # under which gradient noise is measured
@@ -51,7 +52,7 @@ class E2cTask(Task):
     settings_type = E2cSettings
     version = 1
     terms = ("loss-recon", "loss-predict", "kl-prior", "kl-transition")
-    controls = (LARGEST, RHO, HORIZON)
+    controls = {LARGEST: NONNEGATIVE, RHO: (0, 1, 1), HORIZON: (1, LONGEST, 1)}
     integers = (HORIZON,)
     measures = (
         *("unfolded", "time_to_unfold", "step_variance", "unpredicted"),
@@ -60,23 +61,24 @@ class E2cTask(Task):
         *("gradient_noise", "gradient_noise_encoder", "gradient_noise_transition", "gradient_noise_decoder"),
     )
     hypotheses = {
-        "M": "the latent map unfolds more often and sooner",
-        "S": "the step from one latent state to the next varies less",
-        "P": "the learned dynamics predict better",
+        "M": ("the latent map unfolds more often and sooner", ("M1", "M2")),
+        "S": ("the step from one latent state to the next varies less", ("S1",)),
+        "P": ("the learned dynamics predict better", ("P1",)),
     }
     error_unit = "nats per image"
     examine_every = 5 * PROBE_EVERY
     plots = ("image_rows", "vector_field")
 
-    def __init__(self, settings: Settings):
-        assert isinstance(settings, E2cSettings)
-        self.settings = settings
+    settings: E2cSettings
+
+    def __init__(self, settings: E2cSettings):
+        super().__init__(settings)
         self.world = settings.world()
         self.atlas = self.world.atlas
         self.states = torch.from_numpy(self.atlas.states.astype(np.float32))
         self.arrows = torch.from_numpy(self.world.arrows().astype(np.float32))
         self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
-        self.bounds = {LARGEST: self.world.bounds, RHO: (0.0, 1.0), HORIZON: (1.0, LONGEST)}
+        self.controls = {**type(self).controls, LARGEST: self.world.bounds}
 
     def to(self, device: torch.device) -> Self:
         moved = super().to(device)
@@ -100,7 +102,7 @@ class E2cTask(Task):
         `noise` `[C, S, B, L]` draws the first latent state, `fresh` `[C, S, B, K, L]` the predicted ones. Data and both kinds of noise
         come from streams of their own, so that none depends on `rho`, on the weights, or on each other.
         """
-        bounds, rhos, horizons = (_column(schedule, name, steps) for name in self.controls)
+        bounds, horizons = (self._column(schedule, name, steps) for name in (LARGEST, HORIZON))
         horizons = np.round(horizons).astype(np.int64)
         longest, size, latent = int(horizons.max()), self.settings.batch, self.settings.latent_dim
         states, actions = self._draw(_generators(seeds, DATA, steps), np.repeat(bounds, len(seeds)), longest)
@@ -116,9 +118,14 @@ class E2cTask(Task):
         within = torch.from_numpy(np.arange(longest) < horizons[:, None])
         return {
             **{name: torch.from_numpy(values.astype(np.float32).reshape(*stack, *values.shape[1:])) for name, values in drawn.items()},
-            RHO: torch.from_numpy(rhos.astype(np.float32))[:, None, None].expand(*stack, size),
             WITHIN: within[:, None, None].expand(*stack, size, longest),
         }
+
+    def _column(self, schedule: Schedule, name: str, steps: range) -> Array:
+        """Read a column at some steps, or its default where the sheet does not have it: `[C]`."""
+        if name not in schedule.properties:
+            return np.full(len(steps), self.defaults()[name])
+        return schedule.column(name)[steps.start : steps.stop]
 
     def _draw(self, generators: list[np.random.Generator], bounds: Array, horizon: int) -> tuple[Array, Array]:
         size = self.settings.batch
@@ -129,21 +136,22 @@ class E2cTask(Task):
         # The pairs of a batch are independent: moving each action on by one place is a shuffle.
         return states, np.roll(actions, 1, axis=1) if self.settings.actions == "shuffled" else actions
 
-    def losses(self, model: nn.Module, batch: Tensors, references: Tensors, active: Sequence[str]) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(model, E2cModel)
+        active = batch.active
         images = self.world.render(batch["states"])
         # One call encodes both ends of the pairs, one decodes them: few large products keep a stack of seeds cheap.
         means, log_sigmas = model.encode(images if "kl-transition" in active else images[:, :1])
         mean, log_sigma = means[:, 0], log_sigmas[:, 0]
         latents = [(mean + log_sigma.exp() * batch["noise"])[:, None]]
         within = batch[WITHIN].to(mean.dtype)
-        share = _shares(batch.get(REAL, torch.ones_like(within[:, 0])).to(mean.dtype))
+        share = _shares((batch[REAL] if REAL in batch else torch.ones_like(within[:, 0])).to(mean.dtype))
         step_shares = share[:, None] * within / within.sum(-1, keepdim=True).clamp_min(1)
         found = {}
         if "kl-prior" in active:
             found["kl-prior"] = (share * kl_to_standard(mean, log_sigma)).sum()
         if "loss-predict" in active or "kl-transition" in active:
-            ahead = rollout(model.local, mean, log_sigma, batch["noise"], batch["fresh"], batch[RHO][:, None], batch["actions"])
+            ahead = rollout(model.local, mean, log_sigma, batch["noise"], batch["fresh"], batch.sheet[RHO], batch["actions"])
             latents.append(ahead.samples)
         if "kl-transition" in active:
             apart = kl_to_encoding(ahead.means, ahead.variances, ahead.log_determinants, means[:, 1:], log_sigmas[:, 1:])
@@ -169,9 +177,9 @@ class E2cTask(Task):
         uses = frozenset({"loss", "final", "motion"})
         return (Probe("map", f"the map's {len(self.states)} states", self.states, uses, PROBE_EVERY),)
 
-    def probe_loss(self, observation: Observation, inputs: Tensor) -> Tensor:
+    def probe_loss(self, observation: Observation, probe: Probe) -> Tensor:
         """Compute the mean reconstruction loss in nats per image: `[S]`."""
-        return reconstruction_error(observation.outputs, self.world.render(inputs)).mean(-1)
+        return reconstruction_error(observation.outputs, self.world.render(probe.inputs.to(observation.outputs.device))).mean(-1)
 
     def picture(self) -> Picture:
         flat = self.settings.latent_dim == self.atlas.linear.shape[1] == 2
@@ -224,8 +232,8 @@ class E2cTask(Task):
             "noise": noise,
             "fresh": fresh[:, None],
         }
-        batch = {**drawn, RHO: noise.new_full((VARIED,), rho), WITHIN: noise.new_ones(VARIED, 1)}
-        found = self.losses(model, batch, {}, list(PAPER_WEIGHTS))
+        row = SheetRow((RHO,), noise.new_full((1,), rho))
+        found = self.losses(model, Batch({**drawn, WITHIN: noise.new_ones(VARIED, 1)}, row, {}, tuple(PAPER_WEIGHTS)))
         return torch.stack([weight * found[name] for name, weight in PAPER_WEIGHTS.items()]).sum()
 
     def _images(self, flat: Tensor) -> Tensor:
@@ -234,13 +242,6 @@ class E2cTask(Task):
 
 
 TASK = E2cTask
-
-
-def _column(schedule: Schedule, name: str, steps: range) -> Array:
-    """Read a column at some steps, or its default where the sheet does not have it: `[C]`."""
-    if name not in schedule.properties:
-        return np.full(len(steps), DEFAULTS[name])
-    return schedule.column(name)[steps.start : steps.stop]
 
 
 def _generators(seeds: Sequence[int], stream: int, steps: range) -> list[np.random.Generator]:
