@@ -289,7 +289,9 @@ def test_the_ticks_of_a_log_scale_are_powers_of_ten():
         axes.set_ylim(1e-3, 1e2)
     assert {"10⁻³", "10⁰", "10²"} <= shown(figure)
     axes.set_ylim(0.2, 0.7)
-    assert {f"{digit}\N{MULTIPLICATION SIGN}10⁻¹" for digit in (2, 6)} <= shown(figure)
+    assert {"0.2", "0.6"} <= shown(figure)
+    axes.set_ylim(2e-5, 7e-5)
+    assert {f"{digit}\N{MULTIPLICATION SIGN}10⁻⁵" for digit in (2, 6)} <= shown(figure)
 
 
 def test_properties_of_very_different_size_get_panels_of_their_own():

@@ -23,6 +23,7 @@ from curriculum.store.files import write_file
 from curriculum.store.place import Place, replace
 
 DPI = 150
+NEAR_ONE, SHORT = (1e-2, 1e3), 100  # a log scale within these, whose ends differ by less than this factor, has decimals
 TIMES = "\N{MULTIPLICATION SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -179,11 +180,15 @@ def run_lines(count: int, theme: Theme) -> list[Line2D]:
 
 
 class _Powers(LogFormatter):
-    """Labels the ticks of a log scale that matplotlib would label, with plain text such as 10⁻³."""
+    """Labels the ticks of a log scale that matplotlib would label, with plain text such as 10⁻³, or 0.6 on a short scale near 1."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         if not super().__call__(x, pos):
             return ""
+        assert self.axis is not None
+        low, high = sorted(self.axis.get_view_interval())
+        if NEAR_ONE[0] <= low <= high <= NEAR_ONE[1] and high < SHORT * low:
+            return f"{x:g}"
         mantissa, exponent = f"{x:.0e}".split("e")
         power = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
         return power if mantissa == "1" else f"{mantissa}{TIMES}{power}"

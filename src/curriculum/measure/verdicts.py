@@ -93,7 +93,7 @@ class Verdict:
         if self.effect != "difference":
             return ""
         first, other = (effects.level(value, self.unit) for value in self.levels)
-        return f" ({'means' if self.counts else 'medians'} {first} and {other})"
+        return f" ({'means' if self.counts else 'medians'} {first.removesuffix(f' {self.unit}')} and {other})"
 
     def doubts(self) -> list[str]:
         """Say what is to be known of how this was judged: the margin, and whether test and intervals agree."""

@@ -16,6 +16,7 @@ from curriculum.measure.bands import Curves
 from curriculum.store.reader import Run
 
 PIXELS = 900
+FIRST = 0.1  # of the steps, in which a score may lie below its panel
 LABEL = 28  # characters that fit beside a panel
 
 
@@ -60,6 +61,8 @@ def draw(
             lines += profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
         for axes, name in zip(rows, (measured, *scores), strict=False):
             axes.set_ylabel(fill(name, LABEL))
+        for axes, name in zip(rows[1:], scores, strict=False):
+            axes.set_ylim(*_limits([curves.scores[name] for curves in found if name in curves.scores], last))
         if latents:
             _drift(rows[-1], names, found, theme)
         averaged = "; drift is averaged over 200 steps" if latents else ""
@@ -76,6 +79,14 @@ def draw(
         title = "median over seeds, and range of the central 80%"
         figure.suptitle(title, x=0.085, y=1 - 0.18 / height, ha="left", fontsize="large", fontweight="bold")
     return figure
+
+
+def _limits(curves: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], last: int) -> tuple[float, float]:
+    """Find limits that hold the bands of a score but for its first steps, whose change would hide every difference."""
+    late = [values[:, steps >= FIRST * last] for steps, values in curves]
+    kept = [own if own.size else values for own, (_, values) in zip(late, curves, strict=True)]
+    low, high = min(float(own.min()) for own in kept), max(float(own.max()) for own in kept)
+    return low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
 
 
 def _drift(axes: Axes, names: Sequence[str], found: Sequence[Curves], theme: style.Theme) -> None:
