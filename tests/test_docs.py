@@ -105,6 +105,11 @@ def test_the_example_draws_its_two_figures(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["smooth-prop-starts.png", "smooth-prop-targets.png"]
 
 
+def test_the_picture_of_the_verdicts_is_drawn_from_their_rule(tmp_path):
+    subprocess.run([sys.executable, ROOT / "examples" / "verdicts.py", tmp_path / "v.png"], check=True, capture_output=True, timeout=120)
+    assert (tmp_path / "v.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_key_of_a_stored_comparison_is_documented():
     text = (ROOT / "docs" / "runs.md").read_text()
     rows = [line.split("|")[1] for line in text[text.index("`compare.json` lists") :].split("\n\n")[1].splitlines()[2:]]
