@@ -60,14 +60,14 @@ def import_module_of(reference: Reference, what: str, near: Folders = ()) -> Mod
     return _load_file(_find(reference, what, near), what) if reference.is_file else _load_module(reference.place, what)
 
 
-def pick(module: ModuleType, name: str) -> Any:
+def pick(module: ModuleType, name: str, what: str) -> Any:
     """Give what a possibly dotted name means in a module. Raises `InputError` with the nearest name if there is no such thing."""
     target: Any = module
     for done, part in enumerate(name.split(".")):
         if not hasattr(target, part):
             owner = ".".join(name.split(".")[:done]) or place_of(module)
             guess = nearest(part, [own for own in dir(target) if not own.startswith("_")])
-            raise InputError(f"there is no {part!r} in {owner}" + (f", did you mean {guess!r}?" if guess else ""))
+            raise InputError(f"{what}: there is no {part!r} in {owner}" + (f", did you mean {guess!r}?" if guess else ""))
         target = getattr(target, part)
     return target
 
@@ -98,6 +98,12 @@ def place_of(module: ModuleType) -> str:
     """Name a module in a message: by its file if it was imported as one, else by its name."""
     loader = getattr(module.__spec__, "loader", None)
     return shown(loader.path) if isinstance(loader, _Loader) else module.__name__
+
+
+def title_of(module: str) -> str:
+    """Name a module as it is known wherever it lies: by the name of its file if it was imported as one, else by its own."""
+    loader = getattr(getattr(sys.modules.get(module), "__spec__", None), "loader", None)
+    return Path(loader.path).name if isinstance(loader, _Loader) else module
 
 
 class _Loader(SourceFileLoader):

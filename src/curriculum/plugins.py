@@ -90,9 +90,9 @@ def find(kind: str, name: str, near: Folders = ()) -> Any:
     if not reference.name:
         raise InputError(f"{what}: write {reference.place}:NAME ({_choice(kind, module)})")
     try:
-        found = pick(module, reference.name)
+        found = pick(module, reference.name, what)
     except InputError as error:
-        raise InputError(f"{what}: {error} ({_choice(kind, module)})") from None
+        raise InputError(f"{error} ({_choice(kind, module)})") from None
     if not _suits(kind, found):
         wanted = KINDS[kind].requirement
         raise InputError(f"{what}: {reference.name} in {place_of(module)} is not {wanted} ({_choice(kind, module)})")
