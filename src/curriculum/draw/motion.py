@@ -61,7 +61,7 @@ class Motion:
         self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
         if self._recorded not in run.traces:
             self._recorded = ""
-        if not self._recorded and run.status == "finished" and not run.has_snapshots:
+        if not self._recorded and not run.records_snapshots:
             raise InputError(
                 f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
                 "--set record.snapshot_every=N, which stores the weights of every N-th step"

@@ -17,8 +17,9 @@ from curriculum.runner.background import Background
 from curriculum.runner.opening import restore
 from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
+from curriculum.runner.recorded import possible_terms
 from curriculum.runner.same import other_versions
-from curriculum.runner.session import possible_terms, threads
+from curriculum.runner.session import threads
 from curriculum.runner.tapes import Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
@@ -77,7 +78,7 @@ def replay_steps(run: Run, count: int) -> Report:
     background = Background()
     until = _Until(end)
     try:
-        tapes = taken.tapes(plans[index], state, background)
+        tapes = taken.tapes(plans[index], run, state, background)
         emitters = [
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
@@ -158,12 +159,12 @@ class _Taken:
         self.snapshots: list[dict[str, Any]] = []
         self.traces: list[dict[str, Any]] = []
 
-    def tapes(self, checked: Plan, state: State, background: Background) -> list[Tape]:
+    def tapes(self, checked: Plan, run: Run, state: State, background: Background) -> list[Tape]:
         """Make the tapes that a run of this plan is stored with."""
         seeds, steps = len(checked.seeds), len(checked.schedule)
         return [
             Recorder(possible_terms(checked), self.tables.append, background),
-            Snapshooter(state.layout, seeds, range(steps), self.snapshots.append, background),
+            Snapshooter(state.layout, seeds, range(steps) if run.records_snapshots else (), self.snapshots.append, background),
             Prober(checked.task, state.layout, seeds, steps, self.traces.append, background, checked.config.device, checked.stacked),
         ]
 
@@ -177,7 +178,7 @@ class _Taken:
         for name in rows.columns:
             if name in stored.columns:
                 found += _first(run, name, rows[name].to_numpy(), stored[name].to_numpy(), rows["step"].to_numpy(), rows["seed"].to_numpy())
-        weights = join_arrays(self.snapshots)
+        weights = join_arrays(self.snapshots) if self.snapshots else {}
         steps = run.snapshots.steps
         chosen = (steps >= begun) & (steps < end)
         at_steps = steps[chosen]

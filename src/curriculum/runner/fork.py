@@ -13,8 +13,8 @@ from curriculum.errors import CurriculumError, InputError
 from curriculum.runner.plan import Plan, plan_of
 from curriculum.runner.prober import probed_alike
 from curriculum.runner.provenance import manifest_of
+from curriculum.runner.recorded import snapshot_steps
 from curriculum.runner.same import differences
-from curriculum.runner.session import snapshot_steps
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
 from curriculum.store.integrity import events_until

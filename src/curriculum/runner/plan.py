@@ -155,8 +155,9 @@ def near_of(stored: Run) -> tuple[Path, ...]:
     file, named = task.get("file"), task.get("named")
     if not isinstance(file, str) or not isinstance(named, str):
         return ()
-    depth = len([part for part in Path(named.rpartition(":")[0]).parts if part != "."])
-    return (Path(file).parents[max(0, depth - 1)],)
+    place = Path(named.rpartition(":")[0])
+    folders = Path(file).parents
+    return () if place.is_absolute() or len(place.parts) > len(folders) else (folders[len(place.parts) - 1],)
 
 
 def plan_of(

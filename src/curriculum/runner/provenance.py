@@ -18,6 +18,7 @@ from curriculum import plugins
 from curriculum.runner.hook_records import records_of
 from curriculum.runner.own import described
 from curriculum.runner.plan import Plan
+from curriculum.runner.recorded import snapshot_steps
 from curriculum.store.files import digest
 from curriculum.train.probes import score_of
 from curriculum.train.state import State
@@ -62,6 +63,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "seeds": list(checked.seeds),
         "steps": len(checked.schedule),
         "sheet_steps": checked.sheet.last_step + 1,
+        "snapshots": bool(snapshot_steps(checked, state.layout.size)),
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
         "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
         "look": {

@@ -8,17 +8,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from curriculum.draw.frames import frame_steps
 from curriculum.errors import CurriculumError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.own import measure_own
 from curriculum.runner.plan import Plan
 from curriculum.runner.prober import Prober
 from curriculum.runner.provenance import close_segments, now
+from curriculum.runner.recorded import possible_terms, snapshot_steps
 from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint
@@ -30,7 +29,6 @@ from curriculum.train.events import Action, Chunk, Diverged
 from curriculum.train.hooks import Hook, Hooks, supervised
 from curriculum.train.state import Arm, State
 
-SNAPSHOT_BYTES = 256 * 2**20  # of a run, unless its config says how often
 WHY = {"interrupted": "interrupted"}
 
 REFERENCE, LAST = "reference.", "last."  # before the names of a checkpoint's arrays
@@ -211,31 +209,6 @@ class Session:
 
     def _note(self, event: Diverged) -> None:
         self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
-
-
-def snapshot_steps(checked: Plan, size: int) -> list[int]:
-    """Choose the steps that a run stores snapshots of.
-
-    As its config says; else, for a task with a picture that moves, every step of one seed, and of more seeds those that its video
-    shows. Of a larger model, whose parameters are `size`, as many of these as fit into `SNAPSHOT_BYTES`, evenly apart.
-    """
-    steps, record = len(checked.schedule), checked.config.record
-    every = record.snapshot_every
-    if record.snapshots == "off" or (record.snapshots == "auto" and every is None and checked.task.picture() is None):
-        return []
-    if every is not None:
-        return list(range(0, steps, every))
-    wanted = list(range(steps)) if len(checked.seeds) == 1 else frame_steps(steps)
-    most = max(2, SNAPSHOT_BYTES // (len(checked.seeds) * size * 4))
-    if len(wanted) <= most:
-        return wanted
-    return [wanted[round(place)] for place in np.linspace(0, len(wanted) - 1, most)]
-
-
-def possible_terms(checked: Plan) -> list[str]:
-    """List the loss terms that a run's metrics have a column for."""
-    properties = checked.schedule.properties
-    return [term for term in checked.task.terms if term in properties]
 
 
 @contextmanager

@@ -151,6 +151,7 @@ class Manifest(BaseModel):
     task: TaskManifest
     probes: Annotated[list[ProbeManifest], Field(max_length=MOST_LISTED)]
     look: LookManifest
+    snapshots: bool = True
     parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
     hashes: HashesManifest
     versions: dict[str, str] = {}

@@ -224,13 +224,16 @@ class Run:
         return rows["step"].to_numpy(dtype=np.int64), values
 
     @property
-    def has_snapshots(self) -> bool:
-        """Whether snapshots are stored: a run of a task without a moving picture may have none."""
-        return bool(self._listed(SNAPSHOTS))
+    def records_snapshots(self) -> bool:
+        """Whether the run stores snapshots: one of a task without a moving picture does not, unless its config says so."""
+        return self._checked.snapshots
 
     @cached_property
     def snapshots(self) -> Snapshots:
+        """The weights at some steps; none for a run that does not record them."""
         parameters, seeds, steps = self._checked.parameters, len(self.seeds), self._checked.steps
+        if not self.records_snapshots:
+            return Snapshots(np.empty(0, np.int64), {name: np.empty((0, seeds, *shape), np.float32) for name, shape in parameters.items()})
         joined = self._arrays(SNAPSHOTS, partial(check_snapshots, parameters=parameters, seeds=seeds, steps=steps))
         return Snapshots(joined[STEPS], {name: joined[name] for name in parameters})
 

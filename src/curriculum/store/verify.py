@@ -88,7 +88,7 @@ def _check_steps(run: Run, what: str, steps: NDArray[np.int64]) -> None:
 
 
 def _snapshots(run: Run) -> str:
-    if not run.trained_steps:
+    if not run.trained_steps or not run.records_snapshots:
         return ""
     _check_steps(run, "the snapshots", run.snapshots.steps)
     if len(run.snapshots.steps) == 0 or run.snapshots.steps[0] != 0:
@@ -120,9 +120,9 @@ def _events(run: Run) -> str:
         raise _wrong(run, "the phase starts among the events are not those of the sheet")
     ends = sum(event.get("event") == "phase-end" for event in run.events)
     stored = len({name.partition(".")[0] for name in run.phase_ends})
-    if ends != stored:
+    if ends != stored and run.has_latents:
         raise _wrong(run, f"{ends} phases have ended, but the data of {stored} are stored")
-    return f"{len(steps)} event(s), with the data of {ends} phase end(s)"
+    return f"{len(steps)} event(s), with the data of {stored} phase end(s)"
 
 
 def _checkpoints(run: Run) -> str:
