@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -242,6 +243,15 @@ def test_a_thing_of_another_kind_is_refused(digits, name, kind):
     has = {"task": "tasks in it: Digits, Letters", "measure": "it has no measure", "figure": "figures in it: helper"}[kind]
     message = says(f"./digits.py:{name}", f"{name} in digits.py is not a", has, kind=kind)
     assert ("is not a subclass of curriculum.Task" in message) == (kind == "task")
+
+
+def test_a_task_may_be_in_an_archive(empty):
+    with zipfile.ZipFile(empty / "own.zip", "w") as archive:
+        archive.writestr("zipped_digits.py", DIGITS)
+    sys.path.append(str(empty / "own.zip"))
+    assert plugins.source_of("zipped_digits:Digits") is None
+    assert plugins.find("task", "zipped_digits:Digits").terms == ("loss",)
+    assert plugins.source_of("zipped_digits:Digits") is None
 
 
 # entry points

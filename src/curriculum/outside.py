@@ -73,20 +73,24 @@ def pick(module: ModuleType, name: str, what: str) -> Any:
 
 
 def locate(reference: Reference, what: str, near: Folders = ()) -> Path | None:
-    """Find the file of a reference without executing any code; None for a module that is not a file, such as `math`.
+    """Find the file of a reference without executing any code; None for a module that is not a file, such as `math` or in an archive.
 
     Raises `InputError` if there is no such file or module.
     """
     if reference.is_file:
         return _find(reference, what, near)
     if reference.place in sys.modules:
-        origin = getattr(sys.modules[reference.place], "__file__", None)
-        return Path(origin).resolve() if origin else None
+        return _file_of(getattr(sys.modules[reference.place], "__file__", None))
     with _importable(Path.cwd()):
         spec = _spec_of(reference.place)
     if spec is None:
         raise InputError(f"{what}: there is no module {reference.place!r} (looked in the working folder and among installed packages)")
-    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+    return _file_of(spec.origin if spec.has_location else None)
+
+
+def _file_of(origin: str | None) -> Path | None:
+    path = Path(origin).resolve() if origin else None
+    return path if path is not None and path.is_file() else None
 
 
 def hash_of(path: Path) -> str:
@@ -174,8 +178,8 @@ def _load_module(name: str, what: str) -> ModuleType:
             raise InputError(f"{what}: there is no module {name!r} (looked in the working folder and among installed packages)")
         with _explained(what, name, [name]):
             module = importlib.import_module(name)
-        if module.__spec__ is not None and module.__spec__.has_location and module.__file__:
-            path = Path(module.__file__).resolve()
+        path = _file_of(getattr(module, "__file__", None))
+        if path is not None:
             _HASHES.setdefault(path, _digest(path.read_bytes()))
         return module
 
