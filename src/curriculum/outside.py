@@ -5,7 +5,6 @@ A file is imported once per process. It can import the modules that lie next to 
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 from curriculum.blame import blame, shown
 from curriculum.errors import InputError, nearest
+from curriculum.sources import code_hash, imports_in
 
 Folders = Iterable[str | Path]
 MOST_SHOWN = 12  # names that a message lists
@@ -93,9 +93,17 @@ def _file_of(origin: str | None) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def hash_of(path: Path) -> str:
-    """Compute the SHA-256 of a file: of the bytes that were imported, if it was, else of those that it holds now."""
-    return _HASHES.get(path) or _digest(path.read_bytes())
+def source_of(reference: Reference, what: str, near: Folders = ()) -> tuple[Path, str] | None:
+    """Give the resolved path of the file of a reference, and a hash of what is or would be imported, without importing it.
+
+    The hash is the SHA-256 of the file's bytes, or of all files if it imports others beside it. None for a module that is not
+    a file. Raises `InputError` if there is no such file or module.
+    """
+    path = locate(reference, what, near)
+    if path is None:
+        return None
+    known = _HASHES.get(path)
+    return path, known if known is not None else code_hash(path, path.read_bytes(), "" if reference.is_file else reference.place)
 
 
 def place_of(module: ModuleType) -> str:
@@ -156,7 +164,7 @@ def _load_file(path: Path, what: str) -> ModuleType:
         except OSError as error:
             raise InputError(f"{what}: cannot read {shown(path)}: {error.strerror or error}") from error
         _check_siblings(path, data, what)
-        name = f"{path.stem.replace('.', '_')}@{_digest(str(path).encode())[:8]}"
+        name = f"{path.stem.replace('.', '_')}@{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         loader = _Loader(name, str(path), data)
         spec = spec_from_file_location(name, path, loader=loader)
         assert spec is not None
@@ -168,7 +176,7 @@ def _load_file(path: Path, what: str) -> ModuleType:
         except BaseException:
             sys.modules.pop(name, None)
             raise
-        _FILES[path], _HASHES[path] = module, _digest(data)
+        _FILES[path], _HASHES[path] = module, code_hash(path, data)
         return module
 
 
@@ -179,13 +187,9 @@ def _load_module(name: str, what: str) -> ModuleType:
         with _explained(what, name, [name]):
             module = importlib.import_module(name)
         path = _file_of(getattr(module, "__file__", None))
-        if path is not None:
-            _HASHES.setdefault(path, _digest(path.read_bytes()))
+        if path is not None and path not in _HASHES:
+            _HASHES[path] = code_hash(path, path.read_bytes(), name)
         return module
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @contextmanager
@@ -228,23 +232,15 @@ def _spec_of(module: str) -> ModuleSpec | None:
 
 def _check_siblings(path: Path, data: bytes, what: str) -> None:
     """Raise an error if a file imports a module next to it, and would get another one of that name, which is imported already."""
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):  # reported when it is loaded
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = [node.module]
-        else:
+    for wanted in imports_in(data):
+        name = wanted.name.partition(".")[0]
+        if wanted.level or name not in sys.modules:
             continue
-        for name in {name.partition(".")[0] for name in names} & sys.modules.keys():
-            own = [file for file in (path.parent / f"{name}.py", path.parent / name / "__init__.py") if file.is_file()]
-            origin = getattr(sys.modules[name], "__file__", None)
-            if own and (origin is None or Path(origin).resolve() != own[0].resolve()):
-                other = f"from {shown(origin)}" if origin else "as a part of Python"
-                raise InputError(
-                    f"{what}: {shown(path)}:{node.lineno}: {name!r} is already imported {other}, so that {shown(own[0])} cannot be "
-                    f"imported: rename it"
-                )
+        own = [file for file in (path.parent / f"{name}.py", path.parent / name / "__init__.py") if file.is_file()]
+        origin = getattr(sys.modules[name], "__file__", None)
+        if own and (origin is None or Path(origin).resolve() != own[0].resolve()):
+            other = f"from {shown(origin)}" if origin else "as a part of Python"
+            raise InputError(
+                f"{what}: {shown(path)}:{wanted.line}: {name!r} is already imported {other}, so that {shown(own[0])} cannot be "
+                f"imported: rename it"
+            )

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from curriculum import outside
 from curriculum.errors import InputError, unknown
-from curriculum.outside import Folders, Reference, hash_of, import_module_of, locate, pick, place_of, read_reference
+from curriculum.outside import Folders, Reference, import_module_of, pick, place_of, read_reference
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -100,13 +101,13 @@ def find(kind: str, name: str, near: Folders = ()) -> Any:
 
 
 def source_of(name: str, near: Folders = (), kind: str = "task") -> tuple[Path, str] | None:
-    """Give the resolved path of the file that a thing from outside is in, and the SHA-256 of its bytes, without importing it.
+    """Give the resolved path of the file that a thing from outside is in, and a hash of its code, without importing it.
 
-    None for a shipped thing, and for a module that is no file. Raises `InputError` as `find` does where there is no file.
+    That is the SHA-256 of the file's bytes, or of all files if it imports others beside it. None for a shipped thing, and for
+    a module that is no file. Raises `InputError` as `find` does where there is no file.
     """
     reference, what = _reference(kind, name)
-    path = locate(reference, what, near) if reference is not None else None
-    return (path, hash_of(path)) if path is not None else None
+    return outside.source_of(reference, what, near) if reference is not None else None
 
 
 def _reference(kind: str, name: str) -> tuple[Reference | None, str]:
