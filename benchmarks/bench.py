@@ -37,7 +37,7 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     from curriculum.tasks.color.colors import sampling_weights, scaled
     from curriculum.tasks.color.task import ColorTask
     from curriculum.train.batch import Batch, SheetRow
-    from curriculum.train.task import make_task
+    from curriculum.train.make import make_task
 
     task, row = make_task(load_config("ex-1.6")), SheetRow((), torch.empty(0))
     assert isinstance(task, ColorTask)

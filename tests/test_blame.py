@@ -104,7 +104,7 @@ SHEET = "STEP,PHASE,lr,loss-recon\n0,Primary & secondary,0.01,1\n5,,,\n"
 def test_a_fault_of_a_task_while_it_trains_is_told_with_its_line(empty, body, said):
     checked = plan("ex-1.6", parse(SHEET))
     own = written(empty, "own.py", TASK.format(body))["Own"](checked.config.task)
-    with pytest.raises(CurriculumError, match=rf"own\.py:5: {said}.*\(in batches\)"):
+    with pytest.raises(CurriculumError, match=rf"own\.py:5: {said}.*\(in batches"):
         execute(replace(checked, task=own), empty / "run", figures=False)
     stored = Run(empty / "run")
     assert stored.status == "failed"

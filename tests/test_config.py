@@ -12,7 +12,7 @@ from curriculum.config.settings import schema_of
 from curriculum.config.yaml import load as load_config
 from curriculum.config.yaml import write
 from curriculum.errors import ConfigError
-from curriculum.train.task import settings_of
+from curriculum.train.make import settings_of
 
 FUZZ = settings(deadline=None, max_examples=100)
 TASK = "task:\n  name: color\n"

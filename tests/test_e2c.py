@@ -19,8 +19,8 @@ from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.reader import Run
 from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task
 from curriculum.train.stack import initial_parameters, join_batches
-from curriculum.train.task import make_task
 
 SIZE_E = ["task.plane.agent_half=3", "threads=1"]
 TINY = [

@@ -32,7 +32,7 @@ from curriculum.store.files import digest, sealed, to_safetensors
 from curriculum.store.reader import Run
 from curriculum.store.shelf import latest_comparison
 from curriculum.store.verify import verify_run
-from curriculum.train.task import settings_of
+from curriculum.train.make import settings_of
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 often = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

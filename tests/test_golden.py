@@ -54,7 +54,7 @@ def test_a_second_implementation_trains_the_stepped_sheet_the_same(tmp_path):
 
     from curriculum.runner.inputs import load_config, load_sheet
     from curriculum.sheet.schedule import compile_sheet
-    from curriculum.train.task import make_task
+    from curriculum.train.make import make_task
 
     stored = run("ex-1.6", "stepped.csv", seeds=0, steps=1500, folder=tmp_path).run
     _, losses = stored.losses()

@@ -430,7 +430,7 @@ def test_a_fault_that_shows_late_is_named_with_its_line_and_step_and_keeps_what_
     write(empty, GOOD.replace("        outputs = model", LATE), record="{checkpoint_every: 10}")
     found = here("train", "--config", "mine.yaml", "--dopesheet", "a.csv", "--name", "a")
     assert found.code == 1
-    assert f"{place(empty, 'oops')}: AttributeError: 'Batch' object has no attribute 'oops' (in losses) (at step " in found.err
+    assert f"{place(empty, 'oops')}: AttributeError: 'Batch' object has no attribute 'oops' (in losses, at step " in found.err
     stored = Run(Path("runs/a"))
     assert stored.status == "failed"
     assert len(stored.metrics) > 10

@@ -15,8 +15,9 @@ from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE, compile_sheet
 from curriculum.train import optimizers as optimizer
 from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task, settings_of
 from curriculum.train.stack import initial_parameters
-from curriculum.train.task import Stacked, make_task, settings_of
+from curriculum.train.task import Stacked
 
 SEEDS = [3, 8]
 

@@ -40,11 +40,11 @@ class Trace:
     motion_steps: NDArray[np.int64]
     latents: Array
     final: dict[str, float]
-    scores: Mapping[str, float] = field(default_factory=dict)
     last_step: int = 0
     curves: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
     exhibits: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     properties: Mapping[str, Array] = field(default_factory=dict)
 
     @property

@@ -29,9 +29,9 @@ def rehearse(task: Task, schedule: Schedule, config: Config[Any, Any]) -> None:
     Raises `InputError` with the file and line of the user's code where anything fails or gives what cannot be used.
     """
     # A fault that one model has as well reads better there than in a stack.
-    _rehearse(task, schedule, config, False, " (tried before training; nothing was stored)")
+    _rehearse(task, schedule, config, False, "tried before training; nothing was stored")
     if config.stack == "auto":
-        _rehearse(task, schedule, config, True, " (tried before training, where it works for a single model; nothing was stored)")
+        _rehearse(task, schedule, config, True, "tried before training, where it works for a single model; nothing was stored")
 
 
 def _rehearse(task: Task, schedule: Schedule, config: Config[Any, Any], stacked: bool, when: str) -> None:
@@ -66,7 +66,7 @@ def _explaining(task: Task, what: str, when: str) -> Iterator[None]:
             raise
         if found is error:
             message = " ".join(str(error).split())[:300].rstrip(".")
-            found = InputError(f"{place_of(task)}: it failed {what}: {type(error).__name__}: {message}{when}")
+            found = InputError(f"{place_of(task)}: it failed {what}: {type(error).__name__}: {message} ({when})")
         raise found from error
 
 

@@ -261,10 +261,7 @@ class Run:
 
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
-        """What the task shows of the final models, `[S, ...]` by name.
-
-        Beside it what actions captured as `reference.NAME` `[S, ...]`.
-        """
+        """What the task shows of the final models, and what actions captured as `reference.NAME`: `[S, ...]` by name."""
         return {name: array for name, array in self._exhibits.items() if not name.startswith(FIXED)}
 
     @cached_property

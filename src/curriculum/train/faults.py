@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,17 +41,24 @@ def explained(
 ) -> BaseException:
     """Turn a fault in a task's code into an error with its file and line; another error is given back as it is.
 
-    `when` says at what step it happened, `kind` makes the error of its message.
+    `when` says at what step it happened, such as `at step 30`; `kind` makes the error of its message.
     """
     module = (task if isinstance(task, type) else type(task)).__module__.partition(".")[0]
     own = [module] if module != "curriculum" else []
     if isinstance(error, MisuseError):
-        return kind(f"{place_of(task, error.method)}: {error.method}: {error}{when}")
-    found = blame(error, own)
+        return kind(_dated(f"{place_of(task, error.method)}: {error.method}: {error}", when))
+    found = "" if isinstance(error, CurriculumError) and not isinstance(error, InputError) else blame(error, own)
     if not found:
         return error
     plain = found.replace(f"{type(error).__name__}: ", "", 1) if isinstance(error, CurriculumError) else found
-    return kind(f"{_readable(str(error), plain)}{when}")
+    return kind(_dated(_readable(str(error), plain), when))
+
+
+def _dated(said: str, when: str) -> str:
+    """Add when it happened to what a message says of where: `(in losses, at step 30)`."""
+    if not when:
+        return said
+    return f"{said[:-1]}, {when})" if re.search(r" \(in \w+\)$", said) else f"{said} ({when})"
 
 
 @contextmanager

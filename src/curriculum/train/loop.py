@@ -51,7 +51,7 @@ def train(
     steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
     while state.step < steps:
-        with faults_of(task, f" (at step {state.step:,})"):
+        with faults_of(task, f"at step {state.step:,}"):
             stretch = stretch or draw(task, state)
             state, stretch = enter(task, models, state, stretch, emitters)
         plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
@@ -82,7 +82,7 @@ def train(
                 if any(asked) or due(step + 1):
                     break
         except Exception as error:
-            fault = explained(error, task, f" (at step {step:,})")
+            fault = explained(error, task, f"at step {step:,}")
             if fault is error:
                 raise
             raise fault from error
@@ -90,7 +90,7 @@ def train(
             for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
                 own += more
         reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=marked.isfinite())
-        with faults_of(task, f" (after step {reached.step - 1:,})"):
+        with faults_of(task, f"after step {reached.step - 1:,}"):
             state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
         if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)
