@@ -50,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
         "curriculum.measures", ("measure/metrics/*.py", "tasks/*/metrics/*.py"), "METRIC", type="curriculum.measure.metric:Metric"
     ),
     "figure": Kind("curriculum.figures", ("draw/plots/*.py", "tasks/*/plots/*.py"), "draw"),
-    "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS", type="curriculum.sheet.easings:Easing"),
+    "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS"),
 }
 _ROOT = Path(__file__).parent
 

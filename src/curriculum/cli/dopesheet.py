@@ -40,10 +40,11 @@ class Format(StrEnum):
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
     from curriculum import find_file
+    from curriculum.runner.timings import timings_for
     from curriculum.sheet.parse import parse
 
     source, data = find_file.read_sheet(reference)
-    return parse(data, source)
+    return parse(data, source, timings_for(source))
 
 
 @dopesheet.command()
