@@ -19,7 +19,7 @@ from curriculum.sheet.document import write
 from curriculum.sheet.easings import EASINGS
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
-from curriculum.sheet.table import ACCURATE, TimingError, tabulate
+from curriculum.sheet.table import ACCURATE, TimingError, table_line, tables_in, tabulate
 from curriculum.store.reader import Run
 
 EASE = """import numpy as np
@@ -71,6 +71,16 @@ def test_a_table_is_as_its_function(name):
     for own, exact in ((made.velocity, EASINGS[name].velocity), (made.acceleration, EASINGS[name].acceleration)):
         found, wanted = own(U)[smooth], exact(U)[smooth]
         assert np.abs(found - wanted).max() < 0.02 * (1 + np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("function", [lambda u: u**0.3, lambda u: np.sqrt(1 - (1 - u) ** 2), lambda u: 1 - np.cbrt(1 - u)])
+def test_a_function_may_begin_or_end_infinitely_steep(function):
+    at = np.concatenate([U, np.logspace(-16, -3, 1000), 1 - np.logspace(-16, -3, 1000)])
+    made = tabulate(function)
+    assert np.abs(made.easing.progress(at) - function(at)).max() < 10 * ACCURATE
+    assert len(made.knots) < 6000
+    (read,) = tables_in(table_line("x", made)).values()
+    assert np.array_equal(read().easing.progress(at), made.easing.progress(at))
 
 
 @given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=6), st.floats(-2, 2))
