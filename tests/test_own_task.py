@@ -458,3 +458,73 @@ def test_a_batch_says_what_columns_and_tensors_there_are():
         _ = batch.sheet["width"]
     with pytest.raises(InputError, match="unknown tensor of the batch 'labels'"):
         _ = batch.labels
+
+
+# Measures and figures of the user's own
+
+EXTRAS = """
+from curriculum import Metric
+
+
+def slowest(trace, window):
+    reached = trace.steps[window[trace.steps] & (trace.y < -0.05)]
+    return float(reached[0]) if len(reached) else float("nan")
+
+
+SPEED = Metric(id="speed", title="step at which the error is low", unit="steps", compute=slowest, needs="an error below 0.89")
+
+
+def confusion(run, seed):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().plot(run.traces["score.accuracy.test"][:, seed])
+    return figure
+
+
+class Measured(Mine):
+    measures = (*Mine.measures, SPEED)
+    plots = ("./mine.py:confusion",)
+    hypotheses = {"fast": ("faster learning", ("speed", "accuracy"))}
+"""
+
+
+MEASURED = ("--config", "mine.yaml", "--dopesheet", "a.csv", "--set", "task.name=./mine.py:Measured")
+
+
+def test_measures_and_figures_of_a_users_own_are_stored_and_looked_at_without_their_code(empty, here):
+    for name, rate in (("slow", 0.01), ("quick", 0.1)):
+        write(empty, GOOD + EXTRAS, sheet=f"STEP,lr,loss,smoothing\n0,{rate},1,0\n120,{rate},1,0\n", seeds="0:6")
+        assert (
+            here("train", "--config", "mine.yaml", "--dopesheet", "a.csv", "--name", name, "--set", "task.name=./mine.py:Measured").code
+            == 0
+        )
+        assert (empty / "runs" / name / "figures" / "confusion.png").is_file()
+    for path in (empty / "mine.py", empty / "mine.yaml"):
+        path.unlink()
+    stored = {name: Run(empty / "runs" / name) for name in ("slow", "quick")}
+    values = {name: run_.exhibits["measure.speed"] for name, run_ in stored.items()}
+    assert (values["quick"] <= values["slow"]).all()
+    compared = here("compare", "quick", "slow")
+    assert compared.code == 0, compared.err
+    assert re.search(r"fast faster learning: ", compared.out)
+    assert re.search(r"speed step at which the error is low: quick x0\.\d+ of slow .*: supported", compared.out)
+
+
+def test_a_fault_in_a_users_measure_is_named_and_the_run_is_stored(empty, here):
+    broken = EXTRAS.replace("return float(reached[0])", "return float(reeched[0])").replace("-0.05", "9")
+    write(empty, GOOD + broken)
+    found = here("train", *MEASURED, "--name", "a")
+    assert found.code == 1
+    assert "the measure 'speed' of runs/a has no values: mine.py:" in found.err
+    assert "NameError: name 'reeched' is not defined (in slowest)" in found.err
+    assert Run(Path("runs/a")).status == "finished"
+    assert here("verify", "a").code == 0
+
+
+def test_two_measures_of_one_id_are_refused(empty, here):
+    write(empty, GOOD + EXTRAS.replace('id="speed"', 'id="accuracy"'))
+    found = here("train", *MEASURED)
+    assert found.code == 2
+    assert "two measures have the id 'accuracy'" in found.err
+    assert not Path("runs").exists()

@@ -26,7 +26,7 @@ class Letters(Digits): ...
 def helper(): ...
 """
 KINDS = {
-    "measure": ("from curriculum.measure.metric import Metric\n", "Metric(1, 'X', 'x', '', len, False)"),
+    "measure": ("from curriculum.measure.metric import Metric\n", "Metric('X', 'x', '', len)"),
     "figure": ("", "lambda run, seed: None"),
     "timing": ("", "lambda u: u"),
 }

@@ -269,7 +269,7 @@ def test_a_hypothesis_sums_up_its_measures(own, expected):
 
 
 def verdict_on(id_: str, title: str, kind: str, better: str, first, other) -> Verdict:
-    metric = Metric(1, id_, title, "", lambda trace, window: 0.0, windowed=False, effect=kind, better=better)
+    metric = Metric(id_, title, "", lambda trace, window: 0.0, windowed=False, effect=kind, better=better)
     places = tuple(range(len(first)))
     pairings = [Pairing(1, places, places, paired=True, tested=True)]
     (judged,) = verdicts.correct(estimates([measured(metric, "whole", (first, other), pairings)], pairings, SmallestEffect()))

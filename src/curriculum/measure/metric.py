@@ -28,15 +28,14 @@ class Metric:
 
     `effect` is how two runs are compared: by their `ratio` or their `difference`; by the shares of their seeds for which
     it holds, where each number is 0 or 1 (`share`); or by the ratio of the steps at which something happened (`time`),
-    where a seed for which it never did has the number after its last step.
+    where a seed for which it never did has the number after its last step. Tables show measures in their `order`.
     """
 
-    order: int
     id: str
     title: str
     unit: str
     compute: Callable[..., float]
-    windowed: bool
+    windowed: bool = False
     effect: Effect = "ratio"
     better: Better = "lower"
     variants: tuple[Mapping[str, float], ...] = ()
@@ -47,6 +46,7 @@ class Metric:
     needs: str = ""
     latents: bool = False
     smallest: float | None = None
+    order: int = 1000
 
 
 def label(id_: str, title: str) -> str:

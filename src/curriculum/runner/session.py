@@ -183,14 +183,16 @@ class Session:
         shown = {**self.ensemble.exhibit(parameters), **references, **fixed}
         exhibits = {name: value.cpu().numpy() for name, value in shown.items()}
         self.folder.write_exhibits(exhibits)
-        if self.own.measures and status == "finished":
-            values, self.faults = measure_own(Run(self.folder.path), self.own.measures)
-            self.folder.write_exhibits({**exhibits, **values})
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
         final = status in ("finished", "diverged")  # nothing can come after it
         more |= {"trained": self.trained, "timings": timings, "ended": now(), "diverged": lost, "segments": segments}
+        if self.own.measures and status == "finished":
+            # They are computed from what is stored, so the run is first one that was stopped after its last step.
+            self.folder.finish("interrupted", join=False, **more)
+            values, self.faults = measure_own(Run(self.folder.path), self.own.measures)
+            self.folder.write_exhibits({**exhibits, **values})
         self.folder.finish(status, join=final, **more)
         self.finished = True
 

@@ -32,7 +32,6 @@ def detrended_deviation(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    12,
     "E7",
     f"detrended deviation (blocks of {BLOCK} steps)",
     "dex",
@@ -40,4 +39,5 @@ METRIC = Metric(
     windowed=False,
     exploratory=True,
     needs=f"{FEWEST} recorded steps in one block of {BLOCK}",
+    order=12,
 )

@@ -30,11 +30,11 @@ def largest_rise(trace: Trace, window: NDArray[np.bool_], steps_back: int = WIND
 
 
 METRIC = Metric(
-    1,
     "H1a",
     f"largest sudden rise ({WINDOW} steps)",
     "dex",
     largest_rise,
     windowed=True,
     variants=({"steps_back": 50}, {"steps_back": 200}),
+    order=1,
 )

@@ -21,7 +21,6 @@ def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> f
 
 
 METRIC = Metric(
-    4,
     "H3a",
     "drift jerk of the latents",
     "per step^3",
@@ -30,4 +29,5 @@ METRIC = Metric(
     variants=({"span": 100}, {"span": 400}),
     needs=NEEDS,
     latents=True,
+    order=4,
 )

@@ -33,11 +33,11 @@ def fluctuation(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    3,
     "H2",
     f"loss fluctuation (blocks of {BLOCK} steps)",
     "dex",
     fluctuation,
     windowed=True,
     needs=f"enough recorded steps in one block of {BLOCK}",
+    order=3,
 )

@@ -21,7 +21,6 @@ def jitter(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> float
 
 
 METRIC = Metric(
-    5,
     "H3b",
     "jitter of the latents",
     "latent units",
@@ -30,4 +29,5 @@ METRIC = Metric(
     variants=({"span": 100}, {"span": 400}),
     needs=NEEDS,
     latents=True,
+    order=5,
 )

@@ -18,4 +18,4 @@ def mean_draw_up(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(rises[marked].mean()) if marked.any() else float("nan")
 
 
-METRIC = Metric(6, "E1", f"mean rise ({WINDOW} steps)", "dex", mean_draw_up, windowed=False, exploratory=True)
+METRIC = Metric("E1", f"mean rise ({WINDOW} steps)", "dex", mean_draw_up, windowed=False, exploratory=True, order=6)

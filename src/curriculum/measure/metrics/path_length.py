@@ -20,5 +20,5 @@ def path_length(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    9, "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True, needs=NEEDS, latents=True
+    "E4", "path length of the drift", "latent units", path_length, windowed=False, exploratory=True, needs=NEEDS, latents=True, order=9
 )

@@ -19,4 +19,6 @@ def peak_speed(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).max() / trace.motion_stride)
 
 
-METRIC = Metric(10, "E5", "peak speed of the drift", "per step", peak_speed, windowed=False, exploratory=True, needs=NEEDS, latents=True)
+METRIC = Metric(
+    "E5", "peak speed of the drift", "per step", peak_speed, windowed=False, exploratory=True, needs=NEEDS, latents=True, order=10
+)

@@ -39,7 +39,6 @@ def _of_unit_size(shapes: Array) -> Array:
 
 
 METRIC = Metric(
-    13,
     "E8",
     "Procrustes step of the latents",
     "",
@@ -48,4 +47,5 @@ METRIC = Metric(
     exploratory=True,
     needs="consecutive recorded latents in the window",
     latents=True,
+    order=13,
 )

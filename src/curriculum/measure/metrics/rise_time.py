@@ -37,7 +37,6 @@ def rise_time(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    11,
     "E6",
     f"rise time of the largest rise ({WINDOW} steps; longer is more gradual)",
     "steps",
@@ -46,4 +45,5 @@ METRIC = Metric(
     better="higher",
     exploratory=True,
     needs="a rise of the error",
+    order=11,
 )

@@ -54,7 +54,6 @@ def sparc(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    14,
     "E9",
     "spectral arc length of the drift (-SPARC, transitions)",
     "",
@@ -64,4 +63,5 @@ METRIC = Metric(
     exploratory=True,
     needs=f"a transition in which the latents move, with {FEWEST + 1} recorded",
     latents=True,
+    order=14,
 )

@@ -57,7 +57,6 @@ def spike_score(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    7,
     "E2",
     f"spike score (share beyond {SIGMAS} sigma)",
     "%",
@@ -66,4 +65,5 @@ METRIC = Metric(
     effect="difference",
     exploratory=True,
     needs=f"a step in the window with {WINDOW:,} steps before it",
+    order=7,
 )

@@ -38,7 +38,6 @@ def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WIND
 
 _VARIANTS = ({"prominence": 0.15}, {"prominence": 0.5}, {"steps_back": 50}, {"steps_back": 200})
 METRIC = Metric(
-    2,
     "H1b",
     f"spikes (over {PROMINENCE:g} dex)",
     "spikes",
@@ -47,4 +46,5 @@ METRIC = Metric(
     effect="difference",
     variants=_VARIANTS,
     counts=True,
+    order=2,
 )

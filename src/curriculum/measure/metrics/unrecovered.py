@@ -56,7 +56,6 @@ def count_unrecovered(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    15,
     "E10",
     f"unrecovered rises (over {PROMINENCE:g} dex, {PATIENCE} steps)",
     "rises",
@@ -65,4 +64,5 @@ METRIC = Metric(
     effect="difference",
     exploratory=True,
     counts=True,
+    order=15,
 )

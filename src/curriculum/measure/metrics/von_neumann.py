@@ -18,5 +18,12 @@ def von_neumann(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    8, "E3", "von Neumann deviation", "dex", von_neumann, windowed=False, exploratory=True, needs="consecutive recorded steps in the window"
+    "E3",
+    "von Neumann deviation",
+    "dex",
+    von_neumann,
+    windowed=False,
+    exploratory=True,
+    needs="consecutive recorded steps in the window",
+    order=8,
 )

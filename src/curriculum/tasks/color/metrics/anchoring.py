@@ -17,4 +17,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return anchor_drift(*found) if found else float("nan")
 
 
-METRIC = Metric(56, "G6", "anchor drift", "latent units", _compute, windowed=False, limit=LIMIT)
+METRIC = Metric("G6", "anchor drift", "latent units", _compute, windowed=False, limit=LIMIT, order=56)

@@ -17,4 +17,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return hue_coherence(*found) if found else float("nan")
 
 
-METRIC = Metric(53, "G3", "hue coherence", "", _compute, windowed=False, better="higher", limit=LIMIT)
+METRIC = Metric("G3", "hue coherence", "", _compute, windowed=False, better="higher", limit=LIMIT, order=53)

@@ -15,4 +15,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(hues_out_of_order(*found)) if found else float("nan")
 
 
-METRIC = Metric(55, "G5", "hues out of order", "hues", _compute, windowed=False, limit=0)
+METRIC = Metric("G5", "hues out of order", "hues", _compute, windowed=False, limit=0, order=55)

@@ -17,4 +17,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return out_of_plane(*found) if found else float("nan")
 
 
-METRIC = Metric(52, "G2", "distance from the plane", "latent units", _compute, windowed=False, limit=LIMIT)
+METRIC = Metric("G2", "distance from the plane", "latent units", _compute, windowed=False, limit=LIMIT, order=52)

@@ -17,4 +17,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return unit_norm_deviation(*found) if found else float("nan")
 
 
-METRIC = Metric(51, "G1", "unit-norm deviation", "latent units", _compute, windowed=False, limit=LIMIT)
+METRIC = Metric("G1", "unit-norm deviation", "latent units", _compute, windowed=False, limit=LIMIT, order=51)

@@ -15,4 +15,4 @@ def _compute(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(abs(abs(winding_number(*found)) - 1)) if found else float("nan")
 
 
-METRIC = Metric(54, "G4", "extra or missing turns about the origin", "turns", _compute, windowed=False, limit=0)
+METRIC = Metric("G4", "extra or missing turns about the origin", "turns", _compute, windowed=False, limit=0, order=54)

@@ -16,4 +16,4 @@ def mean_r2(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else float(affine_r2(latents, trace.fixed["map.linear"]).mean())
 
 
-METRIC = Metric(25, "X1", "affine R2", "", mean_r2, windowed=False, effect="difference", better="higher", exploratory=True)
+METRIC = Metric("X1", "affine R2", "", mean_r2, windowed=False, effect="difference", better="higher", exploratory=True, order=25)

@@ -16,4 +16,4 @@ def anisotropy(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else condition(latents, trace.fixed["map.cells"])
 
 
-METRIC = Metric(28, "X4", "condition number of the map", "", anisotropy, windowed=False, exploratory=True)
+METRIC = Metric("X4", "condition number of the map", "", anisotropy, windowed=False, exploratory=True, order=28)

@@ -16,4 +16,4 @@ def continuity(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else trustworthiness(latents, trace.fixed["map.near"])
 
 
-METRIC = Metric(34, "X10", "continuity", "", continuity, windowed=False, effect="difference", better="higher", exploratory=True)
+METRIC = Metric("X10", "continuity", "", continuity, windowed=False, effect="difference", better="higher", exploratory=True, order=34)

@@ -19,4 +19,4 @@ def edge_variation(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float(lengths.std() / lengths.mean())
 
 
-METRIC = Metric(29, "X5", "variation of edge lengths", "", edge_variation, windowed=False, exploratory=True)
+METRIC = Metric("X5", "variation of edge lengths", "", edge_variation, windowed=False, exploratory=True, order=29)

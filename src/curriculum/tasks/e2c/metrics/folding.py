@@ -16,4 +16,4 @@ def folding(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else fold(latents, trace.fixed["map.cells"])
 
 
-METRIC = Metric(27, "X3", "fold", "", folding, windowed=False, effect="difference", exploratory=True)
+METRIC = Metric("X3", "fold", "", folding, windowed=False, effect="difference", exploratory=True, order=27)

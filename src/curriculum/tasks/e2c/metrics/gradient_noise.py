@@ -20,5 +20,5 @@ def noise_ratio(trace: Trace, window: NDArray[np.bool_], modules: tuple[str, ...
 
 
 METRIC = Metric(
-    35, "X11", "gradient noise, re-sampled over re-parameterized", "", noise_ratio, windowed=False, better="higher", exploratory=True
+    "X11", "gradient noise, re-sampled over re-parameterized", "", noise_ratio, windowed=False, better="higher", exploratory=True, order=35
 )

@@ -9,5 +9,12 @@ from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
 
 _compute = partial(noise_ratio, modules=("decoder",))
 METRIC = Metric(
-    38, "X14", "decoder gradient noise, re-sampled over re-parameterized", "", _compute, windowed=False, better="higher", exploratory=True
+    "X14",
+    "decoder gradient noise, re-sampled over re-parameterized",
+    "",
+    _compute,
+    windowed=False,
+    better="higher",
+    exploratory=True,
+    order=38,
 )

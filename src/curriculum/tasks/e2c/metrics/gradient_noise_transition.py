@@ -9,7 +9,6 @@ from curriculum.tasks.e2c.metrics.gradient_noise import noise_ratio
 
 _compute = partial(noise_ratio, modules=("transition",))
 METRIC = Metric(
-    37,
     "X13",
     "transition gradient noise, re-sampled over re-parameterized",
     "",
@@ -17,4 +16,5 @@ METRIC = Metric(
     windowed=False,
     better="higher",
     exploratory=True,
+    order=37,
 )

@@ -16,4 +16,4 @@ def posterior_spread(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if found is None else float(found[0] / edge_lengths(found[1], trace.fixed["map.edges"]).mean())
 
 
-METRIC = Metric(30, "X6", "posterior spread", "px", posterior_spread, windowed=False, exploratory=True)
+METRIC = Metric("X6", "posterior spread", "px", posterior_spread, windowed=False, exploratory=True, order=30)

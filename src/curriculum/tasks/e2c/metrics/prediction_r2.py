@@ -16,4 +16,4 @@ def prediction_r2(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if found is None else float(found[0])
 
 
-METRIC = Metric(31, "X7", "predR2", "", prediction_r2, windowed=False, effect="difference", better="higher", exploratory=True)
+METRIC = Metric("X7", "predR2", "", prediction_r2, windowed=False, effect="difference", better="higher", exploratory=True, order=31)

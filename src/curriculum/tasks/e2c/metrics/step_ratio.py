@@ -17,5 +17,5 @@ def step_ratio(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    32, "X8", "step variance, re-sampled over re-parameterized", "", step_ratio, windowed=False, better="higher", exploratory=True
+    "X8", "step variance, re-sampled over re-parameterized", "", step_ratio, windowed=False, better="higher", exploratory=True, order=32
 )

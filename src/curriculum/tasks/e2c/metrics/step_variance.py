@@ -23,4 +23,4 @@ def step_variance(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float((rho * shared + (1 - rho) * fresh) / edge_lengths(latents, trace.fixed["map.edges"]).mean() ** 2)
 
 
-METRIC = Metric(23, "S1", "variance of the step |z' - z|", "px^2", step_variance, windowed=False)
+METRIC = Metric("S1", "variance of the step |z' - z|", "px^2", step_variance, windowed=False, order=23)

@@ -22,7 +22,6 @@ def time_to_unfold(trace: Trace, window: NDArray[np.bool_], r2: float = UNFOLDED
 
 
 METRIC = Metric(
-    22,
     "M2",
     "time to unfold, from step 0",
     "steps",
@@ -30,4 +29,5 @@ METRIC = Metric(
     windowed=False,
     effect="time",
     variants=({"r2": 0.9, "most_folded": 0.05}, {"r2": 0.98, "most_folded": 0.01}),
+    order=22,
 )

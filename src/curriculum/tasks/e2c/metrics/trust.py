@@ -16,4 +16,4 @@ def trust(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if latents is None else trustworthiness(trace.fixed["map.near"], latents)
 
 
-METRIC = Metric(33, "X9", "trustworthiness", "", trust, windowed=False, effect="difference", better="higher", exploratory=True)
+METRIC = Metric("X9", "trustworthiness", "", trust, windowed=False, effect="difference", better="higher", exploratory=True, order=33)

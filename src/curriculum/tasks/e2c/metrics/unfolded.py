@@ -19,7 +19,6 @@ def is_unfolded(trace: Trace, window: NDArray[np.bool_], r2: float = UNFOLDED_R2
 
 
 METRIC = Metric(
-    21,
     "M1",
     "map unfolded at the end",
     "",
@@ -28,4 +27,5 @@ METRIC = Metric(
     effect="share",
     better="higher",
     variants=({"r2": 0.9, "most_folded": 0.05}, {"r2": 0.98, "most_folded": 0.01}),
+    order=21,
 )

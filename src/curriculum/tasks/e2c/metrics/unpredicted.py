@@ -16,4 +16,4 @@ def unpredicted(trace: Trace, window: NDArray[np.bool_]) -> float:
     return float("nan") if found is None else float(1 - found[0])
 
 
-METRIC = Metric(24, "P1", "unpredicted share of the step", "", unpredicted, windowed=False)
+METRIC = Metric("P1", "unpredicted share of the step", "", unpredicted, windowed=False, order=24)

@@ -17,5 +17,13 @@ def worst_r2(trace: Trace, window: NDArray[np.bool_]) -> float:
 
 
 METRIC = Metric(
-    26, "X2", "affine R2 of the worse coordinate", "", worst_r2, windowed=False, effect="difference", better="higher", exploratory=True
+    "X2",
+    "affine R2 of the worse coordinate",
+    "",
+    worst_r2,
+    windowed=False,
+    effect="difference",
+    better="higher",
+    exploratory=True,
+    order=26,
 )
