@@ -484,7 +484,7 @@ def confusion(run, seed):
 
 class Measured(Mine):
     measures = (*Mine.measures, SPEED)
-    plots = ("./mine.py:confusion",)
+    plots = (confusion,)
     hypotheses = {"fast": ("faster learning", ("speed", "accuracy"))}
 """
 
