@@ -548,6 +548,39 @@ def test_names_from_files_cannot_steer_the_terminal(here, empty):
     assert "\x1b" not in refused.err
 
 
+OWN_TASK = """
+import numpy as np
+import torch
+from torch import nn
+
+import curriculum
+
+class Points(curriculum.Task):
+    terms = ("loss",)
+
+    def build(self):
+        return nn.Linear(2, 1)
+
+    def data(self):
+        x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+        return {"train": (x, x.sum(1)), "test": (x, x.sum(1))}
+
+    def losses(self, model, batch):
+        return {"loss": ((model(batch.inputs)[:, 0] - batch.labels) ** 2).mean()}
+"""
+
+
+def test_sheets_are_checked_against_a_task_next_to_a_config_elsewhere(here, empty):
+    (empty / "sub").mkdir()
+    (empty / "sub" / "points.py").write_text(OWN_TASK)
+    (empty / "sub" / "points.yaml").write_text("task: {name: ./points.py:Points}\noptimizer: {name: adamw}\n")
+    (empty / "good.csv").write_text("STEP,lr,loss,weight-decay\n0,0.01,1,0.1\n9,,,\n")
+    (empty / "bad.csv").write_text("STEP,lr,loss,smoothing\n0,0.01,1,0.1\n9,,,\n")
+    good, bad = (here("dopesheet", "check", name, "--config", "sub/points.yaml") for name in ("good.csv", "bad.csv"))
+    assert good.code == 0, good.err
+    assert (bad.code, "bad.csv:1:4: unknown property 'smoothing'" in bad.err) == (2, True), bad.err
+
+
 def test_debug_shows_where_an_error_comes_from(process, empty):
     shown = process("--debug", "dopesheet", "show", "nosuch.csv", cwd=empty)
     assert shown.code == 2

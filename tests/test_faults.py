@@ -314,6 +314,10 @@ CONFIGS = {
     ),
     "hook without a function": ("task: {name: color}\nhooks:\n  - {on: run-end, call: 'math:nosuch'}\n", ("bad.yaml:3:", "nosuch")),
     "hook that is no function": ("task: {name: color}\nhooks:\n  - {on: run-end, call: 'math:pi'}\n", ("bad.yaml:3:", "math:pi", "float")),
+    "hook in a file that is not there": (
+        "task: {name: color}\nhooks:\n  - {on: run-end, call: './nosuch.py:f'}\n",
+        ("bad.yaml:3:", "cannot load the hook './nosuch.py:f': there is no file './nosuch.py'"),
+    ),
     "hook that is no reference": ("task: {name: color}\nhooks:\n  - {on: run-end, call: 'math.sqrt'}\n", ("bad.yaml:3:", "math.sqrt")),
     "hook that never fires": (
         "task: {name: color}\nhooks:\n  - {on: 'action:ancor', call: 'math:sqrt'}\n",
@@ -1168,6 +1172,46 @@ def test_a_hook_whose_module_exits_is_refused(here, empty):
     refused(here("train", "-d", "smooth", "-c", "hooks.yaml"), 2, "hooks.yaml:3:", "exiting_module:watch", "SystemExit")
 
 
+HOOK_FILE = """import hook_helper
+
+def report(event):
+    print(event.step, hook_helper.WORD)
+"""
+
+
+@pytest.fixture
+def hook_file(empty):
+    (empty / "own").mkdir()
+    (empty / "own" / "hooks.py").write_text(HOOK_FILE)
+    (empty / "own" / "hook_helper.py").write_text("WORD = 'anchored'\n")
+    (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:anchor', call: own/hooks.py:report}\n")
+    (empty / "short.csv").write_text(SHORT)
+    return empty / "own" / "hooks.py"
+
+
+def test_a_hook_may_be_in_a_file(process, hook_file):
+    done = process("train", "-d", "short.csv", "-c", "hooks.yaml", "--name", "r", cwd=hook_file.parents[1])
+    assert (done.code, done.out.splitlines()[0]) == (0, "6 anchored"), done
+    (stored,) = Run(hook_file.parents[1] / "runs" / "r").manifest["hooks"]
+    assert (stored["event"], stored["call"], stored["note"]) == ("action", "hooks.py:report", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "code"),
+    [
+        (HOOK_FILE.replace("report", "reprot"), "there is no 'report' in own/hooks.py, did you mean 'reprot'?", 2),
+        ("import nosuch_library\n", "own/hooks.py:1: ModuleNotFoundError", 2),
+        ("report = 3\n", "must be a function, not int", 2),
+        (HOOK_FILE.replace("WORD", "WORDS"), "failed at step 6 on action: own/hooks.py:4: AttributeError: ", 1),
+    ],
+)
+def test_what_is_wrong_with_a_hook_in_a_file_is_told(process, hook_file, text, says, code):
+    hook_file.write_text(text)
+    outcome = process("train", "-d", "short.csv", "-c", "hooks.yaml", cwd=hook_file.parents[1])
+    assert (outcome.code, says in outcome.err.splitlines()[-1]) == (code, True), outcome
+    assert (hook_file.parents[1] / "runs").exists() == (code == 1)
+
+
 def test_a_dry_run_executes_no_hook(here, empty, tree):
     package = empty / "dry_package"
     package.mkdir()
@@ -1183,6 +1227,8 @@ def test_a_dry_run_executes_no_hook(here, empty, tree):
     for module in ("nosuch_package.hooks", "dry_package.nosuch", "math.nosuch", "__main__.nosuch", ".nosuch"):
         (empty / "hooks.yaml").write_text(f"task: {{name: color}}\nhooks:\n  - {{on: run-end, call: '{module}:watch'}}\n")
         refused(here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run"), 2, "hooks.yaml:3:", module)
+    (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:anchor', call: './dry_package/hooks.py:watch'}\n")
+    assert here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run").code == 0
     (empty / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: 'action:ancor', call: 'dry_package.hooks:watch'}\n")
     refused(here("train", "-d", "short.csv", "-c", "hooks.yaml", "--dry-run"), 2, "hooks.yaml:3:", "did you mean 'anchor'?")
     assert not (empty / "executed").exists()

@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def helper(): ...
 KINDS = {
     "measure": ("from curriculum.measure.metric import Metric\n", "Metric('X', 'x', '', len)"),
     "figure": ("", "lambda run, seed: None"),
-    "timing": ("from curriculum.sheet.easings import polynomial\n", "polynomial(0, 1)"),
+    "timing": ("", "lambda u: u"),
 }
 
 
@@ -242,6 +243,49 @@ def test_a_thing_of_another_kind_is_refused(digits, name, kind):
     has = {"task": "tasks in it: Digits, Letters", "measure": "it has no measure", "figure": "figures in it: helper"}[kind]
     message = says(f"./digits.py:{name}", f"{name} in digits.py is not a", has, kind=kind)
     assert ("is not a subclass of curriculum.Task" in message) == (kind == "task")
+
+
+def test_the_hash_of_a_task_covers_what_it_imports_from_its_folder(empty):
+    def written(folder, **more):
+        files = {"digits": f"import own_model\n{DIGITS}", "own_model": "def late():\n    from own_parts.layer import Layer\n"}
+        files |= {"own_parts/__init__": "", "own_parts/layer": "from . import size\n", "own_parts/size": "SIZE = 3\n", "other": "x = 1\n"}
+        (empty / folder / "own_parts").mkdir(parents=True, exist_ok=True)
+        for name, text in (files | more).items():
+            (empty / folder / f"{name}.py").write_text(text)
+        return plugins.source_of(f"{folder}/digits.py:Digits")[1]
+
+    first = written("a")
+    assert first == written("b"), "the hash does not depend on where the folder is"
+    assert first == written("a", other="x = 2\n"), "a file that is not imported is not part of it"
+    for name in ("digits", "own_model", "own_parts/__init__", "own_parts/layer", "own_parts/size"):
+        assert first != written("a", **{name: "y = 1\nimport own_model\nfrom own_parts import layer, size\n"}), name
+    written("a")
+    plugins.find("task", "a/digits.py:Digits")
+    assert written("a", own_model="") == first, "what was imported counts"
+
+
+def test_the_hash_of_an_installed_package_covers_its_modules(empty):
+    package = empty / "site-packages" / "hashed_dist"
+    package.mkdir(parents=True)
+    install(empty / "site-packages", "other_dist", "[curriculum.tasks]\nnumbers = hashed_dist.tasks:Digits\n", "x = 1\n")
+    for name, text in {"__init__": "", "tasks": f"import other_dist\nfrom .model import SIZE\n{DIGITS}", "model": "SIZE = 3\n"}.items():
+        (package / f"{name}.py").write_text(text)
+    path, first = plugins.source_of("numbers")
+    assert path == package / "tasks.py"
+    (empty / "site-packages" / "other_dist.py").write_text("x = 2\n")
+    assert plugins.source_of("numbers")[1] == first
+    (package / "model.py").write_text("SIZE = 4\n")
+    assert plugins.source_of("numbers")[1] != first
+    assert "hashed_dist" not in sys.modules
+
+
+def test_a_task_may_be_in_an_archive(empty):
+    with zipfile.ZipFile(empty / "own.zip", "w") as archive:
+        archive.writestr("zipped_digits.py", DIGITS)
+    sys.path.append(str(empty / "own.zip"))
+    assert plugins.source_of("zipped_digits:Digits") is None
+    assert plugins.find("task", "zipped_digits:Digits").terms == ("loss",)
+    assert plugins.source_of("zipped_digits:Digits") is None
 
 
 # entry points

@@ -408,6 +408,23 @@ def test_a_changed_hook_of_a_config_is_noticed(process, empty):
     assert resumed.code == 0, resumed.err
 
 
+def test_a_hook_in_a_file_is_the_same_hook_in_another_folder(process, empty):
+    body = "import os\n\ndef watch(event):\n    if os.path.exists('stop') and event.step == 60:\n        raise KeyboardInterrupt\n"
+    (empty / "one").mkdir()
+    (empty / "one" / "hooks.py").write_text(body)
+    (empty / "one" / "hooks.yaml").write_text("task: {name: color}\nhooks:\n  - {on: pre-step, call: './hooks.py:watch'}\n")
+    (empty / "one" / "short.csv").write_text("STEP,PHASE,lr,loss-recon\n0,Primary & secondary,0.01,1\n90,,,\n")
+    (empty / "one" / "stop").touch()
+    assert process("train", "-d", "short.csv", "-c", "hooks.yaml", "--name", "r", cwd=empty / "one").code == 130
+    (empty / "one").rename(empty / "two")
+    (empty / "two" / "stop").unlink()
+    (empty / "two" / "hooks.py").write_text(body.replace("60", "61"))
+    refused = process("train", "--resume", "r", cwd=empty / "two")
+    assert (refused.code, "the source of the hook hooks.py:watch on pre-step differs" in refused.err) == (2, True), refused.err
+    (empty / "two" / "hooks.py").write_text(body)
+    assert process("train", "--resume", "r", cwd=empty / "two").code == 0
+
+
 def test_another_version_of_the_task_is_refused(stopped, monkeypatch):
     from curriculum.tasks.color.task import ColorTask
 

@@ -20,7 +20,7 @@ class Network(nn.Module):
 
 class Digits(curriculum.Task):
     terms = ("loss",)
-    controls = {"smoothing": (0, 1), "dropout": (0, 0.9)}
+    controls = {"dropout": (0, 0.9), "smoothing": (0, 1, 0)}
     scores = {"accuracy": "higher"}
 
     def build(self):

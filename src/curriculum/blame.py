@@ -19,13 +19,13 @@ def blame(error: BaseException, own: Iterable[str] = ()) -> str:
     standard library; empty if there is none. `own` are modules whose packages are the user's even if they are installed. A path
     inside the working folder is relative to it.
     """
-    if isinstance(error, SyntaxError) and error.filename is not None and _is_own(error.filename):
+    if isinstance(error, SyntaxError) and error.filename is not None and is_own(error.filename):
         return f"{shown(error.filename)}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
     packages = {module.partition(".")[0] for module in own}
     frames = [
         (frame, line)
         for frame, line in walk_tb(error.__traceback__)
-        if _is_own(frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages)
+        if is_own(frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages)
     ]
     if not frames:
         return ""
@@ -45,7 +45,7 @@ def shown(path: str | os.PathLike[str]) -> str:
     return path if inside.split(os.sep)[0] == os.pardir else inside
 
 
-def _is_own(file: str, installed: bool = False) -> bool:
+def is_own(file: str, installed: bool = False) -> bool:
     """Tell whether code in a file is a user's; `installed` says that their package may be an installed one."""
     if file.startswith("<"):  # no file: generated code, or an interactive session
         return False

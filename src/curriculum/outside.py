@@ -5,7 +5,6 @@ A file is imported once per process. It can import the modules that lie next to 
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 from curriculum.blame import blame, shown
 from curriculum.errors import InputError, nearest
+from curriculum.sources import code_hash, imports_in
 
 Folders = Iterable[str | Path]
 MOST_SHOWN = 12  # names that a message lists
@@ -60,44 +60,62 @@ def import_module_of(reference: Reference, what: str, near: Folders = ()) -> Mod
     return _load_file(_find(reference, what, near), what) if reference.is_file else _load_module(reference.place, what)
 
 
-def pick(module: ModuleType, name: str) -> Any:
+def pick(module: ModuleType, name: str, what: str) -> Any:
     """Give what a possibly dotted name means in a module. Raises `InputError` with the nearest name if there is no such thing."""
     target: Any = module
     for done, part in enumerate(name.split(".")):
         if not hasattr(target, part):
             owner = ".".join(name.split(".")[:done]) or place_of(module)
             guess = nearest(part, [own for own in dir(target) if not own.startswith("_")])
-            raise InputError(f"there is no {part!r} in {owner}" + (f", did you mean {guess!r}?" if guess else ""))
+            raise InputError(f"{what}: there is no {part!r} in {owner}" + (f", did you mean {guess!r}?" if guess else ""))
         target = getattr(target, part)
     return target
 
 
 def locate(reference: Reference, what: str, near: Folders = ()) -> Path | None:
-    """Find the file of a reference without executing any code; None for a module that is not a file, such as `math`.
+    """Find the file of a reference without executing any code; None for a module that is not a file, such as `math` or in an archive.
 
     Raises `InputError` if there is no such file or module.
     """
     if reference.is_file:
         return _find(reference, what, near)
     if reference.place in sys.modules:
-        origin = getattr(sys.modules[reference.place], "__file__", None)
-        return Path(origin).resolve() if origin else None
+        return _file_of(getattr(sys.modules[reference.place], "__file__", None))
     with _importable(Path.cwd()):
         spec = _spec_of(reference.place)
     if spec is None:
         raise InputError(f"{what}: there is no module {reference.place!r} (looked in the working folder and among installed packages)")
-    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+    return _file_of(spec.origin if spec.has_location else None)
 
 
-def hash_of(path: Path) -> str:
-    """Compute the SHA-256 of a file: of the bytes that were imported, if it was, else of those that it holds now."""
-    return _HASHES.get(path) or _digest(path.read_bytes())
+def _file_of(origin: str | None) -> Path | None:
+    path = Path(origin).resolve() if origin else None
+    return path if path is not None and path.is_file() else None
+
+
+def source_of(reference: Reference, what: str, near: Folders = ()) -> tuple[Path, str] | None:
+    """Give the resolved path of the file of a reference, and a hash of what is or would be imported, without importing it.
+
+    The hash is the SHA-256 of the file's bytes, or of all files if it imports others beside it. None for a module that is not
+    a file. Raises `InputError` if there is no such file or module.
+    """
+    path = locate(reference, what, near)
+    if path is None:
+        return None
+    known = _HASHES.get(path)
+    return path, known if known is not None else code_hash(path, path.read_bytes(), "" if reference.is_file else reference.place)
 
 
 def place_of(module: ModuleType) -> str:
     """Name a module in a message: by its file if it was imported as one, else by its name."""
     loader = getattr(module.__spec__, "loader", None)
     return shown(loader.path) if isinstance(loader, _Loader) else module.__name__
+
+
+def title_of(module: str) -> str:
+    """Name a module as it is known wherever it lies: by the name of its file if it was imported as one, else by its own."""
+    loader = getattr(getattr(sys.modules.get(module), "__spec__", None), "loader", None)
+    return Path(loader.path).name if isinstance(loader, _Loader) else module
 
 
 class _Loader(SourceFileLoader):
@@ -146,7 +164,7 @@ def _load_file(path: Path, what: str) -> ModuleType:
         except OSError as error:
             raise InputError(f"{what}: cannot read {shown(path)}: {error.strerror or error}") from error
         _check_siblings(path, data, what)
-        name = f"{path.stem.replace('.', '_')}@{_digest(str(path).encode())[:8]}"
+        name = f"{path.stem.replace('.', '_')}@{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         loader = _Loader(name, str(path), data)
         spec = spec_from_file_location(name, path, loader=loader)
         assert spec is not None
@@ -158,7 +176,7 @@ def _load_file(path: Path, what: str) -> ModuleType:
         except BaseException:
             sys.modules.pop(name, None)
             raise
-        _FILES[path], _HASHES[path] = module, _digest(data)
+        _FILES[path], _HASHES[path] = module, code_hash(path, data)
         return module
 
 
@@ -168,14 +186,10 @@ def _load_module(name: str, what: str) -> ModuleType:
             raise InputError(f"{what}: there is no module {name!r} (looked in the working folder and among installed packages)")
         with _explained(what, name, [name]):
             module = importlib.import_module(name)
-        if module.__spec__ is not None and module.__spec__.has_location and module.__file__:
-            path = Path(module.__file__).resolve()
-            _HASHES.setdefault(path, _digest(path.read_bytes()))
+        path = _file_of(getattr(module, "__file__", None))
+        if path is not None and path not in _HASHES:
+            _HASHES[path] = code_hash(path, path.read_bytes(), name)
         return module
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @contextmanager
@@ -218,23 +232,15 @@ def _spec_of(module: str) -> ModuleSpec | None:
 
 def _check_siblings(path: Path, data: bytes, what: str) -> None:
     """Raise an error if a file imports a module next to it, and would get another one of that name, which is imported already."""
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):  # reported when it is loaded
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = [node.module]
-        else:
+    for wanted in imports_in(data):
+        name = wanted.name.partition(".")[0]
+        if wanted.level or name not in sys.modules:
             continue
-        for name in {name.partition(".")[0] for name in names} & sys.modules.keys():
-            own = [file for file in (path.parent / f"{name}.py", path.parent / name / "__init__.py") if file.is_file()]
-            origin = getattr(sys.modules[name], "__file__", None)
-            if own and (origin is None or Path(origin).resolve() != own[0].resolve()):
-                other = f"from {shown(origin)}" if origin else "as a part of Python"
-                raise InputError(
-                    f"{what}: {shown(path)}:{node.lineno}: {name!r} is already imported {other}, so that {shown(own[0])} cannot be "
-                    f"imported: rename it"
-                )
+        own = [file for file in (path.parent / f"{name}.py", path.parent / name / "__init__.py") if file.is_file()]
+        origin = getattr(sys.modules[name], "__file__", None)
+        if own and (origin is None or Path(origin).resolve() != own[0].resolve()):
+            other = f"from {shown(origin)}" if origin else "as a part of Python"
+            raise InputError(
+                f"{what}: {shown(path)}:{wanted.line}: {name!r} is already imported {other}, so that {shown(own[0])} cannot be "
+                f"imported: rename it"
+            )

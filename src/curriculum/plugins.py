@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from curriculum import outside
 from curriculum.errors import InputError, unknown
-from curriculum.outside import Folders, Reference, hash_of, import_module_of, locate, pick, place_of, read_reference
+from curriculum.outside import Folders, Reference, import_module_of, pick, place_of, read_reference
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -49,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
         "curriculum.measures", ("measure/metrics/*.py", "tasks/*/metrics/*.py"), "METRIC", type="curriculum.measure.metric:Metric"
     ),
     "figure": Kind("curriculum.figures", ("draw/plots/*.py", "tasks/*/plots/*.py"), "draw"),
-    "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS", type="curriculum.sheet.easings:Easing"),
+    "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS"),
 }
 _ROOT = Path(__file__).parent
 
@@ -90,9 +91,9 @@ def find(kind: str, name: str, near: Folders = ()) -> Any:
     if not reference.name:
         raise InputError(f"{what}: write {reference.place}:NAME ({_choice(kind, module)})")
     try:
-        found = pick(module, reference.name)
+        found = pick(module, reference.name, what)
     except InputError as error:
-        raise InputError(f"{what}: {error} ({_choice(kind, module)})") from None
+        raise InputError(f"{error} ({_choice(kind, module)})") from None
     if not _suits(kind, found):
         wanted = KINDS[kind].requirement
         raise InputError(f"{what}: {reference.name} in {place_of(module)} is not {wanted} ({_choice(kind, module)})")
@@ -100,13 +101,13 @@ def find(kind: str, name: str, near: Folders = ()) -> Any:
 
 
 def source_of(name: str, near: Folders = (), kind: str = "task") -> tuple[Path, str] | None:
-    """Give the resolved path of the file that a thing from outside is in, and the SHA-256 of its bytes, without importing it.
+    """Give the resolved path of the file that a thing from outside is in, and a hash of its code, without importing it.
 
-    None for a shipped thing, and for a module that is no file. Raises `InputError` as `find` does where there is no file.
+    That is the SHA-256 of the file's bytes, or of all files if it imports others beside it. None for a shipped thing, and for
+    a module that is no file. Raises `InputError` as `find` does where there is no file.
     """
     reference, what = _reference(kind, name)
-    path = locate(reference, what, near) if reference is not None else None
-    return (path, hash_of(path)) if path is not None else None
+    return outside.source_of(reference, what, near) if reference is not None else None
 
 
 def _reference(kind: str, name: str) -> tuple[Reference | None, str]:

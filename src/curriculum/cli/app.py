@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli import animate, compare, config, dopesheet, experiment, power, runs, train, verify
+from curriculum.cli import animate, compare, config, dopesheet, experiment, new, power, runs, train, verify
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
 
 app = typer.Typer(no_args_is_help=True, context_settings=HELP, rich_markup_mode=None)
 
+app.command("new")(new.new)
 app.command("train")(train.train)
 app.command("experiment")(experiment.run_experiment)
 app.command("compare")(compare.compare)

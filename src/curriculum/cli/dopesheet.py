@@ -40,10 +40,11 @@ class Format(StrEnum):
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
     from curriculum import find_file
+    from curriculum.runner.timings import timings_for
     from curriculum.sheet.parse import parse
 
     source, data = find_file.read_sheet(reference)
-    return parse(data, source)
+    return parse(data, source, timings_for(source))
 
 
 @dopesheet.command()
@@ -64,16 +65,20 @@ def check(
 
     problems: list[Problem] = []
     task = None
+    moved: tuple[str, ...] = ()
     if config is not None:
-        from curriculum.runner.inputs import check_sheet, load_config
+        from curriculum.find_file import read_config
+        from curriculum.runner.inputs import check_sheet, folder_of, load_config
         from curriculum.train.make import make_task
+        from curriculum.train.optimizers import columns
 
-        task = make_task(load_config(config))
+        loaded = load_config(config)
+        task, moved = make_task(loaded, folder_of(read_config(config)[0])), columns(loaded.optimizer)
     for reference in files:
         try:
             sheet = read_sheet(reference)
             if task is not None:
-                found = [*check_sheet(sheet, task), *task.check(sheet)]
+                found = [*check_sheet(sheet, task, (), moved), *task.check(sheet)]
                 if found:
                     raise SheetError(found)
         except ProblemsError as error:

@@ -112,7 +112,7 @@ class HookSetting(Settings):
     """A hook of the user's own, called while the run goes on."""
 
     on: str = Field(description="the event: phase-start, action:NAME, pre-step, step-metrics, phase-end or run-end")
-    call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="the function to call, as package.module:function")
+    call: str = Field(pattern=r"^[^:\n]+:[\w.]+$", description="the function to call, as ./file.py:function or package.module:function")
 
 
 OfTask = TypeVar("OfTask", bound=Settings)

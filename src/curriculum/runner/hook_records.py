@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from curriculum.errors import RunError
+from curriculum.outside import title_of
 from curriculum.store.files import digest
 from curriculum.store.reader import Run
 from curriculum.train.hooks import Hook, definition
@@ -27,8 +28,9 @@ from curriculum.train.hooks import Hook, definition
 class HookRecord(BaseModel):
     """A hook, as `run.json` lists it.
 
-    `call` is `module:qualname`, `source` the hash of its source, and `values` the hash of each plain value that it was made
-    with: arguments of a partial, defaults, and variables of the functions around it. `note` says what cannot be compared.
+    `call` is `module:qualname` or `file.py:qualname`, `source` the hash of its source, and `values` the hash of each plain
+    value that it was made with: arguments of a partial, defaults, and variables of the functions around it. `note` says what
+    cannot be compared.
     """
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -113,7 +115,7 @@ def _record(hook: Hook) -> HookRecord:
     return HookRecord(
         event=hook.on.kind,
         action=hook.name,
-        call=f"{getattr(own, '__module__', None) or 'builtins'}:{own.__qualname__}",
+        call=f"{title_of(getattr(own, '__module__', None) or 'builtins')}:{own.__qualname__}",
         source=None if source is None else digest(source.encode()),
         values={name: digest(repr(value).encode()) for name, value in plain.items()},
         note="; ".join(notes) or None,

@@ -13,8 +13,9 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem
 from curriculum.find_file import read_config, read_sheet
+from curriculum.runner.timings import timings_for
 from curriculum.sheet.check import check, strange_columns
-from curriculum.sheet.document import Dopesheet, write
+from curriculum.sheet.document import Dopesheet, with_tables, write
 from curriculum.sheet.parse import parse
 from curriculum.train.hooks import Hook
 from curriculum.train.make import settings_of
@@ -40,11 +41,15 @@ def folder_of(source: str | Path | Config[Any, Any]) -> tuple[Path, ...]:
 
 
 def load_sheet(reference: str | Path | Dopesheet, near: Sequence[Path] = ()) -> tuple[Dopesheet, bytes]:
-    """Read a sheet by its path or name; also give its bytes. The folders `near` are searched after the working folder."""
+    """Read a sheet by its path or name; also give its bytes, with the tables of a user's own timings.
+
+    The folders `near` are searched after the working folder.
+    """
     if isinstance(reference, Dopesheet):
         return reference, write(reference).encode()
     source, data = read_sheet(reference, near)
-    return parse(data, source), data
+    sheet = parse(data, source, timings_for(source, near))
+    return sheet, with_tables(data.decode(), sheet).encode() if sheet.tables else data
 
 
 def with_seeds(config: Config[Any, Any], seeds: str | int | Sequence[int]) -> Config[Any, Any]:

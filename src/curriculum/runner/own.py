@@ -14,6 +14,7 @@ from curriculum.blame import blame
 from curriculum.errors import CurriculumError, InputError
 from curriculum.measure.metric import Metric
 from curriculum.store.reader import Run
+from curriculum.train.hooks import definition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,12 +50,14 @@ def own_of(task: Task, near: Folders = ()) -> Own:
     for id_ in ids:
         if ids.count(id_) > 1 or id_ in taken:
             raise InputError(f"two measures have the id {id_!r}: rename one of them")
-    figures = {_stem(name): plugins.find("figure", name, near) for name in task.plots if name not in shipped["figure"]}
+    drawn = [one for one in task.plots if one not in shipped["figure"]]
+    figures = {_stem(one): one if callable(one) else plugins.find("figure", one, near) for one in drawn}
     return Own(tuple(measures), figures)
 
 
-def _stem(name: str) -> str:
+def _stem(figure: str | Draw) -> str:
     """Name the file of a figure by the function that draws it."""
+    name = figure if isinstance(figure, str) else definition(figure).__name__
     return name.rpartition(":")[2].rpartition(".")[2].replace("_", "-")
 
 

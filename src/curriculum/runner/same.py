@@ -13,6 +13,7 @@ from curriculum.errors import InputError
 from curriculum.runner.hook_records import hook_differences, records_of, stored_records, uncertainties
 from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.provenance import made_from, versions
+from curriculum.sheet.table import table_line
 from curriculum.store.reader import Run
 from curriculum.train.make import settings_of
 
@@ -68,6 +69,10 @@ def _short(value: object) -> str:
 
 
 def _sheet_difference(checked: Plan, run: Run) -> str:
+    for name, table in checked.sheet.tables.items():
+        stored = run.sheet.tables.get(name)
+        if stored is not None and table_line(name, stored) != table_line(name, table):
+            return f"the timing {name!r} of the sheet {checked.sheet.source} has changed"
     before = run.sheet_bytes.splitlines()
     after = checked.sheet_bytes.splitlines()
     line = next((n for n, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), min(len(before), len(after)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from curriculum.errors import Problem, unknown
 from curriculum.sheet.bounds import Bounds, allowed
 from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.schedule import RATE
+from curriculum.sheet.tracks import make_track
 
 
 def check(
@@ -25,6 +28,15 @@ def check(
         yield sheet.problem(f"no column {RATE!r}: a sheet must set the learning rate")
     elif not strange and not any(term in sheet.properties for term in terms):
         yield sheet.problem(f"no loss term: add a column for one of {', '.join(terms)}")
+    for column in sheet.columns:
+        easing, (low, high) = sheet.easing(column.timing), bounds[column.name]
+        if not easing.monotone:  # the keys alone do not say where the values are
+            values = make_track(column, easing, sheet.keys(column.name), sheet.last_step).values(sheet.last_step + 1)
+            outside = np.flatnonzero(~(np.isfinite(values) & (low <= values) & (values <= high)))
+            if len(outside):
+                step = int(outside[0])
+                message = f"the timing {column.timing!r} leads {column.name} to {values[step]:.6g} at step {step:,}, outside its bounds"
+                yield sheet.problem(f"{message} (allowed: {allowed(bounds[column.name])})", cell=column.name)
     for row in sheet.rows:
         for name, value in row.values.items():
             if not bounds[name][0] <= value <= bounds[name][1]:

@@ -83,7 +83,7 @@ def diff_sheets(a: Dopesheet, b: Dopesheet, steps: int | None = None) -> SheetDi
     same_plan = a.phases == b.phases and a.actions == b.actions and len(first) == len(second)
     curves = tuple(_curve_diff(name, first, second) for name in common)
     return SheetDiff(
-        identical=same_plan and not (only_a or only_b or keys or headers),
+        identical=same_plan and not (only_a or only_b or keys or headers) and all(curve.largest == 0 for curve in curves),
         steps=(len(first), len(second)),
         only_a=only_a,
         only_b=only_b,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from curriculum.errors import Problem
-from curriculum.sheet.easings import DEFAULT_SPACE, DEFAULT_TIMING
+from curriculum.sheet.easings import DEFAULT_SPACE, DEFAULT_TIMING, EASINGS, Easing
+from curriculum.sheet.table import Table, table_line
 
 RESERVED = ("STEP", "PHASE", "ACTION")
 LAST_STEP_ALLOWED = 10_000_000  # a schedule is an array: 80 MB for each property at this length
@@ -62,13 +64,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Dopesheet:
-    """A sheet as it was read: columns and rows, with every STEP resolved."""
+    """A sheet as it was read: columns and rows, with every STEP resolved.
+
+    `tables` has the timings of columns that are not built in, by name.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     source: str = field(default="<sheet>", compare=False)
     header_line: int = field(default=1, compare=False)
     header_cells: dict[str, int] = field(default_factory=dict, compare=False)
+    tables: Mapping[str, Table] = field(default_factory=dict, compare=False)
 
     @property
     def last_step(self) -> int:
@@ -96,6 +102,10 @@ class Dopesheet:
         """List (step, value) of every key of a property, in order of step."""
         return tuple((row.step, row.values[name]) for row in self.rows if name in row.values)
 
+    def easing(self, timing: str) -> Easing:
+        """Give the timing of a column by its name."""
+        return EASINGS[timing] if timing in EASINGS else self.tables[timing].easing
+
     def problem(self, message: str, row: Row | None = None, cell: str = "") -> Problem:
         """Make a `Problem` at a cell of a row, or of the header where no row is given."""
         line, cells = (self.header_line, self.header_cells) if row is None else (row.line, row.cells)
@@ -110,4 +120,10 @@ def write(sheet: Dopesheet) -> str:
     for row in sheet.rows:
         values = [repr(row.values[name]) if name in row.values else "" for name in sheet.properties]
         writer.writerow([row.written, row.phase or "", ",".join(row.actions), *values])
-    return out.getvalue()
+    return with_tables(out.getvalue(), sheet)
+
+
+def with_tables(text: str, sheet: Dopesheet) -> str:
+    """Add to a sheet's text the tables of its timings that it lacks, so that it can be read without a user's code."""
+    lines = [line for line in (table_line(name, table) for name, table in sheet.tables.items()) if line not in text]
+    return "\n".join([text.rstrip("\n"), *lines, ""]) if lines else text

@@ -7,34 +7,40 @@ a typo, no row is dropped or sorted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from curriculum.errors import MOST_PROBLEMS, Problem, SheetError
+from curriculum.errors import MOST_PROBLEMS, InputError, Problem, SheetError
 from curriculum.sheet.document import LAST_STEP_ALLOWED, RESERVED, VALUES_ALLOWED, Column, Dopesheet, Row
-from curriculum.sheet.easings import SPACES
-from curriculum.sheet.header_grammar import read_column, reserved_word
+from curriculum.sheet.easings import SPACES, Curve
+from curriculum.sheet.header_grammar import read_column, reserved_word, unknown_timing
 from curriculum.sheet.lines import Line, NotCsvError, decode, delimiter_of, records
 from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, resolve
+from curriculum.sheet.table import Table, TimingError, tables_in, tabulate
 
 CELL_LIMIT = 10_000  # characters; longer than any name or number
 UNRESOLVED = -1  # the step of a row whose STEP cannot be read
 
 
-def parse(text: str | bytes, source: str = "<sheet>") -> Dopesheet:
+def parse(text: str | bytes, source: str = "<sheet>", timing_of: Callable[[str], Curve | None] = lambda name: None) -> Dopesheet:
     """Read a sheet from its text, or from the bytes of its file: UTF-8 text.
+
+    `timing_of` finds timings that are not built in by their names: functions of u `[N]` in [0, 1] to progress `[N]`, None for
+    an unknown one. A timing whose table is in the text needs no function.
 
     Raises `SheetError` with every mistake that could be found, each with its file, line and cell; of more than
     `MOST_PROBLEMS`, the first that were found.
     """
-    return _Parser(source).parse(decode(text, source) if isinstance(text, bytes) else text)
+    return _Parser(source, timing_of).parse(decode(text, source) if isinstance(text, bytes) else text)
 
 
 class _Parser:
     """Reads one sheet part by part, and collects its problems on the way."""
 
-    def __init__(self, source: str):
+    def __init__(self, source: str, timing_of: Callable[[str], Curve | None]):
         self.source = source
+        self.timing_of = timing_of
+        self.tables: dict[str, Table] = {}
         self.problems: list[Problem] = []
 
     def parse(self, text: str) -> Dopesheet:
@@ -43,6 +49,7 @@ class _Parser:
             self._report(0, 0, "the sheet is empty: it needs a header row with STEP and a row for step 0")
             self._stop()
         header, body = lines[0], lines[1:]
+        self.stored = tables_in(text)
         names, columns = self._header(header)
         for line in body:
             self._check_headers(line, header)
@@ -63,7 +70,7 @@ class _Parser:
                 message = f"column {name!r} has no key: give it a value in some row, or remove it"
                 self._report(header.number, header_cells[name], message)
         self._stop()
-        return Dopesheet(tuple(columns.values()), tuple(rows), self.source, header.number, header_cells)
+        return Dopesheet(tuple(columns.values()), tuple(rows), self.source, header.number, header_cells, self.tables)
 
     def _report(self, line: int, column: int, message: str) -> None:
         self.problems.append(Problem(self.source, line, column, message))
@@ -99,7 +106,7 @@ class _Parser:
         for index, cell in enumerate(header.cells):
             name, column = cell, None
             if cell not in ("", *RESERVED):
-                column, mistakes = read_column(cell)
+                column, mistakes = read_column(cell, self._mistake_in)
                 for mistake in mistakes:
                     self._report(header.number, index + 1, mistake)
                 name = column.name if column else ""
@@ -114,6 +121,23 @@ class _Parser:
             first = next(cell for cell in header.cells if cell)
             self._report(header.number, 1, f"the header row has no STEP column; it starts with {first[:40]!r}")
         return {index: name for name, index in places.items()}, columns
+
+    def _mistake_in(self, timing: str) -> str:
+        """Find a timing that is not built in; say what is wrong with it."""
+        if timing in self.tables:
+            return ""
+        try:
+            if timing in self.stored:
+                self.tables[timing] = self.stored[timing]()
+            elif (function := self.timing_of(timing)) is not None:
+                self.tables[timing] = tabulate(function)
+            else:
+                return unknown_timing(timing)
+        except TimingError as error:
+            return f"cannot use the timing {timing!r}: {error}"
+        except InputError as error:
+            return str(error)
+        return ""
 
     def _check_headers(self, line: Line, header: Line) -> None:
         """Check that each filled cell of a row is below a header."""

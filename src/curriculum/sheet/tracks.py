@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import Polynomial
 
 from curriculum.sheet.document import Column
-from curriculum.sheet.easings import EASINGS, SPACES, Array, Space, minimum_jerk_quintic
+from curriculum.sheet.easings import SPACES, Array, Easing, Space, minimum_jerk_quintic
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,19 @@ class Move:
     last: float
     space: str
     timing: str
+    easing: Easing = field(compare=False, repr=False)
 
     def values(self, steps: Array) -> Array:
         space = SPACES[self.space]
-        progress = EASINGS[self.timing].progress((steps - self.start) / (self.end - self.start))
+        progress = self.easing.progress((steps - self.start) / (self.end - self.start))
         y0, y1 = self._ends(space)
         # Both ends are weighted, so that ends of opposite sign and enormous size do not overflow.
         inner = (1 - progress) * y0 + progress * y1
-        if EASINGS[self.timing].monotone:
+        if self.easing.monotone:
             inner = np.clip(inner, min(y0, y1), max(y0, y1))
         with np.errstate(over="ignore"):  # a key at the very largest number may round up
             path = space.out(inner)
-        if EASINGS[self.timing].monotone:
+        if self.easing.monotone:
             path = np.clip(path, min(self.first, self.last), max(self.first, self.last))
         path = np.where(steps == self.start, self.first, path)
         return np.where(steps == self.end, self.last, path)
@@ -58,8 +59,7 @@ class Move:
         duration = self.end - self.start
         u = (steps - self.start) / duration
         y0, y1 = self._ends(SPACES[self.space])
-        easing = EASINGS[self.timing]
-        return easing.velocity(u) * (y1 - y0) / duration, easing.acceleration(u) * (y1 - y0) / duration**2
+        return self.easing.velocity(u) * (y1 - y0) / duration, self.easing.acceleration(u) * (y1 - y0) / duration**2
 
     def _ends(self, space: Space) -> tuple[np.float64, np.float64]:
         y0, y1 = space.into(np.array([self.first, self.last]))
@@ -101,6 +101,7 @@ class Track:
     name: str
     space: str
     timing: str
+    easing: Easing = field(compare=False, repr=False)
     keys: tuple[tuple[int, float], ...]
     pieces: tuple[Piece, ...]
 
@@ -137,7 +138,7 @@ class Track:
         pieces = (
             *(piece for piece in self.pieces if piece.start < step),
             Glide(step, end, first, target, self.space, path),
-            *_join(((end, target), *later), self.space, self.timing, last_step),
+            *_join(((end, target), *later), self.space, self.timing, self.easing, last_step),
         )
         return replace(self, keys=(*earlier, (step, first), (end, target), *later), pieces=pieces)
 
@@ -150,17 +151,17 @@ class Track:
         return out
 
 
-def make_track(column: Column, keys: tuple[tuple[int, float], ...], last_step: int) -> Track:
-    """Make the track of a column from its keys: it rests before the first and after the last."""
-    pieces = _join(keys, column.space, column.timing, last_step)
+def make_track(column: Column, easing: Easing, keys: tuple[tuple[int, float], ...], last_step: int) -> Track:
+    """Make the track of a column from its timing and its keys: it rests before the first and after the last."""
+    pieces = _join(keys, column.space, column.timing, easing, last_step)
     first_step, first_value = keys[0]
     rest = (Hold(0, first_step, first_value),) if first_step > 0 or not pieces else ()
-    return Track(column.name, column.space, column.timing, keys, (*rest, *pieces))
+    return Track(column.name, column.space, column.timing, easing, keys, (*rest, *pieces))
 
 
-def _join(keys: Sequence[tuple[int, float]], space: str, timing: str, last_step: int) -> tuple[Piece, ...]:
+def _join(keys: Sequence[tuple[int, float]], space: str, timing: str, easing: Easing, last_step: int) -> tuple[Piece, ...]:
     """Join keys into moves, and hold the last one's value to the last step."""
-    pieces: list[Piece] = [Move(start, end, first, last, space, timing) for (start, first), (end, last) in pairwise(keys)]
+    pieces: list[Piece] = [Move(start, end, first, last, space, timing, easing) for (start, first), (end, last) in pairwise(keys)]
     end, value = keys[-1]
     if end < last_step:
         pieces.append(Hold(end, last_step, value))

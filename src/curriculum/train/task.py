@@ -50,7 +50,7 @@ class Task(ABC):
 
     `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
     judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
-    is special to this task.
+    is special to this task; a function of your own may stand among them.
     """
 
     settings_type: ClassVar[type[Settings]] = TaskSettings
@@ -66,7 +66,7 @@ class Task(ABC):
     measures: ClassVar[tuple[Any, ...]] = ("draw_up", "spikes", "fluctuation")
     hypotheses: ClassVar[Mapping[str, Question]] = {}
     examine_every: ClassVar[int] = 0
-    plots: ClassVar[tuple[str, ...]] = ()
+    plots: ClassVar[tuple[Any, ...]] = ()
 
     def __init__(self, settings: Any):
         self.settings = settings
