@@ -222,3 +222,19 @@ def test_a_check_fails_if_it_is_asked_to(here, shelf, condition, code):
     assert done.code == code, done.err
     assert (f"error: --fail-if {condition}: " in done.err) == (code == 3)
     assert "easy against hard, 16 pairs" in done.out
+
+
+def test_the_table_of_a_paper_has_the_numbers_of_the_sentences(here, shelf):
+    found = found_by(here, "easy", "hard")
+    sentences = {verdict["id"]: verdict["sentence"] for verdict in (*found["verdicts"], *found["guards"])}
+    marked, tex = (here("compare", "easy", "hard", "--format", form) for form in ("markdown", "latex"))
+    assert marked.code == tex.code == 0
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in marked.out.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["measure", "easy", "hard", "effect", "95% interval", "pairs", "p", "verdict"]
+    assert len(rows) == 2 + len(sentences)
+    for row, sentence in zip(rows[2:], sentences.values(), strict=True):
+        for cell in (row[0], row[3], row[4], f"p = {row[6]}", row[7]):
+            assert cell in sentence
+    assert r"\begin{tabular}{lrrrrrrl}" in tex.out
+    assert r"accuracy on the test data & 94.64\% & 93.74\% & +0.94 points & [+0.72, +1.1] & 16 & " in tex.out
+    assert "$\\times$0.98 & [0.97, 0.98]" in tex.out

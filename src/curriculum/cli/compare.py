@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.tables import Format, table
 from curriculum.cli.verdict_text import print_comparison
-from curriculum.console import put, put_json
+from curriculum.console import put, put_json, say
 
 if TYPE_CHECKING:
     from curriculum.measure.comparison import Comparison
@@ -56,6 +57,7 @@ def compare(
     unequal: Annotated[
         bool, typer.Option("--unequal", help="Judge runs also if they were trained for different numbers of steps.")
     ] = False,
+    form: Annotated[Format, typer.Option("--format", help="Print the verdicts as text, or as a table in Markdown or LaTeX.")] = Format.text,
     full: Annotated[bool, typer.Option("--full", help="Print everything that was measured, not only the answer.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -74,6 +76,8 @@ def compare(
       curriculum compare runA runB runC --baseline runC --smallest-ratio 0.05
 
       curriculum compare runA runB runC --all-pairs --full
+
+      curriculum compare runA runB --format latex > table.tex
 
       curriculum compare new old --smallest final=0.05 --fail-if "final is contradicted"
     """
@@ -103,6 +107,7 @@ def compare(
         all_pairs=all_pairs,
         unequal=unequal,
         full=full,
+        form=form,
     )
     if said := met(found, conditions):
         raise DifferenceError("\n".join(f"--fail-if {line}" for line in said))
@@ -118,6 +123,7 @@ def compare_and_print(
     all_pairs: bool = False,
     unequal: bool = False,
     full: bool = False,
+    form: Format = Format.text,
 ) -> Comparison:
     """Compare runs, store the comparison, and print it."""
     from curriculum.cli.progress import Bar
@@ -131,6 +137,11 @@ def compare_and_print(
     folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
+        return found
+    if form != Format.text:
+        put(table(found, form))
+        for note in found.notes:
+            say(f"note: {note}")
         return found
     print_comparison(found, full)
     put(f"figures and compare.json: {folder}{'' if full else '; every table: add --full'}")
