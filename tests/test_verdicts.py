@@ -238,3 +238,14 @@ def test_the_table_of_a_paper_has_the_numbers_of_the_sentences(here, shelf):
     assert r"\begin{tabular}{lrrrrrrl}" in tex.out
     assert r"accuracy on the test data & 94.64\% & 93.74\% & +0.94 points & [+0.72, +1.1] & 16 & " in tex.out
     assert "$\\times$0.98 & [0.97, 0.98]" in tex.out
+
+
+def test_a_comparison_can_be_printed(tmp_path, classifiers):
+    """From Python, where nothing else prints it."""
+    found = compare(classifiers)
+    lines = str(found).splitlines()
+    assert lines[0] == "easy against hard: a better test accuracy: supported"
+    assert lines[1:5] == [verdict.sentence(found.names) for verdict in (*found.verdicts, *found.guards)]
+    few = compare([stored_classifier(tmp_path / name, accuracy=np.linspace(0.9, 0.92, 3)) for name in ("a", "b")])
+    assert "accuracy on the test data: a against b: +0.0 points, not judged" in str(few).splitlines()
+    assert any(line.startswith("note: too few seeds to test") for line in str(few).splitlines())

@@ -6,8 +6,6 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from curriculum.measure import effects
-
 if TYPE_CHECKING:
     from curriculum.measure.comparison import Comparison, Pair
 
@@ -30,6 +28,8 @@ def table(found: Comparison, form: Format) -> str:
 
 
 def _rows(found: Comparison, pair: Pair) -> list[list[str]]:
+    from curriculum.measure import effects
+
     rows = [["measure", found.names[pair.first], found.names[pair.other], "effect", "95% interval", "pairs", "p", "verdict"]]
     for verdict in (*found.verdicts, *found.guards):
         if (verdict.first, verdict.other) == (pair.first, pair.other):

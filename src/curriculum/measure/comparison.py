@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curriculum.errors import InputError, unknown
+from curriculum.measure.effects import text
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
 from curriculum.measure.measures import FINAL, metrics_of, score_metrics
 from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
+from curriculum.measure.metric import label
 from curriculum.measure.pairing import ComparedRun, line_up
 from curriculum.measure.verdicts import SmallestEffect, Verdict
 from curriculum.measure.windows import Mask, intervals
@@ -70,6 +72,19 @@ class Comparison:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(run.name for run in self.runs)
+
+    def __str__(self) -> str:
+        """Say what was found: the hypotheses, a sentence for each verdict, the effects of pairs that are not judged, and the notes."""
+        lines = []
+        for pair in self.pairs:
+            between = f"{self.names[pair.first]} against {self.names[pair.other]}"
+            here = (pair.first, pair.other)
+            lines += [f"{between}: {own.question}: {own.verdict}" for own in self.hypotheses if (own.first, own.other) == here]
+            judged = [own for own in (*self.verdicts, *self.guards) if (own.first, own.other) == here]
+            lines += [verdict.sentence(self.names) for verdict in judged]
+            rows = [] if judged else [row for row in self.rows(pair, (*self.measures, *self.final)) if row.judged]
+            lines += [f"{label(row.id, row.title)}: {between}: {text(row.value, row.effect, row.unit)}, not judged" for row in rows]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def rows(self, pair: Pair, rows: Sequence[Measured]) -> list[Measured]:
         """Pick the rows that are about a pair."""
