@@ -202,8 +202,20 @@ def test_compare_stores_what_it_prints(here, bench):
     assert [run["name"] for run in found["runs"]] == ["a", "b"]
     for name in ("losses.png", "schedules.png"):
         assert min(imread(folder / name).shape[:2]) > 300
-    again = json.loads(here("compare", "a", "b", "--json").out)
-    assert again["folder"] != str(folder)
+
+
+def test_comparing_the_same_runs_again_updates_the_comparison(here, bench):
+    first = Path(json.loads(here("compare", "a", "b", "--json").out)["folder"])
+    created = json.loads((first / "compare.json").read_text())["created"]
+    assert json.loads(here("compare", "a", "b", "--json").out)["folder"] == str(first)
+    assert json.loads((first / "compare.json").read_text())["created"] > created
+    assert [path.name for path in first.parent.iterdir()] == ["a-vs-b"]
+    # Other pairs of these runs are another comparison, and so are other runs of these names.
+    assert Path(json.loads(here("compare", "a", "b", "--baseline", "a", "--json").out)["folder"]).name == "a-vs-b-2"
+    assert Path(json.loads(here("compare", "b", "a", "--json").out)["folder"]).name == "b-vs-a"
+    (first / "notes.txt").write_text("mine")
+    assert Path(json.loads(here("compare", "a", "b", "--json").out)["folder"]).name == "a-vs-b-3"
+    assert (first / "notes.txt").read_text() == "mine"
 
 
 def test_compare_takes_the_two_newest_finished_runs(here, bench):
@@ -231,7 +243,7 @@ def test_runs_of_the_same_name_are_compared_like_any_others(here, bench):
     assert [run["name"] for run in found["runs"]] == ["one/exp/smooth", "two/exp/smooth"]
     assert values_in(found) == values_in(json.loads(here("compare", "a", "b", "--json").out))
     assert found["final"][0]["value"] != 1
-    assert Path(found["folder"]).name == "one-exp-smooth-vs-two-exp-smooth-2"
+    assert Path(found["folder"]).name == "one-exp-smooth-vs-two-exp-smooth"
 
 
 @pytest.mark.parametrize(

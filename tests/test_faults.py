@@ -477,11 +477,16 @@ def test_a_sheet_that_is_called_as_a_folder_of_results_is_trained_under_another_
     assert Run(empty / "runs" / "videos-2").status == "finished"
 
 
-def test_comparisons_and_videos_made_at_once_each_get_their_own_name(bench):
+def test_videos_made_at_once_each_get_their_own_name_and_comparisons_are_whole(bench):
     outcomes = at_once(bench, *[("compare", "a", "b")] * 3, *[("animate", "a", "b", "--stride", "10", *SMALL)] * 3)
     for outcome in outcomes:
         assert outcome.code == 0, outcome.err
-    assert sorted(path.name for path in (bench / "runs" / "comparisons").iterdir()) == ["a-vs-b", "a-vs-b-2", "a-vs-b-3"]
+    made = sorted((bench / "runs" / "comparisons").iterdir())
+    assert {path.name for path in made} <= {"a-vs-b", "a-vs-b-2", "a-vs-b-3"}
+    assert made[0].name == "a-vs-b"
+    for folder in made:
+        assert json.loads((folder / "compare.json").read_text())["schema"] == 3
+        assert len(list(folder.glob("*.png"))) == len(list(made[0].glob("*.png")))
     videos = ["a-vs-b-2.mp4", "a-vs-b-3.mp4", "a-vs-b.mp4"]
     assert sorted(path.name for path in (bench / "runs" / "videos").iterdir()) == videos
     assert sorted(outcome.out.partition(":")[0] for outcome in outcomes[3:]) == [f"runs/videos/{name}" for name in videos]

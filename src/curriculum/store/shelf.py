@@ -80,6 +80,7 @@ def _run_paths(folder: Path) -> list[Path]:
 
 
 DOCUMENT = "compare.json"
+FIGURES_OF_COMPARISONS = {"bands.png", "effects.png", "latents.png", "losses.png", "schedules.png"}
 MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 
 
@@ -97,7 +98,8 @@ def newest_finished(folder: Path, count: int = 2) -> list[Run]:
 def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any], draw: Callable[[Path], None]) -> Path:
     """Store a comparison of runs called `names` in a folder of its own, whole at once; `draw` writes its figures.
 
-    `found` are its plain values, as JSON has them. Returns the folder. Raises `RunError` where it cannot be written.
+    `found` are its plain values, as JSON has them. A comparison of the same pairs of the same runs is replaced, unless its folder
+    has files that no comparison writes. Returns the folder. Raises `RunError` where it cannot be written.
     """
     parent = folder / COMPARISONS
     document = {"created": datetime.now(UTC).isoformat(timespec="milliseconds"), **found}
@@ -108,7 +110,11 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
         made.chmod(0o755)
         draw(made)
         write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
-        return claim(parent, "-vs-".join(names), partial(os.rename, made))
+        stem = "-vs-".join(names)
+        for earlier in sorted(parent.glob(f"{plain(stem)}*")):
+            if _is_same(earlier, document, {path.name for path in made.iterdir()}) and _swap(made, earlier):
+                return earlier
+        return claim(parent, stem, partial(os.rename, made))
     except BaseException as error:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)
@@ -117,6 +123,36 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
             reason = cause.strerror or cause
             raise RunError(f"cannot store the comparison in {parent}: {reason}") from error
         raise
+
+
+def _is_same(folder: Path, document: Mapping[str, Any], written: set[str]) -> bool:
+    """Tell whether a folder holds a comparison of the same pairs of the same runs, and nothing but the files of a comparison."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        stored = read_document(folder / DOCUMENT, MOST_COMPARISON)
+        asked, other = (
+            ([run["path"] for run in own["runs"]], [(pair["first"], pair["other"]) for pair in own["pairs"]]) for own in (document, stored)
+        )
+        return asked == other and {path.name for path in folder.iterdir()} <= written | FIGURES_OF_COMPARISONS
+    return False
+
+
+def _swap(made: Path, earlier: Path) -> bool:
+    """Put a new folder in the place of an earlier one; tell whether that was possible. Another process may have been faster."""
+    aside = made.with_name(f"{made.name}.old")
+    try:
+        os.rename(earlier, aside)
+    except OSError:
+        return False
+    try:
+        os.rename(made, earlier)
+    except OSError:
+        if not os.path.lexists(earlier):
+            os.rename(aside, earlier)
+            raise
+        return False
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
 
 
 def latest_comparison(folder: Path) -> list[Run] | None:
