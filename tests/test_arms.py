@@ -365,7 +365,7 @@ def test_the_baseline_and_the_smallest_effect_can_be_chosen(arms):
     options = ["--runs", folder, "--baseline", "late", "--smallest-ratio", "0.98", "--json"]
     found = json.loads(CliRunner().invoke(app, ["compare", "early", "late", *options]).stdout)
     assert [own["name"] for own in found["runs"]] == ["early", "late"]
-    assert found["smallest"] == {"ratio": 0.98}
+    assert found["smallest"] == {"ratio": 0.98, "own": {}}
     assert all(": early " in verdict["sentence"] for verdict in found["verdicts"])
     assert [verdict["margin"] for verdict in found["verdicts"] if verdict["id"] == "H1a"] == [pytest.approx([1 / 1.98, 1.98])]
 

@@ -37,12 +37,20 @@ def values(tmp_path_factory):
     return np.array([[metric.compute(own, window) for own in traces] for metric in MEASURES])
 
 
-def family(first, other, paired):
-    """Judge the five measures of two halves of the seeds, `[5, 32]` both."""
-    places = tuple(range(first.shape[1]))
-    pairing = Pairing(0, 1, places, places, paired=paired, tested=True)
-    rows = [measured(metric, "whole", values, pairing) for metric, *values in zip(MEASURES, first, other, strict=True)]
-    return verdicts.correct([estimated(row, pairing, SmallestEffect(), len(rows)) for row in rows])
+def family(arms, paired):
+    """Judge the five measures of the first part of the seeds against each other part, `[5, N]` each."""
+    places = tuple(range(arms[0].shape[1]))
+    pairings = [Pairing(0, other, places, places, paired=paired, tested=True) for other in range(1, len(arms))]
+    rows = [
+        (measured(metric, "whole", (tuple(first), tuple(other)), pairing), pairing)
+        for pairing in pairings
+        for metric, first, other in zip(MEASURES, arms[0], arms[pairing.other], strict=True)
+    ]
+    return verdicts.correct([estimated(row, pairing, SmallestEffect(), len(rows)) for row, pairing in rows])
+
+
+def is_different(found) -> bool:
+    return any(verdict.verdict.startswith((verdicts.SUPPORTED, verdicts.CONTRADICTED)) for verdict in found)
 
 
 @pytest.mark.slow
@@ -58,12 +66,24 @@ def test_an_arm_against_itself_under_other_seeds_differs_as_seldom_as_it_should(
     raw, corrected, different = [], [], []
     for _ in range(SPLITS):
         seeds = rng.permutation(64)
-        found = family(values[:, seeds[:32]], values[:, seeds[32:]], paired)
+        found = family([values[:, seeds[:32]], values[:, seeds[32:]]], paired)
         raw.append([verdict.p < CHANCE for verdict in found])
         corrected.append(any(verdict.p_corrected <= CHANCE for verdict in found))
-        different.append(any(verdict.verdict.startswith((verdicts.SUPPORTED, verdicts.CONTRADICTED)) for verdict in found))
+        different.append(is_different(found))
     assert np.mean(raw, axis=0) == pytest.approx(CHANCE, abs=MARGIN)
     assert np.mean(corrected) <= CHANCE + MARGIN
+    assert np.mean(different) <= CHANCE + MARGIN
+
+
+@pytest.mark.slow
+def test_of_four_arms_that_are_one_any_differs_as_seldom_as_it_should(values, monkeypatch):
+    """Three pairs of arms, five measures each: any false difference, in any hypothesis, is in at most a twentieth of the splits."""
+    monkeypatch.setattr(stats, "RESAMPLES", 99)
+    rng = np.random.default_rng(1)
+    different = []
+    for _ in range(SPLITS):
+        seeds = rng.permutation(64).reshape(4, 16)
+        different.append(is_different(family([values[:, own] for own in seeds], paired=True)))
     assert np.mean(different) <= CHANCE + MARGIN
 
 

@@ -177,3 +177,48 @@ def test_the_first_screen_is_short_and_full_has_every_table(here, shelf):
     tables = ("Scores and final error", "Measures from step", "Mean learning rate", "Logged losses", "Schedules of", "Worst seeds")
     assert all(table in full for table in tables)
     assert "grows with" not in full
+
+
+def test_the_smallest_effect_of_a_measure_can_be_chosen(here, shelf):
+    found = found_by(here, "easy", "hard", "--smallest", "accuracy=2", "--smallest", "H1a=20%")
+    by_id = {verdict["id"]: verdict for verdict in found["verdicts"]}
+    assert by_id["accuracy"]["margin"] == [-2, 2]
+    assert by_id["accuracy"]["verdict"] == "supported, but small"
+    assert by_id["H1a"]["margin"] == pytest.approx([1 / 1.2, 1.2])
+    assert by_id["H2"]["margin"] == pytest.approx([1 / 1.1, 1.1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--smallest", "acuracy=2"), "unknown measure 'acuracy', did you mean 'accuracy'?"),
+        (("--smallest", "accuracy"), "cannot read --smallest 'accuracy'"),
+        (("--smallest", "accuracy=-1"), "an amount above 0"),
+        (("--fail-if", "final"), "cannot read the condition 'final'"),
+        (("--fail-if", "final is bad"), "verdicts: supported, contradicted"),
+        (("--fail-if", "fina > 1"), "did you mean 'final'?"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(here, shelf, options, message):
+    done = here("compare", "easy", "hard", *options)
+    assert done.code == 2
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        ("accuracy > 0.5", 3),
+        ("accuracy < 0.5", 0),
+        ("final<=0.99", 3),
+        ("accuracy is supported", 3),
+        ("accuracy is contradicted", 0),
+        ("A is supported", 3),
+        ("H1a is no meaningful difference", 3),
+    ],
+)
+def test_a_check_fails_if_it_is_asked_to(here, shelf, condition, code):
+    done = here("compare", "easy", "hard", "--fail-if", condition)
+    assert done.code == code, done.err
+    assert (f"error: --fail-if {condition}: " in done.err) == (code == 3)
+    assert "easy against hard, 16 pairs" in done.out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from curriculum.cli.verdict_text import print_comparison
 from curriculum.console import put, put_json
 
 if TYPE_CHECKING:
+    from curriculum.measure.comparison import Comparison
     from curriculum.measure.verdicts import SmallestEffect
     from curriculum.store.reader import Run
 
@@ -34,6 +37,22 @@ def compare(
         float,
         typer.Option(min=0, max=0.99, help="The smallest effect of interest as a share, of measures without one of their own: 0.1 is 10%."),
     ] = 0.1,
+    smallest: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--smallest",
+            metavar="MEASURE=AMOUNT",
+            help="The smallest effect of interest of one measure, in its unit; of ratios and counts a share. Repeatable.",
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit with code 3 if this is so, such as 'final > 1.05' or 'accuracy is contradicted'. Repeatable.",
+        ),
+    ] = None,
     unequal: Annotated[
         bool, typer.Option("--unequal", help="Judge runs also if they were trained for different numbers of steps.")
     ] = False,
@@ -55,11 +74,15 @@ def compare(
       curriculum compare runA runB runC --baseline runC --smallest-ratio 0.05
 
       curriculum compare runA runB runC --all-pairs --full
+
+      curriculum compare new old --smallest final=0.05 --fail-if "final is contradicted"
     """
-    from curriculum.errors import InputError
+    from curriculum.errors import DifferenceError, InputError
+    from curriculum.measure.conditions import met, parse_condition
     from curriculum.measure.verdicts import SmallestEffect
     from curriculum.store.shelf import find_run, newest_finished
 
+    conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
         raise InputError("--all-pairs and --baseline cannot be combined: choose one")
     chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
@@ -71,9 +94,18 @@ def compare(
             chosen.append(reference)
             paths.append(reference.path.resolve())
         place = paths.index(reference.path.resolve())
-    compare_and_print(
-        chosen, runs, as_json, SmallestEffect(smallest_ratio), baseline=place, all_pairs=all_pairs, unequal=unequal, full=full
+    found = compare_and_print(
+        chosen,
+        runs,
+        as_json,
+        SmallestEffect(smallest_ratio, _amounts(smallest or ())),
+        baseline=place,
+        all_pairs=all_pairs,
+        unequal=unequal,
+        full=full,
     )
+    if said := met(found, conditions):
+        raise DifferenceError("\n".join(f"--fail-if {line}" for line in said))
 
 
 def compare_and_print(
@@ -86,7 +118,7 @@ def compare_and_print(
     all_pairs: bool = False,
     unequal: bool = False,
     full: bool = False,
-) -> None:
+) -> Comparison:
     """Compare runs, store the comparison, and print it."""
     from curriculum.cli.progress import Bar
     from curriculum.draw.figures import draw_comparison
@@ -99,6 +131,25 @@ def compare_and_print(
     folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
-        return
+        return found
     print_comparison(found, full)
     put(f"figures and compare.json: {folder}{'' if full else '; every table: add --full'}")
+    return found
+
+
+def _amounts(texts: Sequence[str]) -> dict[str, float]:
+    """Read the smallest effects of single measures: `MEASURE=AMOUNT`, such as `accuracy=0.5` or `H1a=20%`."""
+    from curriculum.errors import InputError
+
+    found = {}
+    for text in texts:
+        name, _, amount = text.partition("=")
+        plain = amount.removesuffix("%")
+        try:
+            value = float(plain) / (100 if amount.endswith("%") else 1)
+        except ValueError:
+            value = math.nan
+        if not name or not 0 < value < math.inf:
+            raise InputError(f"cannot read --smallest {text!r}: write a measure and an amount above 0, as in --smallest H1a=20%")
+        found[name] = value
+    return found

@@ -30,7 +30,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback on error
 def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
     """Wrap a command: print its errors as messages, and exit with their codes. Also give it the option `--debug`.
 
-    0 success, 1 failure, 2 invalid input, 3 `verify` found a difference, 130 Ctrl-C, 143 SIGTERM.
+    0 success, 1 failure, 2 invalid input, 3 `verify` or `--fail-if` found what it looks for, 130 Ctrl-C, 143 SIGTERM.
     """
 
     @wraps(command)

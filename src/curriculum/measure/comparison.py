@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from curriculum.errors import InputError, unknown
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
+from curriculum.measure.measures import FINAL, metrics_of, score_metrics
 from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
 from curriculum.measure.pairing import ComparedRun, line_up
 from curriculum.measure.verdicts import SmallestEffect, Verdict
@@ -100,11 +102,14 @@ def compare(
 
     The first run is compared against each other one; with a `baseline`, a place among the runs, each other one against that; with
     `all_pairs` each against each one after it. Runs that were trained for different numbers of steps are judged only if they may be
-    `unequal`. `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, or
-    runs that cannot be paired: of different tasks, models or probes.
+    `unequal`. `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over,
+    runs that cannot be paired, which are those of different tasks, models or probes, and a smallest effect of an unknown measure.
     """
     lineup = line_up(runs, baseline, all_pairs, unequal)
     smallest = smallest or SmallestEffect()
+    known = [FINAL, *(metric.id for metric in (*score_metrics(runs[0]), *metrics_of(runs[0])))]
+    for strange in [own for own in smallest.own if own not in known]:
+        raise InputError(unknown("measure", strange, known))
     done = itertools.count(1)
     found = [measure(runs, pairing, lambda: watch(next(done))) for pairing in lineup.pairings]
     judged = judge(found, lineup, runs[0].look.hypotheses, smallest)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,10 +25,12 @@ class SmallestEffect:
     """The smallest effect of interest, as a share: for every measure that does not say its own, but for differences.
 
     With 0.1, ratios between 1 / 1.1 and 1.1, shares of seeds that differ by up to 10 points, and mean counts that differ by up
-    to 10% of the baseline's mean count mean nothing.
+    to 10% of the baseline's mean count mean nothing. `own` replaces that of some measures, by id: a share likewise, or of a
+    difference an amount in its unit.
     """
 
     ratio: float = 0.10
+    own: Mapping[str, float] = field(default_factory=dict)
 
     def margin(self, row: Measured, baseline: Array) -> float | None:
         """Give the largest meaningless effect of a measure on the scale of its estimate: log10 of a ratio, or a difference.
@@ -36,13 +38,14 @@ class SmallestEffect:
         None where a measure has none: it is judged for direction only. `baseline` are the values of the run that the other is
         measured against.
         """
-        share = self.ratio if row.smallest is None else row.smallest
+        own = self.own.get(row.id, row.smallest)
+        share = self.ratio if own is None else own
         if row.effect in SCALED:
             return math.log10(1 + share)
         if row.counts:
             known = baseline[np.isfinite(baseline)]
             return (share * float(known.mean()) if len(known) else 0.0) or None
-        return share if row.effect == "share" else row.smallest
+        return share if row.effect == "share" else own
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""`curriculum power`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.console import put, put_json, put_table
+
+if TYPE_CHECKING:
+    from curriculum.store.reader import Run
+
+
+@guarded
+def show_power(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more runs, or the name of an experiment that was run.")],
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="RUN", help="The run that each of the others is measured against.")
+    ] = None,
+    smallest_ratio: Annotated[
+        float, typer.Option(min=0, max=0.99, help="The smallest effect of interest as a share, as for `compare`.")
+    ] = 0.1,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate how many pairs of seeds it takes to decide each measure.
+
+    Runs of 8 seeds or more serve as a pilot: experiments with more pairs are simulated from theirs.
+
+    Examples:
+
+      curriculum power runA runB
+
+      curriculum power smooth-vs-stepped
+    """
+    from curriculum.errors import InputError
+    from curriculum.measure.comparison import compare
+    from curriculum.measure.power import CHANCES, power, said
+    from curriculum.measure.verdicts import SmallestEffect
+    from curriculum.store.shelf import find_run
+
+    chosen = _chosen(names, runs)
+    place = None
+    if baseline is not None:
+        path = find_run(baseline, runs).path.resolve()
+        paths = [run.path.resolve() for run in chosen]
+        if path not in paths:
+            raise InputError(f"the baseline {baseline!r} is not one of the runs: name it among them")
+        place = paths.index(path)
+    found = compare(chosen, SmallestEffect(smallest_ratio), baseline=place)
+    powers = power(found)
+    if not powers:
+        raise InputError(f"nothing to estimate from: {'; '.join(found.notes) or 'no measure has pairs'}")
+    if as_json:
+        put_json([{key: None if _missing(value) else value for key, value in asdict(own).items()} for own in powers])
+        return
+    rows = []
+    for own in powers:
+        between = f"{found.names[own.first]} against {found.names[own.other]}"
+        needed = ["more than 512" if count is None else f"{count}" for count in own.needed]
+        pairing = ["-" if _missing(value) else f"{value:.2f}" for value in (own.correlation, own.saved)]
+        rows.append([own.title, between, own.amount, *needed, *pairing])
+    chances = [f"pairs for {chance:.0%}" for chance in CHANCES]
+    header = ["measure", "runs", "effect so far", *chances, "correlation", "seeds without pairs"]
+    put_table(header, rows, "Pairs of seeds that decide each measure", right=list(range(2, 7)))
+    for sentence in said(found, powers):
+        put(sentence)
+
+
+def _missing(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _chosen(names: list[str], runs: Path) -> list[Run]:
+    from curriculum.store.names import is_run
+    from curriculum.store.shelf import find_run, runs_in
+
+    folder = runs / names[0]
+    if len(names) == 1 and folder.is_dir() and not is_run(folder):
+        return runs_in(folder)[0]
+    return [find_run(name, runs) for name in names]
