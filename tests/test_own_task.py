@@ -535,3 +535,83 @@ def test_two_measures_of_one_id_are_refused(empty, here):
     assert found.code == 2
     assert "two measures have the id 'accuracy'" in found.err
     assert not Path("runs").exists()
+
+
+# Configs and experiments
+
+
+STUDY = "task: {name: ./mine.py:Mine}\noptimizer: {name: adamw}\nseeds: 0:2\narms: {one: a.csv, two: b.csv}\n"
+
+
+@pytest.fixture
+def elsewhere(empty, monkeypatch):
+    """Work next to a folder `study` with a task, two sheets and an experiment that holds its config."""
+    (empty / "study").mkdir()
+    (empty / "cwd").mkdir()
+    write(empty / "study", GOOD)
+    (empty / "study" / "b.csv").write_text(SHEET.replace("0.02", "0.05"))
+    (empty / "study" / "study.yaml").write_text(STUDY)
+    monkeypatch.chdir(empty / "cwd")
+    return empty / "study"
+
+
+def test_an_experiment_holds_its_config_and_its_files_are_next_to_it(elsewhere, here):
+    found = here("experiment", "../study/study.yaml", "--steps", 12, "--set", "task.batch_size=4")
+    assert found.code == 0, found.err
+    runs = {name: Run(Path("runs/study") / name) for name in ("one", "two")}
+    for stored in runs.values():
+        assert "name: adamw" in stored.config_text
+        assert "batch_size: 4" in stored.config_text
+        assert stored.manifest["stack"] == ["one", "two"]
+    again = here("experiment", "../study/study.yaml", "--steps", 12, "--set", "task.batch_size=4")
+    assert again.err.count("is already finished") == 2
+
+
+def test_a_config_and_an_experiment_are_not_taken_for_each_other(elsewhere, here):
+    found = here("train", "--config", "../study/study.yaml", "--dopesheet", "../study/a.csv")
+    assert found.code == 2
+    assert "study.yaml:4:1: this is an experiment, not a config: run it with curriculum experiment" in found.err
+    found = here("experiment", "../study/mine.yaml")
+    assert "this is a config, not an experiment: train it with curriculum train --config" in found.err
+    (elsewhere / "study.yaml").write_text("config: mine.yaml\n" + STUDY)
+    found = here("experiment", "../study/study.yaml")
+    assert "study.yaml:2:1: set 'task' in the config that the experiment names, or remove 'config'" in found.err
+    (elsewhere / "study.yaml").write_text(STUDY.replace("task: {name: ./mine.py:Mine}\n", ""))
+    found = here("experiment", "../study/study.yaml")
+    assert found.code == 2
+    assert "the task has no name" in found.err
+    (elsewhere / "study.yaml").write_text(STUDY.replace("arms", "optimiser: {name: sgd}\narms"))
+    found = here("experiment", "../study/study.yaml")
+    assert "study.yaml:4:1: unknown setting 'optimiser', did you mean 'optimizer'?" in found.err
+    assert not Path("runs").exists()
+
+
+def test_commands_that_read_a_config_know_a_task_from_outside(elsewhere, here):
+    assert "batch_size" in here("config", "schema", "../study/mine.py:Mine", "--optimizer", "sgd").out
+    assert "nesterov" in here("config", "schema", "../study/mine.py:Mine", "--optimizer", "sgd").out
+    assert here("config", "show", "../study/mine.yaml").code == 0
+    assert here("dopesheet", "check", "../study/a.csv", "--config", "../study/mine.yaml").code == 0
+    (elsewhere / "a.csv").write_text(SHEET.replace("smoothing", "smoothin"))
+    found = here("dopesheet", "check", "../study/a.csv", "--config", "../study/mine.yaml")
+    assert found.code == 2
+    assert "unknown property 'smoothin', did you mean 'smoothing'?" in found.err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("./nine.py:Mine", "there is no file './nine.py', did you mean 'mine.py'?"),
+        ("./mine.py:Nine", "there is no 'Nine' in mine.py, did you mean 'Mine'?"),
+        ("./mine.py", "write ./mine.py:NAME (tasks in it: Mine)"),
+        ("mine", "for the one in mine.py, write ./mine.py:NAME"),
+        ("./mine.py:np", "np in mine.py is not a subclass of curriculum.Task"),
+    ],
+)
+def test_a_task_that_is_not_there_is_named_with_what_is(empty, here, name, says):
+    write(empty, GOOD)
+    (empty / "mine.yaml").write_text(f"task: {{name: {name}}}\n")
+    found = here("train", "--config", "mine.yaml", "--dopesheet", "a.csv")
+    assert found.code == 2
+    assert found.err.startswith("error: mine.yaml:1:8: ")
+    assert says in found.err
+    assert not Path("runs").exists()

@@ -37,7 +37,7 @@ def sheet_of(task, value):
     rows = [f"{20 * k},{name},{task.actions[0] if task.actions and not k else ''},{values}" for k, name in enumerate(phases)]
     sheet = parse("\n".join([header, *rows, f"{20 * len(phases)},,," + "," * (len(columns) - 1)]))
     assert not check_sheet(sheet, task)
-    assert not task.check(sheet)
+    assert not list(task.check(sheet))
     return sheet
 
 

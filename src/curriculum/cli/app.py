@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli import animate, compare, config, dopesheet, experiment, new, power, runs, train, verify
+from curriculum.cli import animate, compare, config, convert, dopesheet, experiment, new, power, runs, train, verify
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
@@ -22,6 +22,7 @@ app.command("animate")(animate.animate)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
 app.command("verify")(verify.verify)
+dopesheet.dopesheet.command("convert")(convert.convert)
 app.add_typer(dopesheet.dopesheet, name="dopesheet")
 app.add_typer(config.config, name="config")
 

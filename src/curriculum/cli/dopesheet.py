@@ -61,7 +61,9 @@ def check(
 
       curriculum dopesheet check smooth.csv --config color
     """
-    from curriculum.errors import InputError, Problem, ProblemsError, SheetError
+    from itertools import islice
+
+    from curriculum.errors import MOST_PROBLEMS, InputError, Problem, ProblemsError, SheetError
 
     problems: list[Problem] = []
     task = None
@@ -78,7 +80,7 @@ def check(
         try:
             sheet = read_sheet(reference)
             if task is not None:
-                found = [*check_sheet(sheet, task, (), moved), *task.check(sheet)]
+                found = [*check_sheet(sheet, task, (), moved), *islice(task.check(sheet), MOST_PROBLEMS)]
                 if found:
                     raise SheetError(found)
         except ProblemsError as error:

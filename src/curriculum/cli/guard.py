@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -36,6 +37,8 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
     def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Returned:
         context, debug = cast(typer.Context, kwargs.pop("context")), kwargs.pop("debug")
         signal.signal(signal.SIGTERM, _terminate)
+        # PyTorch's word on the speed of one operation in a stack: nothing that a user can act on.
+        warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt as error:

@@ -58,9 +58,10 @@ def load_as(schema: type[Schema], text: str, source: str, overrides: Iterable[st
     return _Validator(source, tree, origins).check(schema, {key: value for key, value in data.items() if key not in apart})
 
 
-def has(text: str, source: str, name: str) -> bool:
-    """Tell whether a file of settings, which was read before, has a setting at its top."""
-    return name in _plain(_parse_yaml(text, source), source)
+def names_in(text: str, source: str) -> list[str]:
+    """List the settings at the top of a file. Raises `ConfigError` where it is not YAML."""
+    tree = _parse_yaml(text, source)
+    return list(map(str, tree)) if isinstance(tree, Mapping) else []
 
 
 def locate(text: str, source: str, overrides: Iterable[str], path: tuple[str | int, ...], message: str) -> Problem:

@@ -66,15 +66,21 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
     # What the experiment's own file does not have is a setting of the config that its arms share.
     own = [one for one in overrides if one.partition("=")[0].partition(".")[0] in StudySettings.model_fields]
     shared = [one for one in overrides if one not in own]
-    inline = [name for name in Config.model_fields if name not in StudySettings.model_fields]
-    settings = configs.load_as(StudySettings, text, source, own, inline)
+    fields = tuple(StudySettings.model_fields)
+    others = [name for name in configs.names_in(text, source) if name not in fields]
+    named = "config" in configs.names_in(text, source)
+    for setting in others:
+        if named and setting in Config.model_fields:
+            message = f"set {setting!r} in the config that the experiment names, or remove 'config'"
+            raise ConfigError([configs.locate(text, source, (), (setting,), message)])
+    # Without the name of a config, whatever is not the experiment's own is a setting of the config that it holds.
+    settings = configs.load_as(StudySettings, text, source, own, () if named else others)
     near = folder_of(source)
     if settings.config is not None:
         config: str | Config[Any, Any] = settings.config
-        _refuse_inline(text, source, inline)
     else:
         known = partial(settings_of, near=near)
-        config, shared = configs.load(text, source, known, plugins.names("task"), shared, tuple(StudySettings.model_fields)), []
+        config, shared = configs.load(text, source, known, plugins.names("task"), shared, fields), []
     plans: list[Plan] = []
     paths, done = [], []
     for arm, sheet in settings.arms.items():
@@ -90,14 +96,6 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
         paths.append(run_path)
         done.append(_is_done(checked, run_path))
     return Study(tuple(settings.arms), tuple(plans), tuple(paths), tuple(done))
-
-
-def _refuse_inline(text: str, source: str, inline: Sequence[str]) -> None:
-    """Raise `ConfigError` for a setting of the config in an experiment that names one."""
-    for name in inline:
-        place = configs.locate(text, source, (), (name,), f"set {name!r} in the config that the experiment names, or remove 'config'")
-        if configs.has(text, source, name):
-            raise ConfigError([place])
 
 
 def _is_done(checked: Plan, path: Path) -> bool:

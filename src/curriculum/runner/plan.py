@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import torch
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, HookSetting
-from curriculum.errors import ConfigError, InputError, RunError, SheetError, unknown
+from curriculum.errors import MOST_PROBLEMS, ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import read_config
 from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_sheet, with_seeds
 from curriculum.runner.own import NOTHING_OWN, Own, own_of
@@ -104,7 +105,7 @@ def plan(
         found = plugins.source_of(loaded.task.name, places)
         task, source = make_task(loaded, places), Source(*found) if found else None
         own = own_of(task, (*places, *(source.path.parent for source in [source] if source)))
-    problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *task.check(sheet)]
+    problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *islice(task.check(sheet), MOST_PROBLEMS)]
     if problems:
         raise SheetError(problems)
     schedule = compile_sheet(sheet)

@@ -132,6 +132,12 @@ class Task(ABC):
         found = {INPUTS: inputs[drawn[INDEX]]} if labels is None else {INPUTS: inputs[drawn[INDEX]], LABELS: labels[drawn[INDEX]]}
         return {**drawn, **found}
 
+    def column(self, schedule: Schedule, name: str, steps: range) -> NDArray[np.float64]:
+        """Read a column at some steps, or its default where the sheet does not have it: `[C]`."""
+        if name not in schedule.properties:
+            return np.full(len(steps), self.defaults()[name])
+        return schedule.column(name)[steps.start : steps.stop]
+
     def defaults(self) -> dict[str, float]:
         """Give the values of the controls that a sheet need not have."""
         return {name: float(entry[2]) for name, entry in self.controls.items() if len(entry) > 2}
@@ -249,6 +255,8 @@ def _moved(value: Any, device: torch.device) -> Any:
         return value.to(device)
     if isinstance(value, dict):
         return {key: _moved(item, device) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_moved(item, device) for item in value))
     return type(value)(_moved(item, device) for item in value) if type(value) in (list, tuple) else value
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from curriculum.errors import MOST_PROBLEMS, Problem, nearest
+from curriculum.errors import Problem, nearest
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.schedule import Schedule
 from curriculum.tasks.color import by_hand
@@ -63,7 +63,6 @@ class ColorTask(Task):
         "H2": ("lower loss variance", ("H2",)),
         "H3": ("smoother evolution of the latent space", ("H3a", "H3b")),
     }
-    error_unit = "MSE"
 
     settings: ColorSettings
 
@@ -78,10 +77,7 @@ class ColorTask(Task):
     def build(self) -> nn.Module:
         return ColorAutoencoder(self.settings.hidden, self.settings.latent_dim, self.settings.normalize_bottleneck)
 
-    def check(self, sheet: Dopesheet) -> list[Problem]:
-        return list(islice(self._problems(sheet), MOST_PROBLEMS))
-
-    def _problems(self, sheet: Dopesheet) -> Iterator[Problem]:
+    def check(self, sheet: Dopesheet) -> Iterator[Problem]:
         """Find the phases without data, and the columns that are missing to sample the data of a phase."""
         known = self.settings.phases
         rows = {row.phase: row for row in reversed(sheet.rows)}

@@ -8,7 +8,7 @@ latent state is drawn (`rho`: 1 re-parameterized, 0 re-sampled) and over how man
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from curriculum.errors import Problem
 from curriculum.sheet.bounds import NONNEGATIVE
-from curriculum.sheet.document import Dopesheet, Phase
+from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.schedule import Schedule
 from curriculum.tasks.e2c.dynamics import kl_to_encoding, kl_to_standard, rollout
 from curriculum.tasks.e2c.examine import (
     ROWS,
     VARIED,
-    Pairs,
     fixed_pairs,
     gradient_noise,
     posterior_spread,
@@ -80,12 +79,6 @@ class E2cTask(Task):
         self.pairs = fixed_pairs(self.world, settings.probe_step, settings.latent_dim)
         self.controls = {**type(self).controls, LARGEST: self.world.bounds}
 
-    def to(self, device: torch.device) -> Self:
-        moved = super().to(device)
-        if moved is not self:
-            moved.pairs = Pairs(*(values.to(device) for values in self.pairs))
-        return moved
-
     def build(self) -> nn.Module:
         return E2cModel(self.settings, self.world)
 
@@ -102,7 +95,7 @@ class E2cTask(Task):
         `noise` `[C, S, B, L]` draws the first latent state, `fresh` `[C, S, B, K, L]` the predicted ones. Data and both kinds of noise
         come from streams of their own, so that none depends on `rho`, on the weights, or on each other.
         """
-        bounds, horizons = (self._column(schedule, name, steps) for name in (LARGEST, HORIZON))
+        bounds, horizons = (self.column(schedule, name, steps) for name in (LARGEST, HORIZON))
         horizons = np.round(horizons).astype(np.int64)
         longest, size, latent = int(horizons.max()), self.settings.batch, self.settings.latent_dim
         states, actions = self._draw(_generators(seeds, DATA, steps), np.repeat(bounds, len(seeds)), longest)
@@ -120,12 +113,6 @@ class E2cTask(Task):
             **{name: torch.from_numpy(values.astype(np.float32).reshape(*stack, *values.shape[1:])) for name, values in drawn.items()},
             WITHIN: within[:, None, None].expand(*stack, size, longest),
         }
-
-    def _column(self, schedule: Schedule, name: str, steps: range) -> Array:
-        """Read a column at some steps, or its default where the sheet does not have it: `[C]`."""
-        if name not in schedule.properties:
-            return np.full(len(steps), self.defaults()[name])
-        return schedule.column(name)[steps.start : steps.stop]
 
     def _draw(self, generators: list[np.random.Generator], bounds: Array, horizon: int) -> tuple[Array, Array]:
         size = self.settings.batch
@@ -169,9 +156,6 @@ class E2cTask(Task):
         assert isinstance(model, E2cModel)
         latents, _ = model.encode(self.world.render(inputs))
         return Observation(model.decoder(latents), latents)
-
-    def validation(self, phase: Phase) -> Tensor:
-        return self.states
 
     def probes(self) -> tuple[Probe, ...]:
         uses = frozenset({"loss", "final", "motion"})
