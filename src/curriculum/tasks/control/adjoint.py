@@ -77,7 +77,7 @@ def gradient(
         back, pulled = system.pull(linear, step, adjoint)
         gradients.append(network.pull([own[step] for own in layers], pulled + slopes.by_control[step]))
         if step:
-            through = network.pull_input(gradients[-1][0])
+            through = network.pull_input(gradients[-1][0], found.states[step])
             adjoint = slopes.by_state[step - 1] + _shared(back, physics) + _shared(through, feedback)
     joined = [torch.stack(own[::-1], 1).flatten(1, 2) for own in zip(*gradients, strict=True)]
     return network.pull_weights(found.states[:-1].transpose(0, 1).flatten(1, 2), [own.flatten(1, 2) for own in found.layers], joined)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from curriculum.sheet.schedule import Schedule
 from curriculum.tasks.control import adjoint
-from curriculum.tasks.control.network import Perceptron, Rows, Stack
+from curriculum.tasks.control.network import Network, Rows, Stack
 from curriculum.tasks.control.rollout import COST, Path, shares, terms, unroll
 from curriculum.tasks.control.settings import ControlSettings
 from curriculum.tasks.control.systems import FINAL, RUNNING, Array
@@ -51,6 +51,7 @@ class ControlTask(Task):
     def __init__(self, settings: ControlSettings):
         super().__init__(settings)
         self.system = settings.system()
+        self.patches = settings.network(self.system).patches
         steps = self.system.steps
         self.controls = {**type(self).controls, HORIZON: (1, steps, steps), **self.system.columns}
         self.integers = (HORIZON, *self.system.integers)
@@ -63,7 +64,7 @@ class ControlTask(Task):
         return self.system.unit
 
     def build(self) -> nn.Module:
-        return Perceptron(self.system.size, self.settings.hidden, self.system.controls, self.settings.still)
+        return self.settings.network(self.system)
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: the initial states `start` `[C, S, B, D]`, and `within` `[C, S, B, T]`, which marks the steps of the horizon.
@@ -123,7 +124,7 @@ class ControlTask(Task):
     def stacked_gradients(self, parameters: Tensors, batch: Batch, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Compute terms `[S, K]` and directions of a stack by the adjoint recursion, each gradient only for the models that need it."""
         sheet, start, within, stack = batch.sheet, batch[START], batch[WITHIN][:, 0], len(weights)
-        aim, network = self.system.aim(sheet, start), Stack.of(parameters)
+        aim, network = self.system.aim(sheet, start), Stack.of(parameters, self.patches)
         found = adjoint.forward(network, self.system, start, within.shape[-1])
         counted = shares(within, self.system, start)
         values = terms(found.path, self.system, counted, aim)
@@ -148,12 +149,12 @@ class ControlTask(Task):
         return torch.stack([values[name] for name in batch.active], 1), [direction]
 
     def observe(self, model: nn.Module, inputs: Tensor) -> Observation:
-        """Steer initial states `[N, D]`: the output is the error of each, the latents its first hidden layer at the start."""
-        assert isinstance(model, Perceptron)
-        return self._seen(unroll(model, self.system, inputs, self.system.steps), model.hidden(inputs))
+        """Steer initial states `[N, D]`: the output is the error of each, the latents its last hidden layer at the start."""
+        assert isinstance(model, Network)
+        return self._seen(unroll(model, self.system, inputs, self.system.steps), model.activations(inputs)[-2])
 
     def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
-        network = Stack.of(parameters)
+        network = Stack.of(parameters, self.patches)
         inputs = inputs.expand(len(network.weights[0]), -1, -1)
         found = adjoint.forward(network, self.system, inputs, self.system.steps)
         return self._seen(found.path, found.layers[-2][:, 0])

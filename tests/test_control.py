@@ -1,0 +1,284 @@
+"""Control through simulators: the systems, the gradients of every update rule, and what training by them comes to."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from batches import NO_KEYS, batch_of
+from curriculum.config.settings import Adam
+from curriculum.runner.inputs import load_config
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.tasks.control import adjoint
+from curriculum.tasks.control.network import Network, Stack, convolutional, perceptron
+from curriculum.tasks.control.rollout import Shares, shares, terms, unroll
+from curriculum.tasks.control.systems.cartpole import SPREAD, CartPole, CartPoleSettings
+from curriculum.tasks.control.systems.guidance import Guidance, GuidanceSettings
+from curriculum.tasks.control.systems.quantum import Quantum, QuantumSettings
+from curriculum.tasks.control.update import clipped, combine, mixed
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task
+from curriculum.train.optimizers import init, update
+from curriculum.train.stack import initial_parameters
+
+EXACT = {"atol": 1e-9, "rtol": 0}
+RULES = {"regular": (1, 1), "modified": (0, 1), "one-step": (0, 0), "in between": (0.25, 0.5)}
+
+
+def of(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+# The systems
+
+
+def test_a_cart_with_two_poles_moves_as_computed_elsewhere():
+    system = CartPole(CartPoleSettings(poles=2, dt=0.01))
+    state, force = of(0.1, 3.0, 3.3, -0.2, 0.5, -0.4), of(2.0)
+    expected = of(0.0982066900, 3.0055118890, 3.2960399099, -0.1793309972, 0.5511888965, -0.3960090014)
+    torch.testing.assert_close(system.step(state, force), expected, **EXACT)
+    for _ in range(100):
+        state = system.step(state, force)
+    torch.testing.assert_close(state[:3], of(0.8390091183, 3.4514472802, 3.4166990773), **EXACT)
+
+
+def test_drivers_and_evaders_move_as_computed_elsewhere():
+    system = Guidance(GuidanceSettings(drivers=2, evaders=2))
+    state = of(3, 0, 0, 3.5, 1, 1, 1.5, 0.8, 0, 0, 0, 0, 0.2, 0, 0, -0.1)
+    moved = system.step(state, of(0.1, 0.2, -0.3, 0.4))
+    speeds = (0.0291366009, -0.0074371455, 0.0028633991, -0.0985628545, -0.0938562009, -0.1364240986, -0.3131725340, -0.0928715415)
+    torch.testing.assert_close(moved[8:], of(*speeds), **EXACT)
+    torch.testing.assert_close(moved[:8], state[:8] + state[8:] / 15)
+
+
+@pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-9), (torch.float32, 5e-6)])
+def test_a_particle_in_a_box_moves_as_computed_elsewhere_and_keeps_its_norm(dtype, within):
+    system = Quantum(QuantumSettings())
+    basis = torch.from_numpy(system.basis)
+    state = (torch.cat([basis[0], basis[1]]) / math.sqrt(2)).to(dtype)
+    for step in range(128):
+        state = system.step(state, torch.tensor([30 * math.sin(0.3 * step)], dtype=dtype))
+    probability = [1 - system.error(state[None], basis[n][None].to(dtype)).item() for n in range(4)]
+    assert probability == pytest.approx([0.0342983307, 0.4638692820, 0.0887519291, 0.1913587739], abs=100 * within)
+    assert state.square().sum().item() == pytest.approx(1, abs=within)
+
+
+SYSTEMS = {
+    "one pole": lambda: CartPole(CartPoleSettings(steps=7)),
+    "four poles": lambda: CartPole(CartPoleSettings(poles=4, steps=7)),
+    "guidance": lambda: Guidance(GuidanceSettings(steps=7)),
+    "attracting to the mean": lambda: Guidance(GuidanceSettings(drivers=3, evaders=2, steps=7, centre="mean", flock="attracting")),
+    "quantum": lambda: Quantum(QuantumSettings(points=12, steps=7)),
+}
+
+
+def started(system, count=5, seed=0):
+    columns = {name: np.array([entry[2]], dtype=np.float64) for name, entry in system.columns.items()}
+    return torch.from_numpy(system.start(system.draw(np.random.default_rng(seed), count), columns))
+
+
+def steered(system, seed=0):
+    """Build a network in float64 whose control is not 0."""
+    torch.manual_seed(seed)
+    if isinstance(system, Quantum):
+        return convolutional(12, (5, 6), 1, False).double()
+    return perceptron(system.size, (9, 7), system.controls, False).double()
+
+
+def sheet_of(system, **more):
+    return {name: of(entry[2]).squeeze() for name, entry in system.columns.items()} | more
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_adjoint_recursion_gives_the_gradient_of_the_stopped_graph(name, rule):
+    system = SYSTEMS[name]()
+    network, start = steered(system), started(system)
+    (feedback, physics), weights = RULES[rule], (0.7, 0.3, 0.1)
+    counted, aim = shares(torch.arange(7) < 6, system, start), system.aim(sheet_of(system), start)
+    path = unroll(network, system, start, 7, feedback, physics)
+    values = terms(path, system, counted, aim).values()
+    graph = torch.autograd.grad(sum(w * v for w, v in zip(weights, values, strict=True)), list(network.parameters()))
+    expected = torch.cat([part.flatten() for part in graph])
+    stack = Stack.of({key: value.detach()[None] for key, value in network.named_parameters()}, network.patches)
+    found = adjoint.forward(stack, system, start[None], 7)
+    own = Shares(*(share[:, None] for share in counted))
+    slopes = adjoint.slopes(found.path, system, own, *(of(weight) for weight in weights), aim[None])
+    torch.testing.assert_close(adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0], expected, atol=1e-10, rtol=1e-10)
+    if not feedback:
+        modified = adjoint.modified_gradient(stack, system, found, slopes, of(physics))
+        torch.testing.assert_close(modified[0], expected, atol=1e-10, rtol=1e-10)
+
+
+class Line(CartPole):
+    """A place that moves by a tenth of the control."""
+
+    def __init__(self):
+        super().__init__(CartPoleSettings(steps=10))
+        self.size = 1
+
+    def step(self, state, control):
+        return state + 0.1 * control
+
+    def jacobian(self, states, controls):
+        return torch.cat([torch.ones_like(states), 0.1 * torch.ones_like(states)], -1).unsqueeze(-1)
+
+    def error(self, states, aim):
+        return states.square().sum(-1) / 2
+
+    def error_gradient(self, states, aim):
+        return states
+
+
+@pytest.mark.parametrize(
+    ("rule", "final", "cost"),
+    [
+        ("regular", (2.5269502, 2.0488062), (10.0973746, 8.0648669)),
+        ("modified", (2.0488062, 1.6288946), (8.0648669, 6.2889463)),
+        ("one-step", (0.2526950, 0.1628895), (8.0648669, 6.2889463)),
+    ],
+)
+def test_every_rule_has_the_gradient_that_was_derived_by_hand(rule, final, cost):
+    system = Line()
+    network = perceptron(1, (), 1, False).double()
+    with torch.no_grad():
+        network.layers[0].weight.fill_(0.5)
+    start, (feedback, physics) = of(1.0)[None], RULES[rule]
+    stack = Stack.of({key: value.detach()[None] for key, value in network.named_parameters()}, network.patches)
+    found = adjoint.forward(stack, system, start[None], 10)
+    # The cost is half the sum of squares, and a term the mean of squares over 10 steps.
+    for weights, expected in (((1, 0, 0), final), ((0, 0, 5), cost)):
+        counted = shares(torch.ones(10), system, start)
+        loss = sum(w * v for w, v in zip(weights, terms(unroll(network, system, start, 10, feedback, physics), system, counted, None).values()))
+        graph = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network.parameters()))])
+        slopes = adjoint.slopes(found.path, system, Shares(*(share[:, None] for share in counted)), *(of(weight) for weight in weights), None)
+        for own in (graph, adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0]):
+            torch.testing.assert_close(own, of(*expected), atol=1e-7, rtol=0)
+
+
+# The rules
+
+
+def test_the_combined_update_keeps_what_agrees():
+    assert combine(of(1, -2, 3, 0), of(2, 1, 0, 0)).tolist() == [1, 0, 0, 0]
+    bad = combine(of(math.nan, math.nan, 1, math.inf), of(math.nan, 1, math.nan, math.inf))
+    assert bad.tolist() == [0, 0, 0, 0]
+    assert mixed(of(1, -2), of(2, 1), of(0.25).squeeze()).tolist() == [1, -1.5]
+
+
+def test_a_gradient_that_is_not_finite_is_not_finite_after_any_rule():
+    for modified, regular, agree in ((of(1, math.inf), of(1, 1), 1.0), (of(1, 1), of(1, math.nan), 0.5), (of(math.nan, 1), of(1, 1), 0.0)):
+        assert not mixed(modified, regular, of(agree).squeeze()).isfinite().any()
+    assert mixed(of(1, 1), of(1, math.inf), of(0.0).squeeze()).tolist() == [1, 1]
+
+
+def test_a_norm_is_clipped_where_float32_cannot_hold_its_square():
+    huge = torch.tensor([[3e30, 4e30], [0.3, 0.4], [0.0, 0.0]])
+    found = clipped(huge, torch.tensor([1.0, 1.0, 1.0]))
+    torch.testing.assert_close(found, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
+    assert torch.equal(clipped(huge, torch.full((3,), math.inf)), huge)
+
+
+def test_the_published_toy():
+    """In L = x^2 + y^2 from (2, 4), Adam orbits under the modified gradient; the combined one stays a descent. Figure 2 of the paper."""
+    seen = {}
+    for rule in "RMC":
+        place, settings = torch.tensor([[2.0, 4.0]]), Adam(eps=1e-7)
+        moments, losses = init(settings, place), []
+        for step in range(200):
+            losses.append(place.square().sum().item())
+            regular = 2 * place
+            modified = regular + 2 * torch.stack([regular[:, 1], -regular[:, 0]], 1)
+            direction = {"R": regular, "M": modified, "C": combine(modified, regular)}[rule]
+            update(place, direction.clone(), moments, torch.full((1, 1), 0.1), step + 1, settings)
+        seen[rule] = [losses[step] for step in (100, 150, 199)]
+    assert seen["R"] == pytest.approx([5.3e-4, 2.4e-7, 2.0e-8], abs=1e-2)
+    assert seen["M"] == pytest.approx([3.31, 4.69, 6.17], rel=0.05)
+    assert seen["C"] == pytest.approx([0.393, 0.066, 0.0646], rel=0.05)
+
+
+# The task
+
+COLUMNS = "STEP,lr,loss-final,feedback,physics,agree,clip"
+
+
+def control(*overrides, name="control"):
+    return make_task(load_config(name, overrides))
+
+
+def batch_at(task, schedule, step, seeds, on):
+    drawn = {key: values[0] for key, values in task.batches(schedule, range(step, step + 1), seeds).items()}
+    columns = {**task.defaults(), **schedule.at(step)}
+    active = [name for name in task.terms if columns.get(name)]
+    return replace(batch_of(drawn, active, stack=len(seeds), **columns), on=on), torch.tensor([[columns[name] for name in active]] * len(seeds))
+
+
+def test_at_first_the_network_is_still_and_all_rules_agree():
+    task = control()
+    layout, flat = initial_parameters(task, [0, 1])
+    found = {}
+    for rule, (feedback, physics, agree) in {"R": (1, 1, 0), "M": (0, 1, 0), "C": (0, 1, 1)}.items():
+        schedule = compile_sheet(parse(f"{COLUMNS}\n0,0.001,1,{feedback},{physics},{agree},1\n9,,,,,,\n"))
+        on = {name: (0, 1) for name, value in (("feedback", feedback), ("agree", agree)) if value}
+        batch, weights = batch_at(task, schedule, 0, [0, 1], on)
+        found[rule] = Ensemble(task).gradients(layout.views(flat), batch, weights, NO_KEYS[:2]).gradient
+    assert torch.equal(found["R"], found["M"])
+    assert torch.equal(found["R"], found["C"])
+    hidden, output = found["R"].split([layout.trained - 101, 101], 1)
+    assert not hidden.any()
+    assert output.abs().min() > 0
+
+
+def test_each_seed_has_training_states_of_its_own_in_a_fixed_order_and_all_are_tested_on_the_same():
+    schedule = compile_sheet(parse(f"{COLUMNS}\n0,0.001,1,1,1,0,1\n99,,,,,,\n"))
+    task, shuffled = control("task.train_states=48"), control("task.train_states=48", "task.order=shuffled")
+    start = task.batches(schedule, range(6), [0, 1])["start"]
+    assert torch.equal(start[0], start[3])
+    assert torch.equal(start[1, :, :16], start[1, :, :16])
+    assert torch.equal(start[0, :, :16], start[1, :, 16:])  # 48 states in batches of 32: the second begins anew amid itself
+    assert not torch.equal(start[:, 0], start[:, 1])
+    other = shuffled.batches(schedule, range(6), [0, 1])["start"]
+    for seed in range(2):
+        epoch = {tuple(state) for state in start[:3, seed].flatten(0, 1)[:48].tolist()}
+        assert {tuple(state) for state in other[:3, seed].flatten(0, 1)[:48].tolist()} == epoch
+    assert not torch.equal(other[0], other[3])
+    assert torch.equal(task.tested, shuffled.tested)
+
+
+def test_the_spread_of_angles_and_the_weights_of_poles_follow_the_sheet():
+    task = control("task.cartpole.poles=2")
+    schedule = compile_sheet(parse(f"{COLUMNS},{SPREAD},pole-2\n0,0.001,1,1,1,0,1,0,0\n10,,,,,,,0.5,1\n"))
+    angles = task.batches(schedule, range(11), [0])["start"][:, 0, :, 1:3] - math.pi
+    assert angles[0].abs().max() < 1e-6
+    assert 0.4 < angles[10].abs().max() < 0.5 + 1e-6
+    layout, flat = initial_parameters(task, [0])
+    batch, weights = batch_at(task, schedule, 0, [0], {"feedback": (0,)})
+    value = Ensemble(task).gradients(layout.views(flat), batch, weights, NO_KEYS[:1]).terms.item()
+    upright = task.system.aim({"pole-1": torch.tensor(1.0), "pole-2": torch.tensor(0.0)}, batch["start"])
+    start = batch["start"][0]
+    for _ in range(25):
+        start = task.system.step(start, torch.zeros(1))
+    assert value == pytest.approx(task.system.error(start, upright).mean().item(), rel=1e-5)
+    assert 0.9 < value < 1
+
+
+def test_a_horizon_takes_the_loss_at_its_last_step():
+    task = control()
+    layout, flat = initial_parameters(task, [0, 1])
+    flat = flat + 0.02
+    parts = []
+    for horizon in (5, 9):
+        schedule = compile_sheet(parse(f"{COLUMNS},loss-running,horizon\n0,0.001,1,1,1,0,1,0.5,{horizon}\n9,,,,,,,,\n"))
+        batch, weights = batch_at(task, schedule, 3, [0, 1], {"feedback": (0, 1)})
+        assert batch["within"].shape[-1] == horizon
+        found = Ensemble(task).gradients(layout.views(flat), batch, weights, NO_KEYS[:2])
+        longer = torch.nn.functional.pad(batch["within"], (0, 9 - horizon))
+        padded = replace(batch, tensors={**batch.tensors, "within": longer})
+        again = Ensemble(task).gradients(layout.views(flat), padded, weights, NO_KEYS[:2])
+        torch.testing.assert_close(found.terms, again.terms)
+        torch.testing.assert_close(found.gradient, again.gradient, rtol=1e-3, atol=1e-7)
+        parts.append(found.terms)
+    assert not torch.allclose(parts[0], parts[1])
