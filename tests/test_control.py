@@ -13,7 +13,7 @@ from curriculum.runner.inputs import load_config
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.tasks.control import adjoint
-from curriculum.tasks.control.network import Network, Stack, convolutional, perceptron
+from curriculum.tasks.control.network import Stack, convolutional, perceptron
 from curriculum.tasks.control.rollout import Shares, shares, terms, unroll
 from curriculum.tasks.control.systems.cartpole import SPREAD, CartPole, CartPoleSettings
 from curriculum.tasks.control.systems.guidance import Guidance, GuidanceSettings
@@ -107,7 +107,9 @@ def test_the_adjoint_recursion_gives_the_gradient_of_the_stopped_graph(name, rul
     found = adjoint.forward(stack, system, start[None], 7)
     own = Shares(*(share[:, None] for share in counted))
     slopes = adjoint.slopes(found.path, system, own, *(of(weight) for weight in weights), aim[None])
-    torch.testing.assert_close(adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0], expected, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(
+        adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0], expected, atol=1e-10, rtol=1e-10
+    )
     if not feedback:
         modified = adjoint.modified_gradient(stack, system, found, slopes, of(physics))
         torch.testing.assert_close(modified[0], expected, atol=1e-10, rtol=1e-10)
@@ -152,9 +154,13 @@ def test_every_rule_has_the_gradient_that_was_derived_by_hand(rule, final, cost)
     # The cost is half the sum of squares, and a term the mean of squares over 10 steps.
     for weights, expected in (((1, 0, 0), final), ((0, 0, 5), cost)):
         counted = shares(torch.ones(10), system, start)
-        loss = sum(w * v for w, v in zip(weights, terms(unroll(network, system, start, 10, feedback, physics), system, counted, None).values()))
+        loss = sum(
+            w * v for w, v in zip(weights, terms(unroll(network, system, start, 10, feedback, physics), system, counted, None).values(), strict=False)
+        )
         graph = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network.parameters()))])
-        slopes = adjoint.slopes(found.path, system, Shares(*(share[:, None] for share in counted)), *(of(weight) for weight in weights), None)
+        slopes = adjoint.slopes(
+            found.path, system, Shares(*(share[:, None] for share in counted)), *(of(weight) for weight in weights), None
+        )
         for own in (graph, adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0]):
             torch.testing.assert_close(own, of(*expected), atol=1e-7, rtol=0)
 
@@ -213,7 +219,9 @@ def batch_at(task, schedule, step, seeds, on):
     drawn = {key: values[0] for key, values in task.batches(schedule, range(step, step + 1), seeds).items()}
     columns = {**task.defaults(), **schedule.at(step)}
     active = [name for name in task.terms if columns.get(name)]
-    return replace(batch_of(drawn, active, stack=len(seeds), **columns), on=on), torch.tensor([[columns[name] for name in active]] * len(seeds))
+    return replace(batch_of(drawn, active, stack=len(seeds), **columns), on=on), torch.tensor(
+        [[columns[name] for name in active]] * len(seeds)
+    )
 
 
 def test_at_first_the_network_is_still_and_all_rules_agree():

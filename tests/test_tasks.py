@@ -132,7 +132,7 @@ def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
     for active in (task.terms, *([term] for term in task.terms)):
         weights = (torch.rand(len(active), generator=torch.Generator().manual_seed(0)) + 0.5).expand(len(SEEDS), -1)
         step = at_end(batch, active, references, schedule, **dict(zip(active, weights[0].tolist(), strict=True)))
-        step = replace(step, on={name: (0, 1) for name in task.switches})
+        step = replace(step, on=dict.fromkeys(task.switches, (0, 1)))
         found, gradients = task.stacked_gradients(parameters, step, weights)
         expected = ensemble.differentiate(parameters, step, weights, NO_KEYS[:2])
         torch.testing.assert_close(found, expected.terms, rtol=1e-3, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Network(nn.Module):
 def perceptron(size: int, hidden: Sequence[int], controls: int, still: bool) -> Network:
     """Build dense layers with Glorot-uniform weights and biases of 0; with `still`, the output is 0 until the network learns."""
     widths = [size, *hidden, controls]
-    layers = [_layer(before, after, before + after) for before, after in zip(widths[:-1], widths[1:], strict=True)]
+    layers = [_layer(before, after, before + after) for before, after in itertools.pairwise(widths)]
     if still:
         nn.init.zeros_(layers[-1].weight)
     return Network(layers, [None] * len(layers))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from curriculum.tasks.control.network import Network, Rows, Stack
 from curriculum.tasks.control.rollout import COST, Path, shares, terms, unroll
 from curriculum.tasks.control.settings import ControlSettings
 from curriculum.tasks.control.systems import FINAL, RUNNING, Array
-from curriculum.tasks.control.update import clipped, mixed
+from curriculum.tasks.control.update import clipped, combine, mixed
 from curriculum.train.batch import Batch, SheetRow, Tensors
 from curriculum.train.probes import Observation, Picture, Probe
 from curriculum.train.samples import EPOCHS
@@ -45,6 +44,15 @@ class ControlTask(Task):
     terms = (FINAL, RUNNING, COST)
     controls = {FEEDBACK: (0, 1, 1), PHYSICS: (0, 1, 1), AGREE: (0, 1, 0), CLIP: (0, math.inf, math.inf)}
     switches = (FEEDBACK, AGREE)
+    measures = (
+        *("time_to_tenth", "gradient_size", "gradient_largest"),
+        *("gradient_cosine", "components_kept", "size_regular", "size_modified", "size_combined"),
+    )
+    hypotheses = {
+        "B": ("the update ends at a lower test loss, and gets there sooner", ("final", "B1")),
+        "G": ("its gradients are smaller, and the largest too", ("G1", "G2")),
+    }
+    examine_every = 2 * TEST_EVERY
 
     settings: ControlSettings
 
@@ -179,6 +187,29 @@ class ControlTask(Task):
     def probe_loss(self, observation: Observation, probe: Probe) -> Tensor:
         """Compute the mean error over the states: `[S]`."""
         return observation.outputs.mean(-1)
+
+    def examine(self, model: nn.Module) -> dict[str, Tensor]:
+        """Find on the first test states how long the regular, the modified and the combined gradient are: `gradient.norms` `[3]`.
+
+        Also the cosine of the regular and the modified one, and the share of components that the combined one keeps.
+        """
+        start = self.tested[: self.settings.batch][None]
+        steps, aim = self.system.steps, self._published(start)
+        network = Stack.of({name: value[None] for name, value in model.named_parameters()}, self.patches)
+        found = adjoint.forward(network, self.system, start, steps)
+        counted = shares(torch.ones(1, steps, device=start.device), self.system, start)
+        one = start.new_ones(1)
+        weights = [one if name == self.system.own else 0 * one for name in self.terms]
+        slopes = adjoint.slopes(found.path, self.system, counted, *weights, aim)
+        regular = adjoint.gradient(network, self.system, found, slopes)[0]
+        modified = adjoint.modified_gradient(network, self.system, found, slopes)[0]
+        combined = combine(modified, regular)
+        norms = torch.linalg.vector_norm(torch.stack([regular, modified, combined]), dim=-1, dtype=torch.float64)
+        cosine = (regular.double() * modified.double()).sum() / (norms[0] * norms[1]).clamp_min(torch.finfo(torch.float64).tiny)
+        # What is 0 in both, as before a network has learned, is neither kept nor dropped.
+        some = (modified != 0) | (regular != 0)
+        kept = (combined != 0).sum() / some.sum().clamp_min(1)
+        return {"gradient.norms": norms.float(), "gradient.cosine": cosine.float(), "gradient.kept": kept}
 
     def picture(self) -> Picture:
         return Picture(self.tested[:SHOWN], probe="hidden")

@@ -89,7 +89,11 @@ class CartPole(Small):
         cart_by_speed = share * (2 * sin * turning - by_speed * cos)
         cart_by_force = 1 / own.total_mass - share * (by_force * cos).sum(-1, keepdim=True)
         change = states.new_zeros(*states.shape[:-1], 2 * n + 3, n + 1)
-        change[..., 1 : n + 1, 0], change[..., n + 2 : 2 * n + 2, 0], change[..., -1, 0] = cart_by_angle, cart_by_speed, cart_by_force[..., 0]
+        change[..., 1 : n + 1, 0], change[..., n + 2 : 2 * n + 2, 0], change[..., -1, 0] = (
+            cart_by_angle,
+            cart_by_speed,
+            cart_by_force[..., 0],
+        )
         change[..., 1 : n + 1, 1:].diagonal(dim1=-2, dim2=-1).copy_(by_angle)
         change[..., n + 2 : 2 * n + 2, 1:].diagonal(dim1=-2, dim2=-1).copy_(by_speed)
         change[..., -1, 1:] = by_force

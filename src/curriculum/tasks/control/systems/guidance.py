@@ -33,7 +33,9 @@ class GuidanceSettings(Settings):
     evaders: int = Field(4, ge=1, le=16, description="number of evaders, which flee from the drivers")
     steps: int = Field(60, ge=2, le=1000, description="number of steps that are unrolled at most")
     dt: float = Field(1 / 15, gt=0, le=1, description="duration of a step")
-    centre: Literal["sum", "mean"] = Field("sum", description="what drivers steer by: the sum of the evaders' places, as published, or the mean")
+    centre: Literal["sum", "mean"] = Field(
+        "sum", description="what drivers steer by: the sum of the evaders' places, as published, or the mean"
+    )
     flock: Literal["released", "attracting"] = Field(
         "released", description="force between evaders more than 0.5 apart: they repel each other, as released, or attract"
     )
@@ -101,7 +103,11 @@ class Guidance(Small):
         steered = radial[..., None, None] * one + turned[..., None, None] * turn  # [..., m, 2, 2]: of a force by what is seen
         # Of the force on object a by the place of object b: [..., a, 2, b, 2].
         by_place = states.new_zeros(*states.shape[:-1], count, 2, count, 2)
-        for rows, columns, pairs in ((slice(m), slice(m), apart), (slice(m, None), slice(m), away), (slice(m, None), slice(m, None), flock)):
+        for rows, columns, pairs in (
+            (slice(m), slice(m), apart),
+            (slice(m, None), slice(m), away),
+            (slice(m, None), slice(m, None), flock),
+        ):
             slopes = pairs.slopes()  # [..., a, b, 2, 2]
             by_place[..., rows, :, columns, :] -= slopes.transpose(-3, -2)
             by_place[..., rows, :, rows, :] += torch.diag_embed(slopes.sum(-3).movedim(-3, -1)).movedim((-2, -1), (-4, -2))
