@@ -1,4 +1,4 @@
-"""Find a task, measure, figure or timing by its name.
+"""Find a task, measure, figure, film or timing by its name.
 
 Shipped: one file, one name. What is special to a task stands in the task's room, what suits any task in the general one.
 From outside: `./digits.py:Digits`, `package.module:Name`, or the name of an entry point of an installed package. Nothing
@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
         "curriculum.measures", ("measure/metrics/*.py", "tasks/*/metrics/*.py"), "METRIC", type="curriculum.measure.metric:Metric"
     ),
     "figure": Kind("curriculum.figures", ("draw/plots/*.py", "tasks/*/plots/*.py"), "draw"),
+    "film": Kind("curriculum.films", ("draw/films/*.py", "tasks/*/films/*.py"), "FILM"),
     "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS", type="curriculum.sheet.easings:Easing"),
 }
 _ROOT = Path(__file__).parent

@@ -39,6 +39,14 @@ def task_of(run: Run) -> Task:
     return task
 
 
+def film_of(run: Run) -> str:
+    """Give the name of a run's moving picture, without importing code of a user's."""
+    if "source" in run.manifest["task"]:
+        return "latents"
+    name: str = plugins.shipped("task", run.manifest["task"]["name"]).film
+    return name
+
+
 class Motion:
     """How the points of a task's picture moved through a run's latent space, at the `steps` that are stored.
 

@@ -23,6 +23,7 @@ from curriculum.store.files import write_file
 from curriculum.store.place import Place, replace
 
 DPI = 150
+MOVING = 10  # the z-order of what moves in a video: above curves, spines and ticks
 TIMES = "\N{MULTIPLICATION SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
