@@ -106,7 +106,7 @@ def test_the_adjoint_recursion_gives_the_gradient_of_the_stopped_graph(name, rul
     stack = Stack.of({key: value.detach()[None] for key, value in network.named_parameters()}, network.patches)
     found = adjoint.forward(stack, system, start[None], 7)
     own = Shares(*(share[:, None] for share in counted))
-    slopes = adjoint.slopes(found.path, system, own, *(of(weight) for weight in weights), aim[None])
+    slopes = adjoint.slopes(found.path, system, own, [of(weight) for weight in weights], aim[None])
     torch.testing.assert_close(
         adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0], expected, atol=1e-10, rtol=1e-10
     )
@@ -154,13 +154,12 @@ def test_every_rule_has_the_gradient_that_was_derived_by_hand(rule, final, cost)
     # The cost is half the sum of squares, and a term the mean of squares over 10 steps.
     for weights, expected in (((1, 0, 0), final), ((0, 0, 5), cost)):
         counted = shares(torch.ones(10), system, start)
-        loss = sum(
-            w * v for w, v in zip(weights, terms(unroll(network, system, start, 10, feedback, physics), system, counted, None).values(), strict=False)
-        )
+        path = unroll(network, system, start, 10, feedback, physics)
+        values = terms(path, system, counted, start).values()
+        loss = sum(weight * value for weight, value in zip(weights, values, strict=True))
         graph = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network.parameters()))])
-        slopes = adjoint.slopes(
-            found.path, system, Shares(*(share[:, None] for share in counted)), *(of(weight) for weight in weights), None
-        )
+        own = Shares(*(share[:, None] for share in counted))
+        slopes = adjoint.slopes(found.path, system, own, [of(weight) for weight in weights], start)
         for own in (graph, adjoint.gradient(stack, system, found, slopes, of(physics), of(feedback))[0]):
             torch.testing.assert_close(own, of(*expected), atol=1e-7, rtol=0)
 

@@ -66,11 +66,11 @@ class Plan:
     columns: tuple[str, ...]
     undefined: tuple[str, ...]
     moved: Mapping[str, int]
+    on: Mapping[str, tuple[int, ...]]
     weights: Sequence[Tensor]
     rates: Sequence[Tensor]
     rows: Sequence[Tensor]
     keys: Sequence[Tensor]
-    on: Mapping[str, tuple[int, ...]]
 
     def at(self, step: int) -> Now:
         """Read one of the steps."""
@@ -111,8 +111,8 @@ def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, setting
         known,
         tuple(name for name in names if name not in known),
         {name: known.index(name) for name in moving},
+        _switched_on(task, arms, start, defaults),
         *(values.to(device).unbind() for values in (weights, rates, rows, noise)),
-        on=_switched_on(task, arms, start, defaults),
     )
 
 

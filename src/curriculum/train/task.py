@@ -51,7 +51,7 @@ class Task(ABC):
 
     `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
     judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
-    is special to this task.
+    is special to this task, `film` what moves in its video.
     """
 
     settings_type: ClassVar[type[Settings]] = TaskSettings
@@ -63,12 +63,13 @@ class Task(ABC):
     probe_every: ClassVar[int] = 10
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
-    integers: ClassVar[tuple[str, ...]] = ()
+    integers: tuple[str, ...] = ()
     switches: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[tuple[Any, ...]] = ("draw_up", "spikes", "fluctuation")
     hypotheses: ClassVar[Mapping[str, Question]] = {}
     examine_every: ClassVar[int] = 0
     plots: ClassVar[tuple[str, ...]] = ()
+    film: ClassVar[str] = "latents"
 
     def __init__(self, settings: Any):
         self.settings = settings

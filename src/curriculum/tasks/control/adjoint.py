@@ -9,6 +9,7 @@ A, B of the step by state and control and K of the network, and the shares p and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,9 +55,9 @@ class Slopes(NamedTuple):
         return Slopes(self.by_state[:, rows], self.by_control[:, rows])
 
 
-def slopes(path: Path, system: System, counted: Shares, final: Tensor, running: Tensor, cost: Tensor, aim: Tensor) -> Slopes:
-    """Find how the loss depends on the states and controls of a path, under weights `[S]` of its terms."""
-    count = path.states.shape[-2]
+def slopes(path: Path, system: System, counted: Shares, weights: Sequence[Tensor], aim: Tensor) -> Slopes:
+    """Find how the loss depends on the states and controls of a path, under weights `[S]` of the final error, the running one, the cost."""
+    count, (final, running, cost) = path.states.shape[-2], weights
     by_error = (counted.final * final + counted.running * running)[..., None, None] / count
     by_cost = (counted.cost * cost)[..., None, None] * 2 / (count * system.controls)
     return Slopes(by_error * system.error_gradient(path.states, aim), by_cost * path.controls)

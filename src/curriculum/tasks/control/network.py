@@ -141,7 +141,7 @@ class Stack(NamedTuple):
 
     def _flat(self, place: int, gradient: Tensor) -> Tensor:
         """Split what goes into a layer's tanh `[S, N, L O]` into its places: `[S, N L, O]`."""
-        return gradient if self.patches[place] is None else gradient.unflatten(2, (-1, self.weights[place].shape[1])).flatten(1, 2)
+        return gradient if self.patches[place] is None else gradient.reshape(len(gradient), -1, self.weights[place].shape[1])
 
     def _back(self, place: int, gradient: Tensor, before: Tensor) -> Tensor:
         """Take a gradient `[S, N, L O]` by what goes into a layer's tanh back to its features, which are `before` `[S, N, F]`."""

@@ -138,7 +138,7 @@ class ControlTask(Task):
         values = terms(found.path, self.system, counted, aim)
         weighed = dict(zip(batch.active, weights.unbind(1), strict=True))
         none = weights.new_zeros(stack)
-        slopes = adjoint.slopes(found.path, self.system, counted, *(weighed.get(name, none) for name in self.terms), aim)
+        slopes = adjoint.slopes(found.path, self.system, counted, [weighed.get(name, none) for name in self.terms], aim)
 
         def gradient(rows: Rows, physics: Tensor | None, feedback: Tensor | None, closed: bool = False) -> Tensor:
             parts = network.part(rows), self.system, found.part(rows), slopes.part(rows)
@@ -200,7 +200,7 @@ class ControlTask(Task):
         counted = shares(torch.ones(1, steps, device=start.device), self.system, start)
         one = start.new_ones(1)
         weights = [one if name == self.system.own else 0 * one for name in self.terms]
-        slopes = adjoint.slopes(found.path, self.system, counted, *weights, aim)
+        slopes = adjoint.slopes(found.path, self.system, counted, weights, aim)
         regular = adjoint.gradient(network, self.system, found, slopes)[0]
         modified = adjoint.modified_gradient(network, self.system, found, slopes)[0]
         combined = combine(modified, regular)
@@ -218,7 +218,7 @@ class ControlTask(Task):
         """Color each state by its first number, from blue to orange."""
         first = inputs.flatten(1)[:, 0].numpy().astype(np.float64)
         share = ((first - first.min()) / max(float(np.ptp(first)), 1e-9))[:, None]
-        return ((1 - share) * np.array([0.0, 0.45, 0.7]) + share * np.array([0.9, 0.55, 0.0])).astype(np.float32)
+        return np.asarray((1 - share) * np.array([0.0, 0.45, 0.7]) + share * np.array([0.9, 0.55, 0.0]), dtype=np.float32)
 
 
 TASK = ControlTask

@@ -33,4 +33,5 @@ def clipped(gradient: Tensor, largest: Tensor) -> Tensor:
     In float32 the square of a norm overflows from 1.8e19 on, which gradients through time reach.
     """
     norm = torch.linalg.vector_norm(gradient, dim=-1, dtype=torch.float64)
-    return gradient * (largest / norm).clamp(max=1).to(gradient.dtype).unsqueeze(-1)
+    scale: Tensor = (largest / norm).clamp(max=1).to(gradient.dtype).unsqueeze(-1)
+    return gradient * scale

@@ -69,10 +69,10 @@ class Guidance(Small):
         return np.concatenate([joined, np.zeros_like(joined)], axis=-1)
 
     def step(self, state: Tensor, control: Tensor) -> Tensor:
-        places, speeds = (half.unflatten(-1, (self.objects, 2)) for half in state.chunk(2, -1))
-        drivers, evaders = places.split([self.drivers, self.evaders], -2)
+        places, speeds = (_pairs(half) for half in state.chunk(2, -1))
+        drivers, evaders = places[..., : self.drivers, :], places[..., self.drivers :, :]
         apart, away, flock = self._distances(places)
-        radial, turned = control.unflatten(-1, (self.drivers, 1, 2)).unbind(-1)
+        radial, turned = _pairs(control).unsqueeze(-2).unbind(-1)
         seen = drivers - self.share * evaders.sum(-2, keepdim=True)
         across = torch.stack([-seen[..., 1], seen[..., 0]], -1)
         pulled = radial * seen + turned * across + (apart.weight[..., None] * apart.vector).sum(-2)
@@ -83,7 +83,7 @@ class Guidance(Small):
 
     def _distances(self, places: Tensor) -> tuple[_Pairs, _Pairs, _Pairs]:
         """Find the forces between drivers, from drivers on evaders, and between evaders."""
-        drivers, evaders = places.split([self.drivers, self.evaders], -2)
+        drivers, evaders = places[..., : self.drivers, :], places[..., self.drivers :, :]
         apart = _Pairs.between(drivers, drivers, DRIVERS_APART, 0.0)
         away = _Pairs.between(evaders, drivers, EVADERS_AWAY, 0.0)
         # The force (rest / d - 1) / d along the way to the other is (1 - rest / d) / d along the way from it.
@@ -92,10 +92,10 @@ class Guidance(Small):
 
     def jacobian(self, states: Tensor, controls: Tensor) -> Tensor:
         m, count, dt = self.drivers, self.objects, self.dt
-        places, _ = (half.unflatten(-1, (count, 2)) for half in states.chunk(2, -1))
-        drivers, evaders = places.split([m, self.evaders], -2)
+        places, _ = (_pairs(half) for half in states.chunk(2, -1))
+        drivers, evaders = places[..., :m, :], places[..., m:, :]
         apart, away, flock = self._distances(places)
-        radial, turned = controls.unflatten(-1, (m, 2)).unbind(-1)
+        radial, turned = _pairs(controls).unbind(-1)
         seen = drivers - self.share * evaders.sum(-2, keepdim=True)
         across = torch.stack([-seen[..., 1], seen[..., 0]], -1)
         one = torch.eye(2, dtype=states.dtype, device=states.device)
@@ -173,6 +173,11 @@ class _Pairs:
         outer = self.vector.unsqueeze(-1) * self.vector.unsqueeze(-2)
         one = torch.eye(2, dtype=outer.dtype, device=outer.device)
         return self.weight[..., None, None] * one + torch.where(self.known, change, 0)[..., None, None] * outer
+
+
+def _pairs(values: Tensor) -> Tensor:
+    """Take numbers `[..., 2 N]` as pairs `[..., N, 2]`."""
+    return values.reshape(*values.shape[:-1], -1, 2)
 
 
 def _polar(drawn: Array, radii: tuple[float, float]) -> Array:
