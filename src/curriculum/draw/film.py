@@ -49,6 +49,10 @@ class Film(Protocol):
         """Give the steps of a run, by its place, that can be shown."""
         ...
 
+    def frames(self, steps: Sequence[int]) -> Sequence[int]:
+        """Choose the steps of the frames from those that can be shown; where more happens than training, a step may come again."""
+        ...
+
     def panels(self, frames: Sequence[Sequence[int]]) -> Sequence[Panel]:
-        """Make the panel of each run, for frames at these of its steps; a step may come again."""
+        """Make the panel of each run, for frames at these of its steps."""
         ...

@@ -50,7 +50,8 @@ def make_scene(
         # Where paths are shown, so are the frames from which they come.
         wanted = [*([step for step in wanted if step < at] if all_seeds else []), at]
     stored = [film.steps(place) for place in range(len(runs))]
-    frames = _available(runs, stored, wanted)
+    found = _available(runs, stored, wanted)
+    frames = found if at is not None else film.frames(found)
     # A run that is over while another goes on stays as it was at the last step that is stored.
     panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
     columns = [

@@ -61,6 +61,9 @@ class Latents:
     def steps(self, run: int) -> NDArray[np.int64]:
         return self.motions[run].steps
 
+    def frames(self, steps: Sequence[int]) -> Sequence[int]:
+        return steps
+
     def panels(self, frames: Sequence[Sequence[int]]) -> list[LatentPanel]:
         found = [self._read(*each) for each in zip(self.motions, self.seed_indices, frames, strict=True)]
         edges = None if self.picture.edges is None else self.picture.edges.numpy()

@@ -53,6 +53,7 @@ class ControlTask(Task):
         "G": ("its gradients are smaller, and the largest too", ("G1", "G2")),
     }
     examine_every = 2 * TEST_EVERY
+    film = "steering"
 
     settings: ControlSettings
 
@@ -166,6 +167,13 @@ class ControlTask(Task):
         inputs = inputs.expand(len(network.weights[0]), -1, -1)
         found = adjoint.forward(network, self.system, inputs, self.system.steps)
         return self._seen(found.path, found.layers[-2][:, 0])
+
+    def steered(self, parameters: Tensors, start: Tensor) -> Tensor:
+        """Steer initial states `[N, D]` by a stack of models: the states of all steps, with the first, `[S, T + 1, N, D]`."""
+        network = Stack.of(parameters, self.patches)
+        with torch.no_grad():
+            found = adjoint.forward(network, self.system, start.expand(len(network.weights[0]), -1, -1), self.system.steps)
+        return found.states.transpose(0, 1)
 
     def _seen(self, path: Path, latents: Tensor) -> Observation:
         errors = self.system.error(path.states, self._published(path.states))
