@@ -9,7 +9,10 @@ import torch
 
 from batches import NO_KEYS, batch_of
 from curriculum.config.settings import Adam
+from curriculum.runner.execute import execute, execute_all
 from curriculum.runner.inputs import load_config
+from curriculum.runner.plan import plan
+from curriculum.runner.session import threads
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.tasks.control import adjoint
@@ -26,6 +29,12 @@ from curriculum.train.stack import initial_parameters
 
 EXACT = {"atol": 1e-9, "rtol": 0}
 RULES = {"regular": (1, 1), "modified": (0, 1), "one-step": (0, 0), "in between": (0.25, 0.5)}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with threads(1):
+        yield
 
 
 def of(*values):
@@ -289,3 +298,112 @@ def test_a_horizon_takes_the_loss_at_its_last_step():
         torch.testing.assert_close(found.gradient, again.gradient, rtol=1e-3, atol=1e-7)
         parts.append(found.terms)
     assert not torch.allclose(parts[0], parts[1])
+
+
+# What comes out
+
+
+def trained(*rules, seeds, steps=640):
+    """Train the easy cart-pole by some rules as one stack, and give the test losses `[S]` of each after the last step."""
+    plans = [plan("control-cartpole-easy", f"control-{rule}.csv", seeds=seeds, steps=steps) for rule in rules]
+    task, found = plans[0].task, []
+    for ended in execute_all(plans, [None] * len(plans)):
+        seen = Ensemble(task).observe(ended.parameters, task.tested)
+        found.append(task.probe_loss(seen, task.probes()[0]).numpy())
+    return found
+
+
+def test_the_combined_update_is_ahead_of_the_regular_one_after_320_updates():
+    combined, regular = trained("combined", "regular", seeds="0:2", steps=320)
+    assert combined.mean() < regular.mean() / 2
+    assert combined.max() < 0.2
+
+
+@pytest.mark.slow
+def test_the_published_order_of_the_updates_at_640_updates():
+    rules = ("regular", "stopped", "combined", "one-step")
+    found = {rule: np.median(losses) for rule, losses in zip(rules, trained(*rules, seeds="0:8"), strict=True)}
+    assert found["combined"] <= found["regular"] / 3
+    assert found["stopped"] >= 2 * found["combined"]
+    assert found["one-step"] > 0.4
+
+
+@pytest.mark.slow
+def test_at_twice_the_horizon_some_herds_diverge_and_the_others_are_trained_to_the_end(tmp_path):
+    checked = plan("control-guidance", "control-guidance-regular", overrides=["task.guidance.steps=120"], seeds="0:5", steps=160)
+    ended = execute(checked, tmp_path / "run", figures=False)
+    assert ended.status == "finished"
+    assert 0 < len(ended.diverged) < 5
+    assert all("the gradient at step" in why for why in ended.diverged.values())
+
+
+def test_arms_of_different_rules_train_in_one_stack_as_they_do_alone(tmp_path):
+    sheets = [f"control-{rule}.csv" for rule in ("combined", "regular", "stopped")]
+    plans = [plan("control", sheet, seeds="0:2", steps=30) for sheet in sheets]
+    together = execute_all(plans, [None] * 3)
+    for own, sheet in zip(together, sheets, strict=True):
+        alone = execute(plan("control", sheet, seeds=[1], steps=30), None)
+        for name, values in own.parameters.items():
+            torch.testing.assert_close(values[1], alone.parameters[name][0], rtol=1e-3, atol=2e-4)
+
+
+def test_a_rule_that_changes_amid_a_run_is_the_other_from_that_step_on():
+    columns = COLUMNS.replace("feedback", "feedback::step-end").replace("agree", "agree::step-end")
+    sheet = parse(f"{columns}\n0,0.001,1,0,1,1,1\n6,,,1,,0,\n11,,,,,,\n")
+    checked = plan("control", sheet, seeds=1, overrides=["task.cartpole.steps=8"])
+    changing = execute(checked, None)
+    layout, flat = initial_parameters(checked.task, [1])
+    moments = init(checked.config.optimizer, flat)
+    for step in range(12):
+        rule = {"agree": (0,)} if step < 6 else {"feedback": (0,)}
+        batch, weights = batch_at(checked.task, checked.schedule, step, [1], rule)
+        # By automatic differentiation of the losses, which knows nothing of the adjoint.
+        found = Ensemble(checked.task).differentiate(layout.views(flat), batch, weights, NO_KEYS[:1])
+        update(flat, found.gradient, moments, torch.full((1, 1), 0.001), step + 1, checked.config.optimizer)
+    torch.testing.assert_close(changing.parameters["layers.1.weight"], layout.views(flat)["layers.1.weight"], rtol=1e-3, atol=1e-5)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("feedback", 1.5, "2:4: feedback: 1.5 is outside its bounds (allowed: 0 to 1)"),
+        ("physics", -0.1, "2:4: physics: -0.1 is outside its bounds (allowed: 0 to 1)"),
+        ("agree", 2, "2:4: agree: 2 is outside its bounds (allowed: 0 to 1)"),
+        ("horizon", 0, "2:4: horizon: 0 is outside its bounds (allowed: 1 to 25)"),
+        ("horizon", 26, "2:4: horizon: 26 is outside its bounds (allowed: 1 to 25)"),
+        ("pole-2", 1, "1:4: unknown property 'pole-2'"),
+        ("clip", -1, "2:4: clip: -1 is outside its bounds (allowed: at least 0)"),
+    ],
+)
+def test_what_a_sheet_cannot_ask_for_is_refused_with_its_place(here, empty, column, value, says):
+    (empty / "a.csv").write_text(f"STEP,lr,loss-final,{column}\n0,0.001,1,{value}\n9,,,\n")
+    found = here("train", "--config", "control", "--dopesheet", "a.csv", "--dry-run")
+    assert found.code == 2
+    assert says in found.err
+
+
+def test_a_target_that_does_not_exist_is_refused_with_its_place(here, empty):
+    (empty / "a.csv").write_text("STEP,lr,loss-running,target\n0,0.001,1,33\n9,,,\n")
+    found = here("train", "--config", "control-quantum", "--dopesheet", "a.csv", "--dry-run")
+    assert (found.code, "2:4: target: 33 is outside its bounds (allowed: 1 to 32)" in found.err) == (2, True), found.err
+    found = here(
+        "train", "--config", "control-quantum", "--dopesheet", "control-quantum-regular", "--set", "task.quantum.target=33", "--dry-run"
+    )
+    assert (found.code, "has the eigenstates 1 to 32" in found.err) == (2, True), found.err
+
+
+def test_only_one_system_can_be_steered(here, empty):
+    found = here("config", "show", "control-quantum", "--set", "task.guidance.drivers=1")
+    assert (found.code, "a task has only one system" in found.err) == (2, True), found.err
+
+
+def test_a_rule_with_which_nothing_can_disagree_is_warned_of(here, empty):
+    (empty / "a.csv").write_text(f"{COLUMNS}\n0,0.001,1,1,1,0.5,1\n2,,,,,,\n")
+    found = here("train", "--config", "control", "--dopesheet", "a.csv", "--dry-run")
+    assert found.code == 0
+    assert (
+        "agree has no effect at steps 0 to 2: with feedback and physics at 1, nothing can disagree with the regular gradient" in found.err
+    )

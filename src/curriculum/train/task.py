@@ -103,6 +103,10 @@ class Task(ABC):
         """Find problems of a sheet with this task, apart from unknown columns and actions."""
         return ()
 
+    def warnings(self, schedule: Schedule) -> Iterable[str]:
+        """Find what a schedule asks for that can be trained, but is most likely not meant."""
+        return ()
+
     def sample(self, rng: np.random.Generator, sheet: Mapping[str, float], size: int) -> Any:
         """Choose the training samples of a step: `size` indices. `sheet` has the values of the columns at this step.
 

@@ -8,7 +8,7 @@ Source: Schnell & Thuerey 2024, Stabilizing Backpropagation Through Time to Lear
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -74,6 +74,15 @@ class ControlTask(Task):
 
     def build(self) -> nn.Module:
         return self.settings.network(self.system)
+
+    def warnings(self, schedule: Schedule) -> Iterator[str]:
+        """Find the steps at which `agree` is asked for where nothing can disagree."""
+        steps = range(len(schedule))
+        feedback, physics, agree = (self._column(schedule, name, steps) for name in (FEEDBACK, PHYSICS, AGREE))
+        idle = np.flatnonzero((agree > 0) & (feedback == 1) & (physics == 1))
+        if len(idle):
+            where = f"steps {idle[0]:,} to {idle[-1]:,}" if len(idle) > 1 else f"step {idle[0]:,}"
+            yield f"agree has no effect at {where}: with feedback and physics at 1, nothing can disagree with the regular gradient"
 
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw batches: the initial states `start` `[C, S, B, D]`, and `within` `[C, S, B, T]`, which marks the steps of the horizon.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from curriculum.config.settings import Settings
@@ -30,6 +30,13 @@ class QuantumSettings(Settings):
     dt: float = Field(0.0625, gt=0, le=1, description="duration of a step")
     target: int = Field(3, ge=1, description="number of the eigenstate to be reached, from 1 on, where a sheet has no column target")
     widths: tuple[int, int] = Field((60, 60), description="channels of the network's two convolutions")
+
+    @field_validator("target")
+    @classmethod
+    def _exists(cls, target: int, info: ValidationInfo) -> int:
+        if target > info.data.get("points", target):
+            raise ValueError(f"a box with {info.data['points']} points has the eigenstates 1 to {info.data['points']}")
+        return target
 
 
 class Linear(NamedTuple):
@@ -52,7 +59,7 @@ class Quantum(System):
         self.settings = settings
         self.steps, self.dt, points = settings.steps, settings.dt, settings.points
         self.size = 2 * points
-        self.columns = {TARGET: (1, points, min(settings.target, points))}
+        self.columns = {TARGET: (1, points, settings.target)}
         self.integers = (TARGET,)
         width = LENGTH / (points + 1)
         self.places = torch.arange(1, points + 1, dtype=torch.float64) * width
