@@ -53,6 +53,7 @@ class ControlTask(Task):
         "G": ("its gradients are smaller, and the largest too", ("G1", "G2")),
     }
     examine_every = 2 * TEST_EVERY
+    plots = ("gradient_sizes", "trajectories")
     film = "steering"
 
     settings: ControlSettings
