@@ -51,10 +51,10 @@ def drawn(task, schedule, start):
     return {name: values[0] for name, values in task.batches(schedule, range(start, start + 1), SEEDS).items()}
 
 
-def at_end(batch, active, references, schedule):
-    """Make a batch with what the sheet says at its last step."""
-    columns = {name: values[-1] for name, values in ((name, schedule.column(name)) for name in schedule.properties)}
-    return batch_of(batch, active, references, len(SEEDS), **columns)
+def at_end(batch, active, references, schedule, **columns):
+    """Make a batch with what the sheet says at its last step, or else `columns`."""
+    said = {name: values[-1] for name, values in ((name, schedule.column(name)) for name in schedule.properties)}
+    return batch_of(batch, active, references, len(SEEDS), **{**said, **columns})
 
 
 def captured(task, ensemble, parameters):
@@ -130,8 +130,9 @@ def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
     batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, layout.views(flat))
     parameters = layout.views(flat + 0.05)
     for active in (task.terms, *([term] for term in task.terms)):
-        step = batch_of(batch, active, references, len(SEEDS))
-        weights = torch.rand(len(SEEDS), len(active), generator=torch.Generator().manual_seed(0)) + 0.5
+        weights = (torch.rand(len(active), generator=torch.Generator().manual_seed(0)) + 0.5).expand(len(SEEDS), -1)
+        step = at_end(batch, active, references, schedule, **dict(zip(active, weights[0].tolist(), strict=True)))
+        step = replace(step, on=dict.fromkeys(task.switches, (0, 1)))
         found, gradients = task.stacked_gradients(parameters, step, weights)
         expected = ensemble.differentiate(parameters, step, weights, NO_KEYS[:2])
         torch.testing.assert_close(found, expected.terms, rtol=1e-3, atol=1e-6)

@@ -14,6 +14,7 @@ from curriculum.config.settings import Settings
 from curriculum.errors import InputError, RunError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
+from curriculum.store.snapshots import Snapshots
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.task import Task
 
@@ -39,6 +40,24 @@ def task_of(run: Run) -> Task:
     return task
 
 
+def film_of(run: Run) -> str:
+    """Give the name of a run's moving picture, without importing code of a user's."""
+    if "source" in run.manifest["task"]:
+        return "latents"
+    name: str = plugins.shipped("task", run.manifest["task"]["name"]).film
+    return name
+
+
+def snapshots_of(run: Run) -> Snapshots:
+    """Give the snapshots of a run. Raises `InputError` where none were stored."""
+    if not run.records_snapshots:
+        raise InputError(
+            f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
+            "--set record.snapshot_every=N, which stores the weights of every N-th step"
+        )
+    return run.snapshots
+
+
 class Motion:
     """How the points of a task's picture moved through a run's latent space, at the `steps` that are stored.
 
@@ -61,12 +80,7 @@ class Motion:
         self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
         if self._recorded not in run.traces:
             self._recorded = ""
-        if not self._recorded and not run.records_snapshots:
-            raise InputError(
-                f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
-                "--set record.snapshot_every=N, which stores the weights of every N-th step"
-            )
-        self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else run.snapshots.steps
+        self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else snapshots_of(run).steps
 
     @property
     def dimensions(self) -> int:

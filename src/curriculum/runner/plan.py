@@ -148,6 +148,7 @@ def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
     for term, action in task.needs.items():
         if term in schedule.properties and schedule.column(term).any() and action not in fired:
             yield f"{term} has a weight, but the action {action!r} never fires: the term is not part of the loss"
+    yield from task.warnings(schedule)
 
 
 def near_of(stored: Run) -> tuple[Path, ...]:
