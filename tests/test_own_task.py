@@ -321,6 +321,20 @@ class Interrupted:
             raise KeyboardInterrupt
 
 
+def test_other_data_are_noticed_and_hooks_are_found_next_to_the_config(empty, monkeypatch, here):
+    (empty / "study").mkdir()
+    source = GOOD.replace("np.random.default_rng(0)", "np.random.default_rng(int(np.loadtxt(__file__[:-7] + 'seed')))")
+    write(empty / "study", source, hooks="[{on: phase-end, call: ./hooks.py:note}]")
+    (empty / "study" / "hooks.py").write_text("def note(event):\n    print('noted', event.step)\n")
+    (empty / "study" / "seed").write_text("0")
+    command = ("train", "--config", "study/mine.yaml", "--dopesheet", "study/a.csv", "--name", "a")
+    assert "noted 60" in here(*command).out
+    (empty / "study" / "seed").write_text("1")
+    found = here("verify", "--replay", "9", "a")
+    assert found.code != 0
+    assert "the data of its task have changed" in found.err
+
+
 def test_a_run_is_found_from_anywhere_and_changed_code_is_named_and_refused(empty, monkeypatch, here, process):
     for folder in ("work", "elsewhere"):
         (empty / folder).mkdir()
