@@ -642,3 +642,51 @@ def test_a_task_that_is_not_there_is_named_with_what_is(empty, here, name, says)
     assert found.err.startswith("error: mine.yaml:1:8: ")
     assert says in found.err
     assert not Path("runs").exists()
+
+
+PICTURE = """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 2), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.outer(self.inner(x))
+
+
+class Pictured(Mine):
+    measures = ("draw_up", "path_length")
+
+    def build(self):
+        return Net()
+
+    def observe(self, model, inputs):
+        latents = model.inner(inputs)
+        return curriculum.Observation(model.outer(latents), latents)
+
+    def probes(self):
+        (inputs, labels) = self.splits["test"]
+        return (curriculum.Probe("test", "the test data", inputs, frozenset({"loss", "final", "motion"}), 5, labels),)
+
+    def picture(self):
+        return curriculum.Picture(self.splits["test"][0], probe="test")
+"""
+
+
+def test_a_task_of_a_users_own_may_have_latents_and_a_picture(empty, here):
+    write(empty, GOOD + PICTURE, sheet="STEP,PHASE,lr,loss,smoothing\n0,One,0.1,1,0\n100,Two,0.1,,\n300,,0.01,1,0\n", seeds="0:2")
+    (empty / "mine.yaml").write_text((empty / "mine.yaml").read_text().replace(":Mine", ":Pictured"))
+    for name in ("a", "b"):
+        made = here("train", "--config", "mine.yaml", "--dopesheet", "a.csv", "--name", name)
+        assert made.code == 0, made.err
+    stored = Run(Path("runs/a"))
+    assert stored.traces["latents.test"].shape == (61, 2, 20, 2)
+    assert stored.phase_ends["1.latents"].shape == (2, 20, 2)
+    assert (stored.path / "figures" / "latents.png").is_file()
+    compared = here("compare", "a", "b", "--full")
+    assert compared.code == 0, compared.err
+    assert "E4 path length of the drift" in compared.out
+    shown = here("animate", "a", "b")
+    assert shown.code == 2
+    assert "'a' cannot be animated: a video needs the code of its task, 'mine.py:Pictured'" in shown.err

@@ -26,7 +26,10 @@ def task_of(run: Run) -> Task:
     """
     name = run.manifest["task"]["name"]
     if "source" in run.manifest["task"]:
-        raise InputError(f"{run.path} has no picture that moves: its task {name} is not one of the program's own")
+        raise InputError(
+            f"the run {run.name!r} cannot be animated: a video needs the code of its task, {name!r}, and only that of shipped tasks is "
+            f"executed to look at a stored run. Its figures are in {run.figure('').as_posix()}"
+        )
 
     def settings_of(named: str) -> type[Settings]:
         settings: type[Settings] = plugins.shipped("task", named).settings_type
