@@ -120,6 +120,13 @@ def test_the_test_of_counts_is_that_of_all_sign_flips(values):
     assert found.p == pytest.approx(brute(values))
 
 
+def test_tests_of_many_pairs_and_of_large_counts_end_and_agree_with_the_exact_ones():
+    d = np.random.default_rng(3).normal(0.1, 1, 900)
+    assert exact.signed_rank_p(d) == pytest.approx(wilcoxon(d).pvalue, rel=0.01)
+    small = np.random.default_rng(4).integers(-50, 60, 64).astype(float)
+    assert exact.sign_flip_p(small * 1e9) == pytest.approx(exact.sign_flip_p(small), abs=0.005)
+
+
 def test_four_differences_of_one_sign_have_an_exact_p():
     """The normal approximation, which is usual with zeros, gives 0.0455."""
     assert stats.paired_estimate(np.array([1.0, 2, 3, 4] + [0] * 12)).p == pytest.approx(2 / 2**4)
