@@ -249,3 +249,19 @@ def test_a_comparison_can_be_printed(tmp_path, classifiers):
     few = compare([stored_classifier(tmp_path / name, accuracy=np.linspace(0.9, 0.92, 3)) for name in ("a", "b")])
     assert "accuracy on the test data: a against b: +0.0 points, not judged" in str(few).splitlines()
     assert any(line.startswith("note: too few seeds to test") for line in str(few).splitlines())
+
+
+def test_turned_round_every_verdict_is_the_opposite(tmp_path):
+    """The margins of ratios and scores are the same in both directions."""
+    rng = np.random.default_rng(9)
+    opposite = {"supported": "contradicted", "contradicted": "supported"}
+    for index, gain in enumerate((0.0, 0.02, 0.05, 0.3)):
+        base, runs = 10 ** rng.normal(-1, 0.05, 16), []
+        for name, own in (("a", 0.0), ("b", gain)):
+            accuracy, error = 0.9 + rng.normal(own / 10, 0.004, 16), base * 10 ** rng.normal(own, 0.03, 16)
+            runs.append(stored_classifier(tmp_path / f"{name}{index}", accuracy=accuracy, error=error))
+        there, back = compare(runs), compare(runs[::-1])
+        for one, other in zip((*there.verdicts, *there.guards), (*back.verdicts, *back.guards), strict=True):
+            word, _, size = one.verdict.partition(",")
+            assert other.verdict == f"{opposite.get(word, word)}{',' if size else ''}{size}"
+            assert other.p == pytest.approx(one.p)

@@ -37,7 +37,7 @@ def _rows(found: Comparison, pair: Pair) -> list[list[str]]:
             levels = [effects.level(level, "" if verdict.unit in verdict.label else verdict.unit) for level in verdict.levels]
             interval = f"[{effects.number(verdict.low, verdict.effect)}, {effects.number(verdict.high, verdict.effect)}]"
             count = f"{verdict.estimate.n}" if verdict.estimate.paired else "unpaired"
-            rows.append([verdict.label, *levels, verdict.amount, interval, count, f"{verdict.p_corrected:.1g}", verdict.verdict])
+            rows.append([verdict.label, *levels, verdict.amount, interval, count, verdict.chance, verdict.verdict])
     return rows
 
 

@@ -12,8 +12,14 @@ MOST_EXACT = 10**8  # additions in an exact test, beyond which a normal approxim
 def sign_flip_p(differences: Array) -> float:
     """Compute the exact two-sided p of whole differences `[N]`: the share of all 2^N sign flips with a sum as far from 0.
 
-    Source: Fisher 1935. Without a nonzero difference it is 1.
+    Source: Fisher 1935. Without a nonzero difference it is 1. For many pairs or large differences it is the normal approximation.
     """
+    from scipy.stats import norm
+
+    if not differences.any():
+        return 1.0
+    if len(differences) * np.abs(differences).sum() > MOST_EXACT:
+        return float(2 * norm.sf(abs(differences.sum()) / np.sqrt((differences**2).sum())))
     sizes = np.abs(differences[differences != 0]).astype(np.int64)
     observed, total = abs(int(differences.sum())), int(sizes.sum())
     # The chance of each sum of the sizes that keep a positive sign; the sum of all differences is twice that less the total.
@@ -30,15 +36,12 @@ def sign_flip_p(differences: Array) -> float:
 def signed_rank_p(differences: Array) -> float:
     """Compute the two-sided p of a Wilcoxon signed-rank test of differences `[N]`, with Pratt's zeros.
 
-    It is exact, also with zeros and ties; of more than 464 pairs it is the normal approximation.
+    It is exact, also with zeros and ties; of more than 460 pairs it is the normal approximation.
     """
-    from scipy.stats import norm, rankdata
+    from scipy.stats import rankdata
 
     # Ranks carry the signs: an infinite difference is only the largest. Ties have halves.
-    ranks = 2 * rankdata(np.abs(differences)) * np.sign(differences)
-    if len(ranks) ** 3 <= MOST_EXACT:
-        return sign_flip_p(ranks)
-    return float(2 * norm.sf(abs(ranks.sum()) / np.sqrt((ranks**2).sum())))
+    return sign_flip_p(2 * rankdata(np.abs(differences)) * np.sign(differences))
 
 
 def smallest_p(pairs: int, tests: int) -> float:

@@ -46,11 +46,6 @@ class Estimate:
     n: int
     paired: bool
 
-    @property
-    def better(self) -> float:
-        """The share of pairs in which the first is lower, ties counted half."""
-        return (self.lower + self.tied / 2) / (self.lower + self.tied + self.higher)
-
 
 def interquartile_mean(values: Array) -> Array:
     """Compute the mean of the middle half along the last axis, whole values only: `[..., N]` to `[...]`."""

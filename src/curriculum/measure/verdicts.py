@@ -89,7 +89,7 @@ class Verdict:
         letter = "q" if self.verdict == EXPLORATORY else "p"
         caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
         found = f"{names[self.first]} {self.amount} {link} {names[self.other]} {interval}{self._levels()}"
-        return f"{self.label}: {found}, {self._pairs()}, {letter} = {self.p_corrected:.1g}: {self.verdict}{caveats}"
+        return f"{self.label}: {found}, {self._pairs()}, {letter} = {self.chance}: {self.verdict}{caveats}"
 
     def _levels(self) -> str:
         """Say at which level a difference is: a ratio needs none, and shares are counted as a caveat."""
@@ -133,9 +133,9 @@ class Verdict:
         return label(self.id, self.title) + unit
 
     @property
-    def share_better(self) -> float:
-        """The share of pairs in which the first run is better, ties counted half."""
-        return self.estimate.better if self.better == "lower" else 1 - self.estimate.better
+    def chance(self) -> str:
+        """The corrected p, with two digits where they tell on which side of 0.05 it is."""
+        return f"{self.p_corrected:.2g}" if self.p_corrected >= 0.01 else f"{self.p_corrected:.1g}"
 
     @property
     def amount(self) -> str:

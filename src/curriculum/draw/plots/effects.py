@@ -23,7 +23,8 @@ WIDEST = 1e4  # a ratio beyond it, or its inverse, is drawn at the edge
 
 def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
     """Draw a row for each measure and guard of each pair of runs."""
-    rows = [*found.verdicts, *found.guards]
+    order = [(pair.first, pair.other) for pair in found.pairs]
+    rows = sorted((*found.verdicts, *found.guards), key=lambda verdict: order.index((verdict.first, verdict.other)))
     height = 0.62 * len(rows) + 1.3
     with style.themed(theme):
         figure = style.figure(10, height)
@@ -109,5 +110,5 @@ def _row(axes: Axes, verdict: Verdict, label: str, theme: style.Theme) -> None:
         axes.invert_xaxis()
     axes.text(-0.04, 0.5, fill(label, LINE), transform=axes.transAxes, ha="right", va="center")
     axes.text(
-        1.03, 0.5, f"{verdict.amount}  {verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
+        1.03, 0.5, f"{verdict.amount}\n{verdict.verdict}", transform=axes.transAxes, ha="left", va="center", color=color, fontweight="bold"
     )
