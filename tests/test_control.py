@@ -407,3 +407,33 @@ def test_a_rule_with_which_nothing_can_disagree_is_warned_of(here, empty):
     assert (
         "agree has no effect at steps 0 to 2: with feedback and physics at 1, nothing can disagree with the regular gradient" in found.err
     )
+
+
+class Burst(Line):
+    """A place that is a billion times farther at every step."""
+
+    def step(self, state, control):
+        return 1e9 * state + 0.1 * control
+
+    def jacobian(self, states, controls):
+        return torch.cat([1e9 * torch.ones_like(states), 0.1 * torch.ones_like(states)], -1).unsqueeze(-1)
+
+
+def test_what_would_overflow_beyond_the_horizon_of_an_arm_does_not_reach_it():
+    system, start = Burst(), torch.tensor([[1e-3]])
+    network = perceptron(1, (), 1, False)
+    stack = Stack.of({key: value.detach()[None] for key, value in network.named_parameters()}, network.patches)
+    found = []
+    for padding in (0, 7):
+        within = torch.nn.functional.pad(torch.ones(2, dtype=torch.bool), (0, padding))
+        counted = shares(within, system, start)
+        path = unroll(network, system, start, len(within), within=within)
+        loss = terms(path, system, counted, start)["loss-running"]
+        graph = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network.parameters()))])
+        forward = adjoint.forward(stack, system, start[None], len(within), within[None])
+        one = torch.ones(1)
+        slopes = adjoint.slopes(forward.path, system, Shares(*(share[:, None] for share in counted)), [0 * one, one, 0 * one], start)
+        found += [graph, adjoint.gradient(stack, system, forward, slopes)[0]]
+        assert torch.isfinite(found[-1]).all()
+    for own in found[1:]:
+        torch.testing.assert_close(own, found[0])

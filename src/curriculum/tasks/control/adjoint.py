@@ -35,12 +35,14 @@ class Forward(NamedTuple):
         return Forward(self.states[:, rows], [layer[rows] for layer in self.layers])
 
 
-def forward(network: Stack, system: System, start: Tensor, steps: int) -> Forward:
-    """Steer states `[S, B, D]` over some steps."""
+def forward(network: Stack, system: System, start: Tensor, steps: int, within: Tensor | None = None) -> Forward:
+    """Steer states `[S, B, D]` over some steps; after those that `within` `[S, T]` marks they stay, as in `unroll`."""
     states, layers = [start], []
-    for _ in range(steps):
+    inside = None if within is None else within[..., None, None].unbind(1)
+    for step in range(steps):
         layers.append(network.steer(states[-1]))
-        states.append(system.step(states[-1], layers[-1][-1]))
+        moved = system.step(states[-1], layers[-1][-1])
+        states.append(moved if inside is None else torch.where(inside[step], moved, states[-1]))
     return Forward(torch.stack(states), [torch.stack(own, 1) for own in zip(*layers, strict=True)])
 
 

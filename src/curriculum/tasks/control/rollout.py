@@ -32,15 +32,18 @@ def unroll(
     steps: int,
     feedback: Tensor | float = 1.0,
     physics: Tensor | float = 1.0,
+    within: Tensor | None = None,
 ) -> Path:
     """Steer states `[B, D]` over some steps. `feedback` and `physics` are the shares of the gradient that flow back.
 
-    The first through the network's input, the second through the simulator's state.
+    The first through the network's input, the second through the simulator's state. Where `within` `[T]` marks the steps of a horizon,
+    the states stay as they are after it: another arm's longer way must not overflow here.
     """
     states, controls, state = [], [], start
-    for _ in range(steps):
+    for step in range(steps):
         controls.append(network(gated(state, feedback)))
-        state = system.step(gated(state, physics), controls[-1])
+        moved = system.step(gated(state, physics), controls[-1])
+        state = moved if within is None else torch.where(within[step], moved, state)
         states.append(state)
     return Path(torch.stack(states), torch.stack(controls))
 

@@ -130,7 +130,7 @@ class ControlTask(Task):
 
     def _terms(self, model: nn.Module, batch: Batch, feedback: Tensor | float, physics: Tensor | float) -> dict[str, Tensor]:
         start, within = batch[START], batch[WITHIN][0]
-        path = unroll(model, self.system, start, len(within), feedback, physics)
+        path = unroll(model, self.system, start, len(within), feedback, physics, within)
         return terms(path, self.system, shares(within, self.system, start), self.system.aim(batch.sheet, start))
 
     def direction(self, gradients: Tensors, batch: Batch) -> Tensor:
@@ -144,7 +144,7 @@ class ControlTask(Task):
         """Compute terms `[S, K]` and directions of a stack by the adjoint recursion, each gradient only for the models that need it."""
         sheet, start, within, stack = batch.sheet, batch[START], batch[WITHIN][:, 0], len(weights)
         aim, network = self.system.aim(sheet, start), Stack.of(parameters, self.patches)
-        found = adjoint.forward(network, self.system, start, within.shape[-1])
+        found = adjoint.forward(network, self.system, start, within.shape[-1], within)
         counted = shares(within, self.system, start)
         values = terms(found.path, self.system, counted, aim)
         weighed = dict(zip(batch.active, weights.unbind(1), strict=True))

@@ -49,7 +49,7 @@ class Stage(ABC):
 
     def clock(self, axes: Axes, theme: Theme) -> Text:
         """Add the system's own time to a panel."""
-        self._clock = axes.text(0.985, 0.015, "", transform=axes.transAxes, ha="right", va="bottom", color=theme.muted, zorder=MOVING)
+        self._clock = axes.text(0.985, 0.985, "", transform=axes.transAxes, ha="right", va="top", color=theme.muted, zorder=MOVING)
         return self._clock
 
 

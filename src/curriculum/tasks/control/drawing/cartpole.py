@@ -40,7 +40,7 @@ class CartPoleStage(Stage):
             axes.add_collection(lines, autolim=False)
         width, height = 0.17 * self.length, 0.09 * self.length
         axes.fill_between([-width, width], -height, height, color=theme.muted, lw=0, zorder=2)
-        self._place = axes.text(0.015, 0.015, "", transform=axes.transAxes, ha="left", va="bottom", color=theme.muted, zorder=MOVING)
+        self._place = axes.text(0.015, 0.985, "", transform=axes.transAxes, ha="left", va="top", color=theme.muted, zorder=MOVING)
         return [self._ground, self._behind, self._ways, self._rods, self._place, self.clock(axes, theme)]
 
     @property

@@ -21,7 +21,7 @@ class GuidanceStage(Stage):
 
     def reach(self) -> float:
         places = self.states[:, :, 0, : self.states.shape[-1] // 2]
-        return float(np.nanquantile(np.abs(places), 0.99)) * 1.05
+        return float(np.nanquantile(np.abs(places), 0.95)) * 1.2
 
     def draw(self, axes: Axes, theme: Theme, unit: float) -> list[Artist]:
         bare(axes, self.limit)

@@ -73,6 +73,10 @@ def _draw(system: System, rows: Sequence[Axes], states: Array, theme: style.Them
             rows[0].plot(places[:, :3, thing, 0], places[:, :3, thing, 1], color=color, lw=0.8, alpha=0.7)
             rows[0].plot(places[-1, :3, thing, 0], places[-1, :3, thing, 1], "o", color=color, ms=3)
         rows[0].plot([0], [0], "+", color=theme.ink, ms=10)
+        # A driver that has left for good is not followed.
+        reach = max(4.0, 1.3 * float(np.nanquantile(np.abs(places), 0.9)))
+        rows[0].set_xlim(-reach, reach)
+        rows[0].set_ylim(-reach, reach)
         rows[0].set_aspect("equal")
         rows[0].set_xlabel("x")
     elif isinstance(system, Quantum):
