@@ -16,10 +16,10 @@ demo: $(READY)
 	@echo "See the video and the figures in the folders above. Start with effects.png."
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m slow
 
 # What a user's own CI would run: both sheets for 50 steps, a comparison, a poster.
 smoke: $(READY)
