@@ -186,7 +186,7 @@ def test_a_run_is_read_without_the_code_of_its_timings(here, ease):
     assert np.array_equal(Run(ease / "runs" / "a").schedule.values, before)
     assert here("train", "-d", "runs/a/dopesheet.csv", "--name", "b", "--seeds", "0:2").code == 0
     found = compare([Run(ease / "runs" / name) for name in "ab"])
-    assert found.sheets[0].identical
+    assert found.pairs[0].sheets.identical
     assert json.dumps(found.to_json())
     for command in (("compare", "a", "b"), ("verify", "a", "--replay", "20"), ("show", "a"), ("runs",)):
         outcome = here(*command)
