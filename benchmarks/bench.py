@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -239,7 +240,7 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     from matplotlib.animation import FFMpegWriter, FuncAnimation
 
     from curriculum.draw.ffmpeg import CODECS, ffmpeg
-    from curriculum.draw.scene import Look
+    from curriculum.draw.film import Look
     from curriculum.draw.video import animate, make_scene, render
     from curriculum.runner.execute import run
 
@@ -249,7 +250,7 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     scene.frames = all_frames[:: max(1, len(all_frames) // frames)]
     columns = [np.searchsorted(all_frames, scene.frames)] * len(runs)
     for column, rows in zip(scene.columns, columns, strict=True):
-        object.__setattr__(column, "latents", column.latents[rows])
+        column.panel.latents = column.panel.latents[rows]
 
     began = time.perf_counter()
     animate(scene, folder / "ours.mp4")
@@ -277,6 +278,48 @@ def bench_rendering(frames: int, folder: Path) -> dict[str, float]:
     print(f"  curriculum           {1 / ours:8.1f} frames/s  ratio {theirs / ours:.1f}  (target: at least 10)")
     print(f"  largest pixel difference: {worst}/255  (target: at most 1)")
     return {"funcanimation_fps": 1 / theirs, "fps": 1 / ours, "ratio": theirs / ours, "largest_difference": worst}
+
+
+def bench_control(updates: int, folder: Path) -> dict[str, float]:
+    """Time updates of control: one seed of one rule, each kind of gradient, and a stack of 16 seeds of three rules, all with one thread."""
+    import torch
+
+    from curriculum.runner.execute import execute_all
+    from curriculum.runner.plan import plan
+    from curriculum.train.ensemble import Ensemble
+
+    def timed(rules: Sequence[str], seeds: str) -> float:
+        plans = [plan("control-cartpole-easy", f"control-{rule}.csv", seeds=seeds, steps=updates) for rule in rules]
+        began = time.perf_counter()
+        execute_all(plans, [None] * len(plans))
+        return (time.perf_counter() - began) / updates * 1e3
+
+    three = ("regular", "stopped", "combined")
+    alone = {rule: min(timed([rule], "0") for _ in range(3)) for rule in three}
+    by_graph, by_adjoint = _differentiated("control-combined.csv", Ensemble, torch)
+    stack = timed(three, "0:16")
+    print(f"control, one pole in 25 steps, batches of 32, milliseconds for an update ({updates} of them):")
+    for rule, own in alone.items():
+        print(f"  one seed, {rule:9}      {own:8.1f}")
+    print(f"  16 seeds of all three    {stack:8.1f}  {stack / alone['regular']:.1f} x one seed of the regular one, for 48 times the models")
+    print(f"  gradients of one seed    {by_adjoint:8.1f}  by the adjoint recursion, {by_graph:.1f} by automatic differentiation")
+    return {**{f"{rule}_ms": own for rule, own in alone.items()}, "stack_ms": stack, "adjoint_ms": by_adjoint, "graph_ms": by_graph}
+
+
+def _differentiated(sheet: str, kind: type, torch: Any) -> tuple[float, float]:
+    """Time the combined gradient of one seed by automatic differentiation of its losses, and by the adjoint recursion: in ms."""
+    from curriculum.runner.plan import plan
+    from curriculum.train.state import initial_state
+    from curriculum.train.stretch import draw, read_plan
+
+    torch.set_num_threads(1)
+    checked = plan("control-cartpole-easy", sheet, seeds="0")
+    state = initial_state(checked.task, [(checked.schedule, (0,))], checked.config.optimizer)
+    stretch = draw(checked.task, state)
+    steps = read_plan(checked.task, state.arms, stretch.steps, 0, checked.config.optimizer, state.flat.device)
+    now, models = steps.at(0), kind(checked.task)
+    given = state.layout.views(state.flat), steps.batch(stretch.batch(0), now), now.weights, now.keys
+    return tuple(_best(lambda call=call: call(*given), 10) * 1e3 for call in (models.differentiate, models.gradients))  # type: ignore[return-value]
 
 
 def bench_startup() -> dict[str, float]:
@@ -309,7 +352,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup"])
+    parser.add_argument("--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control"])
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -329,6 +372,8 @@ def main() -> None:
             found["seeds"] = bench_seeds(args.steps, folder)
         if args.only in (None, "general"):
             found["general"] = bench_general(min(args.steps, 2000))
+        if args.only in (None, "control"):
+            found["control"] = bench_control(100, folder)
         if args.only in (None, "rendering"):
             found["rendering"] = bench_rendering(args.frames, folder)
     if args.json:

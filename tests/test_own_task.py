@@ -203,6 +203,19 @@ def test_a_task_may_make_the_direction_of_its_gradients(tmp_path, more):
     torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("more", ["", "stack: off"])
+def test_a_switch_that_is_off_for_all_is_left_out_and_changes_at_the_step_that_the_sheet_says(tmp_path, more):
+    sheet = "STEP,lr,left,right,project::step-end\n0,0.05,1,1,0\n4,,,,1\n7,,,,0\n9,,,,0\n"
+    checked = plan(config(tmp_path, "Switched", more), parse(sheet), seeds="0:2")
+    seen = type(checked.task).seen
+    seen.clear()
+    switched = execute(checked, None)
+    calls = 2 if more else 1  # one for each seed, or one for all
+    on = {"project": (0,) if more else (0, 1)}
+    assert seen == [{}] * 4 * calls + [on] * 3 * calls + [{}] * 3 * calls
+    assert switched.status == "finished"
+
+
 # Batches and noise
 
 
@@ -306,6 +319,20 @@ class Interrupted:
     def __call__(self, event):
         if event.step == self.step:
             raise KeyboardInterrupt
+
+
+def test_other_data_are_noticed_and_hooks_are_found_next_to_the_config(empty, monkeypatch, here):
+    (empty / "study").mkdir()
+    source = GOOD.replace("np.random.default_rng(0)", "np.random.default_rng(int(np.loadtxt(__file__[:-7] + 'seed')))")
+    write(empty / "study", source, hooks="[{on: phase-end, call: ./hooks.py:note}]")
+    (empty / "study" / "hooks.py").write_text("def note(event):\n    print('noted', event.step)\n")
+    (empty / "study" / "seed").write_text("0")
+    command = ("train", "--config", "study/mine.yaml", "--dopesheet", "study/a.csv", "--name", "a")
+    assert "noted 60" in here(*command).out
+    (empty / "study" / "seed").write_text("1")
+    found = here("verify", "--replay", "9", "a")
+    assert found.code != 0
+    assert "the data of its task have changed" in found.err
 
 
 def test_a_run_is_found_from_anywhere_and_changed_code_is_named_and_refused(empty, monkeypatch, here, process):
@@ -615,3 +642,51 @@ def test_a_task_that_is_not_there_is_named_with_what_is(empty, here, name, says)
     assert found.err.startswith("error: mine.yaml:1:8: ")
     assert says in found.err
     assert not Path("runs").exists()
+
+
+PICTURE = """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 2), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.outer(self.inner(x))
+
+
+class Pictured(Mine):
+    measures = ("draw_up", "path_length")
+
+    def build(self):
+        return Net()
+
+    def observe(self, model, inputs):
+        latents = model.inner(inputs)
+        return curriculum.Observation(model.outer(latents), latents)
+
+    def probes(self):
+        (inputs, labels) = self.splits["test"]
+        return (curriculum.Probe("test", "the test data", inputs, frozenset({"loss", "final", "motion"}), 5, labels),)
+
+    def picture(self):
+        return curriculum.Picture(self.splits["test"][0], probe="test")
+"""
+
+
+def test_a_task_of_a_users_own_may_have_latents_and_a_picture(empty, here):
+    write(empty, GOOD + PICTURE, sheet="STEP,PHASE,lr,loss,smoothing\n0,One,0.1,1,0\n100,Two,0.1,,\n300,,0.01,1,0\n", seeds="0:2")
+    (empty / "mine.yaml").write_text((empty / "mine.yaml").read_text().replace(":Mine", ":Pictured"))
+    for name in ("a", "b"):
+        made = here("train", "--config", "mine.yaml", "--dopesheet", "a.csv", "--name", name)
+        assert made.code == 0, made.err
+    stored = Run(Path("runs/a"))
+    assert stored.traces["latents.test"].shape == (61, 2, 20, 2)
+    assert stored.phase_ends["1.latents"].shape == (2, 20, 2)
+    assert (stored.path / "figures" / "latents.png").is_file()
+    compared = here("compare", "a", "b", "--full")
+    assert compared.code == 0, compared.err
+    assert "E4 path length of the drift" in compared.out
+    shown = here("animate", "a", "b")
+    assert shown.code == 2
+    assert "'a' cannot be animated: a video needs the code of its task, 'mine.py:Pictured'" in shown.err

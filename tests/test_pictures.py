@@ -11,10 +11,10 @@ from matplotlib.text import Text
 
 from curriculum.draw import style
 from curriculum.draw.ffmpeg import encode
+from curriculum.draw.film import Look
 from curriculum.draw.frames import frame_steps
 from curriculum.draw.motion import Motion
 from curriculum.draw.plots import bands, effects, finals, latents, losses, schedules, timeline
-from curriculum.draw.scene import Look
 from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
 from curriculum.measure.bands import curves
@@ -65,20 +65,20 @@ def test_paths_of_all_seeds_end_where_the_shown_seed_ends(tmp_path):
     stored = run("color", "smooth.csv", seeds="0:3", steps=60, folder=tmp_path, name="three").run
     scene = make_scene([stored], SMALL, all_seeds=True)
     (column,) = scene.columns
-    others = column.others
+    others = column.panel.others
     assert others.shape == (3, len(scene.frames), 6, 2)
-    shown = column.latents[:, list(scene.marks.traced)][..., :2]
+    shown = column.panel.latents[:, list(column.panel.marks.traced)][..., :2]
     own = stored.seeds.index(int(column.subtitle.split("seed ")[1].split(";")[0]))
     np.testing.assert_allclose(others[own], shown, atol=1e-5)
     # Turning changes no distance.
     apart = np.linalg.norm(np.diff(others[:, -1], axis=1), axis=-1)
     raw = Motion(stored)
     for index in range(3):
-        z = raw.latents([scene.frames[-1]], index, scene.marks.traced)[0][:, :2]
+        z = raw.latents([scene.frames[-1]], index, column.panel.marks.traced)[0][:, :2]
         np.testing.assert_allclose(apart[index], np.linalg.norm(np.diff(z, axis=0), axis=-1), atol=1e-5)
     moment = make_scene([stored], SMALL, at=30, all_seeds=True)
     assert moment.frames[-1] == 30
-    assert moment.columns[0].others.shape[1] == len(moment.frames) > 1
+    assert moment.columns[0].panel.others.shape[1] == len(moment.frames) > 1
 
 
 def test_a_map_is_turned_to_lie_as_what_it_stands_for():
@@ -96,9 +96,9 @@ def test_frames_are_paired_by_step_and_a_run_that_is_over_stays(runs):
     scene = make_scene([short, long], SMALL)
     assert scene.frames[-1] == 39
     alone = make_scene([long], SMALL, at=30)
-    np.testing.assert_allclose(scene.columns[1].latents[scene.frames.index(30)], alone.columns[0].latents[0])
-    last = make_scene([short], SMALL, at=24).columns[0].latents[0]
-    np.testing.assert_allclose(scene.columns[0].latents[-1], last)
+    np.testing.assert_allclose(scene.columns[1].panel.latents[scene.frames.index(30)], alone.columns[0].panel.latents[0])
+    last = make_scene([short], SMALL, at=24).columns[0].panel.latents[0]
+    np.testing.assert_allclose(scene.columns[0].panel.latents[-1], last)
 
 
 def test_runs_with_fewer_snapshots_are_shown_at_steps_that_both_have(runs):
@@ -114,7 +114,7 @@ def test_all_columns_have_the_same_limits(runs):
     assert len(squares) == 3
     assert len({axes.get_xlim() + axes.get_ylim() for axes in squares}) == 1
     limit = squares[0].get_xlim()[1]
-    assert all(np.abs(column.latents[..., :2]).max() < limit for column in scene.columns)
+    assert all(np.abs(column.panel.latents[..., :2]).max() < limit for column in scene.columns)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,18 @@ import torch
 from batches import NO_KEYS, batch_of
 from curriculum import plugins
 from curriculum.config.settings import schema_of
+from curriculum.errors import DivergedError
+from curriculum.runner.execute import execute
 from curriculum.runner.inputs import check_sheet, load_config
+from curriculum.runner.plan import plan
+from curriculum.sheet.document import write
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE, compile_sheet
+from curriculum.store.reader import Run
 from curriculum.train import optimizers as optimizer
 from curriculum.train.ensemble import Ensemble
+from curriculum.train.events import PreStep
+from curriculum.train.hooks import Hook
 from curriculum.train.make import make_task, settings_of
 from curriculum.train.stack import initial_parameters
 from curriculum.train.task import Stacked
@@ -22,10 +29,13 @@ from curriculum.train.task import Stacked
 SEEDS = [3, 8]
 
 
+def default(name):
+    return make_task(schema_of(settings_of(name)).model_validate({"task": {"name": name}}))
+
+
 @pytest.fixture(params=plugins.names("task"))
 def task(request):
-    config = schema_of(settings_of(request.param)).model_validate({"task": {"name": request.param}})
-    return make_task(config)
+    return default(request.param)
 
 
 def sheet_of(task, value):
@@ -51,10 +61,10 @@ def drawn(task, schedule, start):
     return {name: values[0] for name, values in task.batches(schedule, range(start, start + 1), SEEDS).items()}
 
 
-def at_end(batch, active, references, schedule):
-    """Make a batch with what the sheet says at its last step."""
-    columns = {name: values[-1] for name, values in ((name, schedule.column(name)) for name in schedule.properties)}
-    return batch_of(batch, active, references, len(SEEDS), **columns)
+def at_end(batch, active, references, schedule, **columns):
+    """Make a batch with what the sheet says at its last step, or else `columns`."""
+    said = {name: values[-1] for name, values in ((name, schedule.column(name)) for name in schedule.properties)}
+    return batch_of(batch, active, references, len(SEEDS), **{**said, **columns})
 
 
 def captured(task, ensemble, parameters):
@@ -130,8 +140,9 @@ def test_faster_ways_give_what_mapping_one_model_gives(task, schedule):
     batch, references = drawn(task, schedule, schedule.last_step), captured(task, ensemble, layout.views(flat))
     parameters = layout.views(flat + 0.05)
     for active in (task.terms, *([term] for term in task.terms)):
-        step = batch_of(batch, active, references, len(SEEDS))
-        weights = torch.rand(len(SEEDS), len(active), generator=torch.Generator().manual_seed(0)) + 0.5
+        weights = (torch.rand(len(active), generator=torch.Generator().manual_seed(0)) + 0.5).expand(len(SEEDS), -1)
+        step = at_end(batch, active, references, schedule, **dict(zip(active, weights[0].tolist(), strict=True)))
+        step = replace(step, on=dict.fromkeys(task.switches, (0, 1)))
         found, gradients = task.stacked_gradients(parameters, step, weights)
         expected = ensemble.differentiate(parameters, step, weights, NO_KEYS[:2])
         torch.testing.assert_close(found, expected.terms, rtol=1e-3, atol=1e-6)
@@ -184,3 +195,62 @@ def test_on_another_device_everything_that_trains_is_there(task, schedule):
         seen = ensemble.observe(layout.views(flat), probe.inputs)
         assert task.probe_loss(seen, probe).device == away
     assert all(value.device == away for value in ensemble.examine(layout.views(flat)).values())
+
+
+# What holds of a whole training, whatever the task
+
+
+LONG = ("e2c",)  # what it exhibits at the end takes longer than all else here
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in plugins.names("task")])
+def written(request, tmp_path):
+    """A config of a task and a sheet of all its columns, each in a file."""
+    task = default(request.param)
+    sheet = sheet_of(task, lambda low, high: min(max(0.5, 2 * low), high))
+    rates = [replace(row, values={**row.values, RATE: 1e-3} if row.values else row.values) for row in sheet.rows]
+    (tmp_path / "a.csv").write_text(write(replace(sheet, rows=tuple(rates))))
+    (tmp_path / "a.yaml").write_text(f"task: {{name: {task.settings.name}}}\nseeds: 0:2\nrecord: {{checkpoint_every: 5}}\n")
+    return tmp_path / "a.yaml", tmp_path / "a.csv"
+
+
+def test_a_run_that_is_stopped_resumes_with_the_same_bits_is_verified_and_forks(written, tmp_path, here):
+    runs = tmp_path / "runs"
+    execute(plan(*written, steps=14), runs / "whole", figures=False)
+
+    def stop(event):
+        if event.step == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan(*written, steps=14), runs / "again", watch=[Hook(PreStep, stop)], figures=False)
+    execute(plan(*written, steps=14), runs / "again", figures=False)
+    whole, again = Run(runs / "whole"), Run(runs / "again")
+    for name, values in {**whole.model, **whole.traces}.items():
+        assert np.array_equal(values, {**again.model, **again.traces}[name], equal_nan=True), name
+    for name in ("whole", "again"):
+        found = here("verify", "--runs", runs, "--replay", 12, name)
+        assert found.code == 0, found.err
+    forked = here("train", "--runs", runs, "--fork", "whole", "--at", 10, "--name", "fork", "--steps", 14, "--dopesheet", written[1])
+    assert forked.code == 0, forked.err
+    for name, values in Run(runs / "fork").model.items():
+        assert np.array_equal(values, whole.model[name]), name
+
+
+def test_a_seed_trains_in_a_stack_as_it_does_alone(written):
+    stacked = execute(plan(*written, steps=12), None)
+    for seed in range(2):
+        alone = execute(plan(*written, steps=12, seeds=seed), None)
+        for name, values in stacked.parameters.items():
+            torch.testing.assert_close(values[seed], alone.parameters[name][0], rtol=1e-2, atol=5e-4)
+
+
+def test_a_training_that_diverges_keeps_the_last_finite_weights(written, tmp_path):
+    sheet = parse(written[1].read_text())
+    wild = replace(sheet, rows=tuple(replace(row, values={**row.values, RATE: 1e35} if row.values else row.values) for row in sheet.rows))
+    with pytest.raises(DivergedError, match="is not finite at step"):
+        execute(plan(written[0], wild, steps=14), tmp_path / "runs" / "a", figures=False)
+    stored = Run(tmp_path / "runs" / "a")
+    assert stored.status == "diverged"
+    assert set(stored.diverged) == {0, 1}
+    assert all(np.isfinite(values).all() for values in stored.model.values())

@@ -1,4 +1,4 @@
-"""Find a task, measure, figure or timing by its name.
+"""Find a task, measure, figure, film or timing by its name.
 
 Shipped: one file, one name. What is special to a task stands in the task's room, what suits any task in the general one.
 From outside: `./digits.py:Digits`, `package.module:Name`, or the name of an entry point of an installed package. Nothing
@@ -51,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "figure": Kind("curriculum.figures", ("draw/plots/*.py", "tasks/*/plots/*.py"), "draw"),
     "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS"),
+    "film": Kind("curriculum.films", ("draw/films/*.py", "tasks/*/films/*.py"), "FILM"),
 }
 _ROOT = Path(__file__).parent
 

@@ -138,3 +138,20 @@ class Surgery(Plain):
         left, right = (batch.sheet[name] * gradients[name] for name in self.terms)
         dot = torch.dot(left, right).clamp_max(0)
         return left - dot / right.square().sum() * right + right - dot / left.square().sum() * left
+
+
+class Switched(Surgery):
+    """Conflicting gradients are projected only where the sheet says so."""
+
+    controls = {"project": (0, 1, 0)}
+    switches = ("project",)
+    seen = []
+
+    def losses(self, model, batch):
+        self.seen.append(dict(batch.on))
+        return super().losses(model, batch)
+
+    def direction(self, gradients, batch):
+        left, right = (batch.sheet[name] * gradients[name] for name in self.terms)
+        own = super().direction(gradients, batch) if "project" in batch.on else left + right
+        return torch.lerp(left + right, own, batch.sheet["project"])

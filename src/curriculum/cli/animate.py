@@ -69,7 +69,7 @@ def animate(
     pair, shape = _two_numbers(dims, ",", "--dims", "0,1"), _two_numbers(size, "x", "--size", "1600x900")
     chosen = [find_run(name, runs) for name in names] if names else latest_comparison(runs) or newest_finished(runs)
     from curriculum.cli.progress import Bar
-    from curriculum.draw.scene import Look
+    from curriculum.draw.film import Look
     from curriculum.draw.video import POSTER, animate, check_output, make_scene
 
     if output is not None:

@@ -14,6 +14,7 @@ from curriculum.config.settings import Settings
 from curriculum.errors import InputError, RunError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
+from curriculum.store.snapshots import Snapshots
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.task import Task
 
@@ -25,7 +26,10 @@ def task_of(run: Run) -> Task:
     """
     name = run.manifest["task"]["name"]
     if "source" in run.manifest["task"]:
-        raise InputError(f"{run.path} has no picture that moves: its task {name} is not one of the program's own")
+        raise InputError(
+            f"the run {run.name!r} cannot be animated: a video needs the code of its task, {name!r}, and only that of shipped tasks is "
+            f"executed to look at a stored run. Its figures are in {run.figure('').as_posix()}"
+        )
 
     def settings_of(named: str) -> type[Settings]:
         settings: type[Settings] = plugins.shipped("task", named).settings_type
@@ -37,6 +41,24 @@ def task_of(run: Run) -> Task:
     except InputError as error:
         raise RunError(f"the run {run.path} is damaged: {error}") from error
     return task
+
+
+def film_of(run: Run) -> str:
+    """Give the name of a run's moving picture, without importing code of a user's."""
+    if "source" in run.manifest["task"]:
+        return "latents"
+    name: str = plugins.shipped("task", run.manifest["task"]["name"]).film
+    return name
+
+
+def snapshots_of(run: Run) -> Snapshots:
+    """Give the snapshots of a run. Raises `InputError` where none were stored."""
+    if not run.records_snapshots:
+        raise InputError(
+            f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
+            "--set record.snapshot_every=N, which stores the weights of every N-th step"
+        )
+    return run.snapshots
 
 
 class Motion:
@@ -61,12 +83,7 @@ class Motion:
         self._recorded = f"latents.{self.picture.probe}" if self.picture.probe else ""
         if self._recorded not in run.traces:
             self._recorded = ""
-        if not self._recorded and not run.records_snapshots:
-            raise InputError(
-                f"the run {run.name!r} has no snapshots, from which its moving picture is made: train it again with "
-                "--set record.snapshot_every=N, which stores the weights of every N-th step"
-            )
-        self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else run.snapshots.steps
+        self.steps: NDArray[np.int64] = run.traces[f"{self._recorded}.{STEPS}"] if self._recorded else snapshots_of(run).steps
 
     @property
     def dimensions(self) -> int:

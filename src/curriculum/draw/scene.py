@@ -14,44 +14,26 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
 
 from curriculum.draw import style
-from curriculum.draw.plots.latents import frame as latent_frame
-from curriculum.draw.plots.latents import limit_of
+from curriculum.draw.film import Look, Panel
 from curriculum.draw.plots.timeline import draw_values, panels
+from curriculum.draw.style import MOVING
 from curriculum.sheet.schedule import RATE, Schedule
 
-MOVING = 10  # the z-order of what moves: above curves, spines and ticks
 FONT = 12.5 / 900  # of the picture's height
 MOST_COLUMNS = 4
 LEGEND: dict[str, Any] = {"alignment": "left", "handlelength": 1.4}
-TRAIL = 60  # frames for which a path stays
-TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
-
-
-@dataclass(frozen=True)
-class Look:
-    """What can be set of the picture: size in pixels, the two latent dimensions, the theme."""
-
-    width: int = 1600
-    height: int = 900
-    dims: tuple[int, int] = (0, 1)
-    theme: str = "dark"
 
 
 @dataclass(frozen=True)
 class Column:
-    """What one column shows: a run's `latents` `[F, N, L]` at the frames, its schedule and its losses.
+    """What one column shows: a run's `panel`, its schedule and its losses.
 
-    `losses` are the total and the terms `[T]` at `steps` `[T]`. `others` `[S, F, K, 2]` are paths of some points in every
-    seed, in the plane that is shown.
+    `losses` are the total and the terms `[T]` at `steps` `[T]`.
     """
 
     name: str
@@ -59,21 +41,7 @@ class Column:
     schedule: Schedule
     steps: NDArray[np.int64]
     losses: Mapping[str, NDArray[np.float32]]
-    latents: NDArray[np.float32]
-    others: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class Marks:
-    """How latents are drawn: the points' `colors` `[N, 3]`, `circles` about the origin by their radii, and `edges` `[E, 2]` between points.
-
-    `traced` `[K]` are the points whose paths are drawn of every seed.
-    """
-
-    colors: NDArray[np.float32]
-    circles: tuple[float, ...]
-    edges: NDArray[np.int64] | None = None
-    traced: tuple[int, ...] = ()
+    panel: Panel
 
 
 @dataclass(frozen=True)
@@ -88,81 +56,20 @@ class _Layout:
     panels: tuple[tuple[float, float], ...]
 
 
-class _Points:
-    """Outlined points, each a larger disk below a smaller one.
-
-    A stroked outline would take most of a frame's time: pairs of filled polygons look the same and take
-    half of it.
-    """
-
-    def __init__(self, axes: Axes, colors: NDArray[np.float32], outline: str, radius: float):
-        angles = np.linspace(0, 2 * np.pi, 17)
-        disk = Path(np.column_stack([np.cos(angles), np.sin(angles)]), closed=True)
-        count = len(colors)
-        fill = np.empty((2 * count, 4))
-        fill[0::2], fill[1::2, :3], fill[1::2, 3] = to_rgba(outline), colors, 1
-        sizes = np.tile([(radius + 0.45) ** 2, radius**2], count)
-        self.artist = PathCollection(
-            [disk], sizes=sizes, offsets=np.zeros((2 * count, 2)), offset_transform=axes.transData, facecolors=fill, linewidths=0
-        )
-        self.artist.set_transform(IdentityTransform())
-        self.artist.set_zorder(MOVING)
-        axes.add_collection(self.artist, autolim=False)
-
-    def move(self, positions: NDArray[np.float32]) -> None:
-        """Move the points to positions `[N, 2]`."""
-        self.artist.set_offsets(np.repeat(positions, 2, axis=0))
-
-
-def _limit(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> float:
-    """Find one limit that holds every point of nearly all frames: the first transients must not shrink the rest."""
-    reach = np.concatenate([np.abs(np.nan_to_num(z)).max(axis=(1, 2)) for z in latents])
-    return limit_of([np.quantile(reach, 0.97, method="higher")[None]], circles)
-
-
-class _Trails:
-    """Where some points of every seed have been in the last frames: faint lines that end at a dot."""
-
-    def __init__(self, axes: Axes, others: NDArray[np.float32], colors: NDArray[np.float32], unit: float, alpha: float):
-        self.others = others
-        seeds = len(others)
-        shades = np.concatenate([np.tile(colors, (seeds, 1)), np.full((seeds * len(colors), 1), alpha)], 1)
-        self.lines = LineCollection([], colors=shades, linewidths=0.7 * unit, zorder=MOVING)
-        nowhere = np.full(len(shades), np.nan)
-        self.heads = axes.scatter(nowhere, nowhere, c=shades, s=(2.2 * unit) ** 2, linewidths=0, zorder=MOVING)
-        axes.add_collection(self.lines, autolim=False)
-
-    @property
-    def artists(self) -> list[Artist]:
-        return [self.lines, self.heads]
-
-    def move(self, index: int) -> None:
-        """Show the paths up to a frame."""
-        paths = self.others[:, max(0, index - TRAIL) : index + 1].swapaxes(1, 2)  # [S, K, G, 2]
-        flat = paths.reshape(-1, *paths.shape[2:])
-        self.lines.set_segments(list(flat))
-        self.heads.set_offsets(flat[:, -1])
-
-
 class Scene:
     """The picture at any frame. `figure` is a matplotlib figure, `moving` what changes in it."""
 
-    def __init__(self, columns: Sequence[Column], frames: Sequence[int], marks: Marks, look: Look):
+    def __init__(self, columns: Sequence[Column], frames: Sequence[int], look: Look):
         """Draw everything for frames at the steps `frames` `[F]`."""
         self.columns = columns
         self.frames = frames
         self.look = look
         self.theme = style.THEMES[look.theme]
         self.moving: list[Artist] = []
-        self.marks = marks
-        self._points: list[_Points] = []
-        self._edges: list[LineCollection] = []
-        self._trails: list[_Trails] = []
         self._cursors: list[list[Line2D]] = []
         self._bars: list[list[Axes]] = []
         self._steps: list[Text] = []
         self._phases: list[Text] = []
-        self._limit = _limit([column.latents[..., list(look.dims)] for column in columns], marks.circles)
         self._last = max(column.schedule.last_step for column in columns)
         self._properties = list(dict.fromkeys(n for c in columns for n in c.schedule.properties if n != RATE))
         self._terms = list(dict.fromkeys(n for c in columns for n in c.losses if n != "total"))
@@ -180,12 +87,7 @@ class Scene:
         step, before = self.frames[index], [text.get_text() for text in self._phases]
         for number, column in enumerate(self.columns):
             at = min(step, column.schedule.last_step)
-            positions = column.latents[index][:, list(self.look.dims)]
-            self._points[number].move(positions)
-            if self.marks.edges is not None:
-                self._edges[number].set_segments(list(positions[self.marks.edges]))
-            if column.others is not None:
-                self._trails[number].move(index)
+            column.panel.show(index)
             for cursor in self._cursors[number]:
                 cursor.set_xdata([at, at])
             ended = " (end)" if step > column.schedule.last_step else ""
@@ -229,22 +131,8 @@ class Scene:
     def _draw_column(self, index: int) -> None:
         column, layout, theme = self.columns[index], self._layout(), self.theme
         unit = self.look.height / 900
-        latent = self._axes(index, layout.square_left, layout.square_top, layout.square, layout.square)
-        latent_frame(latent, self._limit, theme, self.marks.circles)
-        x, y = self.look.dims
-        latent.text(0.985, 0.015, f"z{x}", transform=latent.transAxes, ha="right", va="bottom", color=theme.muted)
-        latent.text(0.015, 0.985, f"z{y}", transform=latent.transAxes, ha="left", va="top", color=theme.muted)
-        moving: list[Artist] = []
-        if column.others is not None:
-            self._trails.append(
-                _Trails(latent, column.others, self.marks.colors[list(self.marks.traced)], unit, TRAIL_ALPHA[self.look.theme])
-            )
-            moving += self._trails[-1].artists
-        if self.marks.edges is not None:
-            self._edges.append(LineCollection([], colors=theme.muted, linewidths=0.7 * unit, zorder=MOVING))
-            latent.add_collection(self._edges[-1], autolim=False)
-            moving.append(self._edges[-1])
-        points = _Points(latent, self.marks.colors, theme.outline, 3.1 * unit * 72 / 100)
+        square = self._axes(index, layout.square_left, layout.square_top, layout.square, layout.square)
+        moving = column.panel.draw(square, theme, unit)
         bars = [self._axes(index, layout.left, top, layout.right - layout.left, height) for top, height in layout.panels]
         for axes in bars:
             style.bands(axes, column.schedule.phases, theme)
@@ -277,11 +165,10 @@ class Scene:
         step = head.text(1, 0.5, f"{self._last:,}", fontsize=size, ha="right", va="center", zorder=MOVING)
         room = step.get_window_extent(self.figure.canvas.get_renderer()).width / head.bbox.width  # type: ignore[attr-defined]
         phase = head.text(1 - room - 0.012, 0.5, "", fontsize=size, ha="right", va="center")
-        self._points.append(points)
         self._cursors.append(cursors)
         self._steps.append(step)
         self._phases.append(phase)
-        self.moving += [*moving, points.artist, *cursors, step]
+        self.moving += [*moving, *cursors, step]
         self._bars.append(bars)
 
     def _share_limits(self) -> None:

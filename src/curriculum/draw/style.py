@@ -24,6 +24,7 @@ from curriculum.store.place import Place, replace
 
 DPI = 150
 NEAR_ONE, SHORT = (1e-2, 1e3), 100  # a log scale within these, whose ends differ by less than this factor, has decimals
+MOVING = 10  # the z-order of what moves in a video: above curves, spines and ticks
 TIMES = "\N{MULTIPLICATION SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from curriculum import plugins
 from curriculum.draw import style
 from curriculum.draw.ffmpeg import CODECS, encode
+from curriculum.draw.film import Film, Look
 from curriculum.draw.frames import frame_steps
-from curriculum.draw.motion import Motion
-from curriculum.draw.scene import MOST_COLUMNS, Column, Look, Marks, Scene
+from curriculum.draw.motion import film_of
+from curriculum.draw.scene import MOST_COLUMNS, Column, Scene
 from curriculum.errors import InputError
-from curriculum.measure.geometry import orientation
 from curriculum.measure.trace import median_seeds
 from curriculum.store.place import Place, replace
 from curriculum.store.reader import Run
@@ -38,16 +40,8 @@ def make_scene(
             raise InputError(f"{runs[0].name!r} and {run.name!r} have different tasks: {runs[0].task_name!r} and {run.task_name!r}")
     if look.width % 2 or look.height % 2 or not (320 <= look.width <= 7680 and 180 <= look.height <= 4320):
         raise InputError(f"the size {look.width}x{look.height} cannot be encoded: use even numbers from 320x180 to 7680x4320")
-    if look.dims[0] == look.dims[1]:
-        raise InputError(f"the two latent dimensions are both {look.dims[0]}: choose two different ones")
-    motions = [Motion(run) for run in runs]
-    picture = motions[0].picture
-    for dim in look.dims:
-        if not 0 <= dim < motions[0].dimensions:
-            raise InputError(f"the latent space has no dimension {dim}: it has 0 to {motions[0].dimensions - 1}")
-    if all_seeds and not picture.traced:
-        raise InputError(f"the task {runs[0].task_name!r} defines no points whose paths can be shown for all seeds")
     indices = median_seeds(runs) if seed is None else [_seed_index(run, seed) for run in runs]
+    film: Film = plugins.shipped("film", film_of(runs[0]))(runs, indices, look, all_seeds)
     length = max(len(run.schedule) for run in runs)
     if at is not None and not 0 <= at < length:
         raise InputError(f"step {at} does not exist: the steps are 0 to {length - 1}")
@@ -55,11 +49,16 @@ def make_scene(
     if at is not None:
         # Where paths are shown, so are the frames from which they come.
         wanted = [*([step for step in wanted if step < at] if all_seeds else []), at]
-    frames = _available(motions, wanted)
-    columns = [_column(motion, index, frames, look, all_seeds) for motion, index in zip(motions, indices, strict=True)]
-    edges = None if picture.edges is None else picture.edges.numpy()
-    marks = Marks(motions[0].task.point_colors(picture.inputs), picture.circles, edges, picture.traced)
-    return Scene(columns, frames, marks, look)
+    stored = [film.steps(place) for place in range(len(runs))]
+    found = _available(runs, stored, wanted)
+    frames = found if at is not None else film.frames(found)
+    # A run that is over while another goes on stays as it was at the last step that is stored.
+    panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
+    columns = [
+        Column(run.name, _subtitle(run, index) + film.note, run.schedule, *run.losses(index), panel)
+        for run, index, panel in zip(runs, indices, panels, strict=True)
+    ]
+    return Scene(columns, frames, look)
 
 
 def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> Iterator[memoryview]:
@@ -109,7 +108,7 @@ def _seed_index(run: Run, seed: int) -> int:
     return run.seeds.index(seed)
 
 
-def _available(motions: Sequence[Motion], wanted: Sequence[int]) -> list[int]:
+def _available(runs: Sequence[Run], stored: Sequence[NDArray[np.int64]], wanted: Sequence[int]) -> list[int]:
     """Take, for each wanted step, the last one up to it that is stored of every run that still goes."""
     chosen: list[int] = []
     for step in wanted:
@@ -117,33 +116,14 @@ def _available(motions: Sequence[Motion], wanted: Sequence[int]) -> list[int]:
         moved = True
         while moved and common >= 0:
             moved = False
-            for motion in motions:
-                if common <= motion.run.schedule.last_step:
-                    found = int(motion.steps[max(0, int(np.searchsorted(motion.steps, common, side="right")) - 1)])
+            for run, steps in zip(runs, stored, strict=True):
+                if common <= run.schedule.last_step:
+                    found = int(steps[max(0, int(np.searchsorted(steps, common, side="right")) - 1)])
                     moved |= found < common
                     common = min(common, found)
         if common >= 0 and (not chosen or common > chosen[-1]):
             chosen.append(common)
     return chosen
-
-
-def _column(motion: Motion, index: int, frames: Sequence[int], look: Look, all_seeds: bool) -> Column:
-    run, dims, targets = motion.run, list(look.dims), motion.picture.targets
-    # A run that is over while another goes on stays as it was at the last step that is stored.
-    own = [min(step, int(motion.steps[-1])) for step in frames]
-    latents = motion.latents(own, index)
-    if targets is not None and latents.shape[-1] == 2:
-        latents = latents @ orientation(latents[-1], targets.numpy()).astype(np.float32)
-    others = None
-    if all_seeds:
-        # Seeds differ in how their latents are turned: each is turned to end as the one that is shown.
-        traced = list(motion.picture.traced)
-        paths = [motion.latents(own, other, traced)[..., dims] for other in range(len(run.seeds))]
-        shown = latents[-1][traced][:, dims]
-        others = np.stack([path @ orientation(path[-1], shown).astype(np.float32) for path in paths])
-    steps, losses = run.losses(index)
-    subtitle = f"{_subtitle(run, index)}; faint: all {len(run.seeds)} seeds, aligned" if all_seeds else _subtitle(run, index)
-    return Column(run.name, subtitle, run.schedule, steps, losses, latents, others)
 
 
 def _subtitle(run: Run, index: int) -> str:

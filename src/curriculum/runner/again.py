@@ -31,6 +31,7 @@ from curriculum.train.events import Retarget, StepMetrics
 from curriculum.train.hooks import Hook, Hooks
 from curriculum.train.loop import train
 from curriculum.train.make import make_task, settings_of
+from curriculum.train.samples import data_hash
 from curriculum.train.state import State, initial_state
 
 MOST_NAMED = 20  # problems
@@ -126,6 +127,8 @@ def _plan_without_hooks(run: Run) -> Plan:
     source = plugins.source_of(config.task.name, near_of(run))
     if source is not None and source[1] != run.manifest["task"].get("source"):
         raise RunError(f"cannot retrain the run {run.path}: the code of its task in {source[0]} has changed")
+    if source is not None and data_hash(task.splits) != run.manifest["task"].get("data"):
+        raise RunError(f"cannot retrain the run {run.path}: the data of its task have changed")
     if run.manifest["task"]["version"] != task.version:
         raise RunError(
             f"{run.path} was trained with version {run.manifest['task']['version']} of its task, but the current version is {task.version}"

@@ -15,6 +15,7 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import MOST_PROBLEMS, ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import read_config
+from curriculum.outside import Folders
 from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_sheet, with_seeds
 from curriculum.runner.own import NOTHING_OWN, Own, own_of
 from curriculum.runner.rehearsal import rehearse
@@ -27,6 +28,7 @@ from curriculum.train.events import Action
 from curriculum.train.hooks import Hook
 from curriculum.train.make import make_task
 from curriculum.train.optimizers import columns
+from curriculum.train.samples import data_hash
 from curriculum.train.task import Task
 
 Result_ = TypeVar("Result_")
@@ -34,10 +36,11 @@ Result_ = TypeVar("Result_")
 
 @dataclass(frozen=True)
 class Source:
-    """The file of a user's that a task is in, and the SHA-256 of what it held when it was imported."""
+    """The file of a user's that a task is in, the SHA-256 of its code as it was imported, and that of its data."""
 
     path: Path
     sha256: str
+    data: str
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,14 @@ def plan(
     hooks: Iterable[Hook] = (),
     seeds: str | int | Sequence[int] | None = None,
     steps: int | None = None,
-    load: Callable[[HookSetting], Hook] = load_hook,
+    load: Callable[[HookSetting, Folders], Hook] = load_hook,
     near: Sequence[Path] = (),
     like: Plan | None = None,
 ) -> Plan:
     """Check everything that can be checked before step 0; `load` loads the hooks that the config names.
 
-    Files are looked for in the working folder, then in the folders `near`, and that of a task also next to the config. A plan of the
-    same task shares that with `like`, and so its data.
+    Files are looked for in the working folder, then in the folders `near`; those of a task and of hooks also next to the config. A
+    plan of the same task shares that with `like`, and so its data.
 
     Raises `InputError` (`ConfigError`, `SheetError`) with every error found.
     """
@@ -91,7 +94,8 @@ def plan(
     if seeds is not None:
         loaded = with_seeds(loaded, seeds)
     sheet, data = load_sheet(dopesheet, near)
-    own_hooks = tuple(_at_place(config, overrides, index, load, setting) for index, setting in enumerate(loaded.hooks))
+    places = (*(() if isinstance(config, Config) else folder_of(read_config(config, near)[0])), *near)
+    own_hooks = tuple(_at_place(config, overrides, near, index, load, setting, places) for index, setting in enumerate(loaded.hooks))
     all_hooks = (*hooks, *own_hooks)
     for hook in all_hooks:
         if not isinstance(hook, Hook):
@@ -101,9 +105,9 @@ def plan(
     if like is not None and like.config.task == loaded.task:
         task, source, own = like.task, like.source, like.own
     else:
-        places = (*(() if isinstance(config, Config) else folder_of(read_config(config, near)[0])), *near)
         found = plugins.source_of(loaded.task.name, places)
-        task, source = make_task(loaded, places), Source(*found) if found else None
+        task = make_task(loaded, places)
+        source = Source(*found, data_hash(task.splits)) if found else None
         own = own_of(task, (*places, *(source.path.parent for source in [source] if source)))
     problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *islice(task.check(sheet), MOST_PROBLEMS)]
     if problems:
@@ -112,7 +116,7 @@ def plan(
     for hook in hooks:
         _check_hook(hook, schedule)
     for index, hook in enumerate(own_hooks):
-        _at_place(config, overrides, index, _check_hook, hook, schedule)
+        _at_place(config, overrides, near, index, _check_hook, hook, schedule)
     warnings = []
     if steps is not None:
         if steps > len(schedule):
@@ -125,7 +129,12 @@ def plan(
 
 
 def _at_place(
-    config: str | Path | Config[Any, Any], overrides: Iterable[str], index: int, check: Callable[..., Result_], *args: Any
+    config: str | Path | Config[Any, Any],
+    overrides: Iterable[str],
+    near: Sequence[Path],
+    index: int,
+    check: Callable[..., Result_],
+    *args: Any,
 ) -> Result_:
     """Call a check of the config's hook number `index`; place what it finds at that hook in the config's file."""
     try:
@@ -133,7 +142,7 @@ def _at_place(
     except InputError as error:
         if isinstance(config, Config):
             raise
-        source, text = read_config(config)
+        source, text = read_config(config, near)
         raise ConfigError([configs.locate(text, source, overrides, ("hooks", index), str(error))]) from error
 
 
@@ -148,6 +157,7 @@ def _warnings(schedule: Schedule, task: Task) -> Iterable[str]:
     for term, action in task.needs.items():
         if term in schedule.properties and schedule.column(term).any() and action not in fired:
             yield f"{term} has a weight, but the action {action!r} never fires: the term is not part of the loss"
+    yield from task.warnings(schedule)
 
 
 def near_of(stored: Run) -> tuple[Path, ...]:
@@ -169,7 +179,7 @@ def plan_of(
     overrides: Iterable[str] = (),
     seeds: str | None = None,
     steps: int | None = None,
-    load: Callable[[HookSetting], Hook] = load_hook,
+    load: Callable[[HookSetting, Folders], Hook] = load_hook,
 ) -> Plan:
     """Plan a stored run again, from the config and the sheet that it keeps; `load` gets the hooks that its config names.
 

@@ -46,7 +46,14 @@ def identity(checked: Plan) -> dict[str, Any]:
         return {"name": named, "version": checked.task.version}
     place, _, kind = named.rpartition(":")
     name = f"{source.path.name}:{kind}" if place.endswith(".py") else named
-    return {"name": name, "version": checked.task.version, "named": named, "file": str(source.path), "source": source.sha256}
+    return {
+        "name": name,
+        "version": checked.task.version,
+        "named": named,
+        "file": str(source.path),
+        "source": source.sha256,
+        "data": source.data,
+    }
 
 
 def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _task_differences(made: Mapping[str, Any], stored: Mapping[str, Any]) -> lis
         return [f"task = {_short(made)}, was {_short(stored)}"]
     if made.get("source") != stored.get("source"):
         return [f"the code of the task in {made.get('file', 'the package')} has changed"]
-    return []
+    return ["the data of the task have changed"] if made.get("data") != stored.get("data") else []
 
 
 def uncertain(checked: Plan, run: Run) -> list[str]:

@@ -51,6 +51,7 @@ class Batch:
     """One step's samples for one model: tensors by name, each `[B, ...]`, or `[S, B, ...]` for a stack.
 
     `sheet` holds the value of each column at this step, `references` what actions have captured, and `active` the terms that count.
+    `on` has those of the task's switches that are on for any model trained together, each with the rows of the stack for which it is.
     `batch["name"]` is one of the tensors; where batches of different size train together, `batch["real"]` `[B]` marks the samples
     that count.
     """
@@ -59,6 +60,7 @@ class Batch:
     sheet: SheetRow
     references: Tensors = field(default_factory=dict)
     active: tuple[str, ...] = ()
+    on: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.tensors:

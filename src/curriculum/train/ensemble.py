@@ -100,7 +100,7 @@ class Ensemble:
         frozen = {name: parameters[name].to(self._kinds[name]) for name in self._frozen}
 
         def objectives_of_one(model: nn.Module, tensors: Tensors, values: Tensor, references: Tensors, key: Tensor) -> dict[str, Tensor]:
-            own = Batch(tensors, batch.sheet.with_values(values), references, batch.active)
+            own = Batch(tensors, batch.sheet.with_values(values), references, batch.active, batch.on)
             with Noise(key):
                 return self._checked(self.task.losses(model, own), batch.active)
 
@@ -129,7 +129,8 @@ class Ensemble:
             found[name] = torch.cat([part.flatten(1) for part in parts], 1)
 
         def of_one(gradients: Tensors, tensors: Tensors, values: Tensor, references: Tensors) -> Tensor:
-            direction = task.direction(gradients, Batch(tensors, batch.sheet.with_values(values), references, batch.active))
+            own = Batch(tensors, batch.sheet.with_values(values), references, batch.active, batch.on)
+            direction = task.direction(gradients, own)
             expected = next(iter(gradients.values())).shape
             if not isinstance(direction, Tensor) or direction.shape != expected:
                 shape = list(direction.shape) if isinstance(direction, Tensor) else type(direction).__name__
@@ -226,5 +227,6 @@ def _slice(row: int, parameters: Tensors, batch: Batch, weights: Tensor, keys: T
         return {name: value[own] for name, value in tensors.items()}
 
     sheet = batch.sheet.with_values(batch.sheet.values_of_all[own])
-    cut = replace(batch, tensors=part(batch.tensors), sheet=sheet, references=part(batch.references))
+    on = {name: (0,) for name, rows in batch.on.items() if row in rows}
+    cut = replace(batch, tensors=part(batch.tensors), sheet=sheet, references=part(batch.references), on=on)
     return part(parameters), cut, weights[own], keys[own]

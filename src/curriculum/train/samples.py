@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,17 @@ def _tensor(value: Any, what: str) -> Tensor:
             raise MisuseError("data", f"the {what} hold a number that is not finite, first in sample {int(bad.nonzero()[0])}")
         return tensor.contiguous()
     return (tensor if tensor.dtype in (torch.uint8, torch.bool) else tensor.long()).contiguous()
+
+
+def data_hash(splits: Splits) -> str:
+    """Compute the SHA-256 of a task's data: the names, types, shapes and numbers of all its parts."""
+    found = hashlib.sha256()
+    for name, tensors in splits.items():
+        for tensor in tensors:
+            if tensor is not None:
+                found.update(f"{name} {tensor.dtype} {list(tensor.shape)};".encode())
+                found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
 
 
 def in_epochs(seeds: Sequence[int], steps: range, size: int, count: int) -> Tensor:

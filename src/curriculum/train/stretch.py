@@ -54,7 +54,8 @@ class Plan:
     """What the arms' schedules say at each step of a stretch of C steps.
 
     `active` are the K terms that count for any arm, `own` those of each arm; `references` is what they have captured. `columns` are
-    those that every arm has or has a default for, `moved` the places among them of the optimizer's settings. For each step, `weights`
+    those that every arm has or has a default for, `moved` the places among them of the optimizer's settings. `on` are the switches that
+    are on for any arm, each with its rows of the stack. For each step, `weights`
     are `[S, K]`, `rates` `[S, 1]`, `rows` `[S, N]` the values of the columns, and `keys` `[S, 2]` those of the noise.
     """
 
@@ -65,6 +66,7 @@ class Plan:
     columns: tuple[str, ...]
     undefined: tuple[str, ...]
     moved: Mapping[str, int]
+    on: Mapping[str, tuple[int, ...]]
     weights: Sequence[Tensor]
     rates: Sequence[Tensor]
     rows: Sequence[Tensor]
@@ -79,7 +81,7 @@ class Plan:
 
     def batch(self, tensors: Mapping[str, Tensor], now: Now) -> Batch:
         """Make the batch of a step of its tensors `[S, B, ...]`."""
-        return Batch(tensors, now.row, self.references, self.active)
+        return Batch(tensors, now.row, self.references, self.active, self.on)
 
 
 def draw(task: Task, state: State) -> Stretch:
@@ -109,15 +111,16 @@ def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, setting
         known,
         tuple(name for name in names if name not in known),
         {name: known.index(name) for name in moving},
+        _switched_on(task, arms, start, defaults),
         *(values.to(device).unbind() for values in (weights, rates, rows, noise)),
     )
 
 
 def _end(task: Task, schedule: Schedule, start: int) -> int:
-    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, whole numbers."""
+    """Find the step after `start` before which nothing changes but numbers: phase, actions, terms, switches, whole numbers."""
     end = min((start // LONGEST + 1) * LONGEST, schedule.phase_at(start).end + 1)
     end = min([end, *(step for step, _ in schedule.actions if step > start)])
-    columns = [schedule.column(name)[start:end] != 0 for name in task.terms if name in schedule.properties]
+    columns = [schedule.column(name)[start:end] != 0 for name in (*task.terms, *task.switches) if name in schedule.properties]
     columns += [np.round(schedule.column(name)[start:end]) for name in task.integers if name in schedule.properties]
     if columns:
         fixed = np.stack(columns, axis=1)
@@ -132,6 +135,17 @@ def _active(task: Task, arm: Arm, step: int) -> tuple[str, ...]:
     values = arm.schedule.at(step)
     known = (name for name in task.terms if values.get(name, 0.0) != 0)
     return tuple(name for name in known if name not in task.needs or task.needs[name] in arm.references)
+
+
+def _switched_on(task: Task, arms: Sequence[Arm], step: int, defaults: Mapping[str, float]) -> dict[str, tuple[int, ...]]:
+    """Find the switches that are on at a step, each with its rows of the stack."""
+    found: dict[str, tuple[int, ...]] = {}
+    for arm in arms:
+        values = {**defaults, **arm.schedule.at(step)}
+        for name in task.switches:
+            if values[name] != 0:
+                found[name] = (*found.get(name, ()), *range(arm.rows.start, arm.rows.stop))
+    return found
 
 
 def _columns(arm: Arm, names: Sequence[str], steps: range, defaults: Mapping[str, float] = NO_DEFAULTS) -> Tensor:

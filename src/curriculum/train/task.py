@@ -46,11 +46,12 @@ class Task(ABC):
     `scores` are the numbers by which models are judged beside their loss: `"higher"` or `"lower"` says what is better, or a `Score`.
 
     `actions` are the actions that the task handles itself. `needs` names the action whose capture a term depends on, under the same
-    name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded.
+    name: before it fires the term is absent. Columns in `integers` are read as whole numbers, rounded. Those in `switches` are off
+    where they are 0, so that what only they need can be left out: `"name" in batch.on` tells whether one is on.
 
     `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
     judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
-    is special to this task; a function of your own may stand among them.
+    is special to this task; a function of your own may stand among them. `film` names what moves in its video.
     """
 
     settings_type: ClassVar[type[Settings]] = TaskSettings
@@ -62,11 +63,13 @@ class Task(ABC):
     probe_every: ClassVar[int] = 10
     actions: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
-    integers: ClassVar[tuple[str, ...]] = ()
+    integers: tuple[str, ...] = ()
+    switches: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[tuple[Any, ...]] = ("draw_up", "spikes", "fluctuation")
     hypotheses: ClassVar[Mapping[str, Question]] = {}
     examine_every: ClassVar[int] = 0
     plots: ClassVar[tuple[Any, ...]] = ()
+    film: ClassVar[str] = "latents"
 
     def __init__(self, settings: Any):
         self.settings = settings
@@ -98,6 +101,10 @@ class Task(ABC):
 
     def check(self, sheet: Dopesheet) -> Iterable[Problem]:
         """Find problems of a sheet with this task, apart from unknown columns and actions."""
+        return ()
+
+    def warnings(self, schedule: Schedule) -> Iterable[str]:
+        """Find what a schedule asks for that can be trained, but is most likely not meant."""
         return ()
 
     def sample(self, rng: np.random.Generator, sheet: Mapping[str, float], size: int) -> Any:
@@ -265,7 +272,7 @@ class Stacked(Protocol):
     """A task with faster functions for a whole stack than mapping and differentiating those of one model."""
 
     def stacked_gradients(self, parameters: Tensors, batch: Batch, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Compute terms `[S, K]` and gradients, as `Ensemble.differentiate` does."""
+        """Compute terms `[S, K]` and gradients, as `Ensemble.differentiate` does; of a task that makes them itself, directions."""
         ...
 
     def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:

@@ -1,0 +1,1 @@
+"""The parts of the task `control`: the systems that are steered, the network, and the ways back through their steps."""

@@ -1,0 +1,44 @@
+"""What was recorded of the gradients while a network was trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curriculum.measure.trace import Trace
+from curriculum.measure.windows import Mask, inside
+
+REGULAR, MODIFIED, COMBINED = range(3)
+Array = NDArray[np.float64]
+
+
+def sizes(trace: Trace, window: Mask) -> tuple[NDArray[np.int64], Array]:
+    """Read the norms `[G, 3]` of the regular, the modified and the combined gradient at the steps `[G]` of a window."""
+    steps, values = _curve(trace, "norms", window)
+    return steps, values.reshape(-1, 3)
+
+
+def own_sizes(trace: Trace, window: Mask) -> Array:
+    """Give the norms `[G]` of the gradient that the sheet asks for at each step of a window, before it is clipped."""
+    steps, values = sizes(trace, window)
+    feedback, agree = (_column(trace, name, steps, default) for name, default in (("feedback", 1.0), ("agree", 0.0)))
+    rule = np.where(agree >= 0.5, COMBINED, np.where(feedback >= 0.5, REGULAR, MODIFIED))
+    return values[np.arange(len(steps)), rule]
+
+
+def median_of(trace: Trace, window: Mask, name: str) -> float:
+    """Compute the median of a curve over a window; NaN where it has no value."""
+    _, values = _curve(trace, name, window)
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def _curve(trace: Trace, name: str, window: Mask) -> tuple[NDArray[np.int64], Array]:
+    if f"gradient.{name}" not in trace.curves:
+        return np.empty(0, np.int64), np.empty(0)
+    steps, values = trace.curves[f"gradient.{name}"]
+    kept = inside(steps, window)
+    return steps[kept], values[kept].astype(np.float64)
+
+
+def _column(trace: Trace, name: str, steps: NDArray[np.int64], default: float) -> Array:
+    return trace.properties[name][steps] if name in trace.properties else np.full(len(steps), default)

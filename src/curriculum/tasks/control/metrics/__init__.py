@@ -1,0 +1,1 @@
+"""The measures that are special to the task `control`, one file each."""

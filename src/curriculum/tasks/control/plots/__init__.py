@@ -1,0 +1,1 @@
+"""The figures that are special to the task `control`, one file each."""

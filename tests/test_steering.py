@@ -1,0 +1,122 @@
+"""What is recorded and shown of control: gradients, measures, figures, and the systems on their way in a video."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from curriculum.draw.film import Look
+from curriculum.draw.video import make_scene, render
+from curriculum.errors import InputError
+from curriculum.measure.measuring import metrics_of
+from curriculum.measure.trace import common_strides, trace
+from curriculum.runner.execute import run
+from curriculum.runner.inputs import load_config
+from curriculum.sheet.parse import parse
+from curriculum.tasks.control.films.steering import HELD, PLAYED, moments
+from curriculum.tasks.control.rollout import unroll
+from curriculum.train.ensemble import Ensemble
+from curriculum.train.make import make_task
+from curriculum.train.stack import initial_parameters
+
+SMALL = Look(width=640, height=360)
+SHEET = "STEP,lr,{term},feedback::step-end,physics,agree::step-end,clip\n0,0.003,1,1,1,0,1\n60,,,0,,1,\n80,,,0,,0,\n99,,,,,,\n"
+SYSTEMS = {
+    "control": ("loss-final", ["task.cartpole.poles=2", "task.cartpole.steps=8"]),
+    "control-guidance": ("loss-running", ["task.guidance.steps=6"]),
+    "control-quantum": ("loss-running", ["task.quantum.steps=5", "task.quantum.points=12"]),
+}
+TINY = ["task.test_states=32", "record.snapshot_every=10", "threads=1"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        name: run(name, parse(SHEET.format(term=term)), seeds="0:2", folder=folder, name=name, overrides=[*TINY, *more]).run
+        for name, (term, more) in SYSTEMS.items()
+    }
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_run_has_figures_and_a_video_in_which_the_last_network_steers(runs, name):
+    stored = runs[name]
+    figures = sorted(path.name for path in stored.figure("losses.png").parent.iterdir())
+    assert figures == ["gradient-sizes.png", "latents.png", "losses.png", "timeline.png", "trajectories.png"]
+    scene = make_scene([stored], SMALL)
+    assert scene.frames[0] == 0
+    assert scene.frames[-1] == 90
+    seed = int(scene.columns[0].subtitle.rpartition("seed ")[2])
+    task = make_task(load_config(name, [*TINY, *SYSTEMS[name][1]]))
+    last = {key: torch.from_numpy(value) for key, value in stored.snapshots.select([90], slice(seed, seed + 1)).items()}
+    last = {key: value[0] for key, value in last.items()}
+    found = task.steered(last, task.tested[:6])[0]
+    panel = scene.columns[0].panel
+    np.testing.assert_allclose(panel.states[-1], found.numpy(), atol=1e-5)
+    assert panel.times[-1] == task.system.steps
+    first, later = (
+        np.frombuffer(frame, np.uint8).copy() for index, frame in zip(range(30), render(scene), strict=False) if index in (5, 29)
+    )
+    assert (first != later).any()
+
+
+def test_runs_of_two_systems_stand_side_by_side_and_what_a_way_does_not_have_is_refused(runs):
+    make_scene([runs["control"], runs["control-guidance"]], SMALL, at=50)
+    with pytest.raises(InputError, match="shows no latent space: remove --dims"):
+        make_scene([runs["control"]], Look(dims=(0, 2)))
+    with pytest.raises(InputError, match="choose it with --seed"):
+        make_scene([runs["control"]], SMALL, all_seeds=True)
+
+
+def test_a_run_without_snapshots_says_how_to_get_a_video(tmp_path):
+    overrides = ["record.snapshots=off", "threads=1"]
+    stored = run("control", "control-regular", steps=3, seeds=0, folder=tmp_path, name="a", overrides=overrides).run
+    with pytest.raises(InputError, match=r"has no snapshots.*--set record\.snapshot_every=N"):
+        make_scene([stored], SMALL)
+
+
+def test_every_way_is_shown_from_its_start_and_the_last_frame_is_at_an_end():
+    found = moments(3 * (PLAYED + HELD) + 7, 25)
+    assert found[-1] == 25
+    assert (found == 0).sum() >= 3
+    assert (np.diff(found) >= 0).sum() == len(found) - 1 - 3
+    assert moments(1, 25).tolist() == [25]
+
+
+def test_the_recorded_gradients_are_those_of_the_rules_on_the_first_test_states():
+    task = make_task(load_config("control", ["task.cartpole.steps=8", "task.test_states=32", "task.batch=16"]))
+    layout, flat = initial_parameters(task, [0, 1])
+    flat = flat + 0.05 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
+    found = Ensemble(task).examine(layout.views(flat))
+    model = task.build()
+    for seed in range(2):
+        torch.nn.utils.vector_to_parameters(flat[seed], model.parameters())
+        each = []
+        for feedback in (1.0, 0.0):
+            states = unroll(model, task.system, task.tested[:16], 8, feedback).states
+            loss = (1 - states[-1, :, 1].cos()).mean()
+            each.append(torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))]))
+        regular, modified = each
+        kept = modified.sign() == regular.sign()
+        norms = torch.stack([regular.norm(), modified.norm(), (modified * kept).norm()])
+        torch.testing.assert_close(found["gradient.norms"][seed], norms, rtol=1e-3, atol=1e-5)
+        assert found["gradient.kept"][seed].item() == pytest.approx(kept.float().mean().item(), abs=0.01)
+        assert found["gradient.cosine"][seed].item() == pytest.approx(torch.cosine_similarity(regular, modified, 0).item(), abs=1e-3)
+
+
+def test_measures_are_those_of_the_rule_that_the_sheet_asks_for(runs):
+    stored = runs["control"]
+    own = trace(stored, 0, common_strides([stored]))
+    norms = stored.traces["gradient.norms"][:, 0]
+    assert stored.traces["gradient.norms.steps"].tolist() == [0, 20, 40, 60, 80]
+    asked = [norms[0, 0], norms[1, 0], norms[2, 0], norms[3, 2], norms[4, 1]]
+    values = {metric.id: metric.compute(own, np.ones(100, dtype=bool)) for metric in metrics_of(stored)}
+    assert values["G1"] == pytest.approx(np.median(asked))
+    assert values["G2"] == pytest.approx(max(asked))
+    assert values["X4"] == pytest.approx(np.median(norms[:, 1]))
+    assert values["B1"] == 100
+    # A tenth of the first loss is reached where the loss is said to fall.
+    fallen = np.where(own.steps >= 40, own.y[0] - 1.1, own.y)
+    (metric,) = [metric for metric in metrics_of(stored) if metric.id == "B1"]
+    assert metric.compute(replace(own, y=fallen), np.ones(100, dtype=bool)) == 40
