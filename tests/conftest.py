@@ -174,7 +174,7 @@ def stored_classifier(
     lost = lost if curves is None else curves
     document: dict[str, object] = {
         "created": "2026-01-01T00:00:00.000+00:00",
-        "task": {"name": "digits.py:Digits", "version": 1},
+        "task": {"name": "digits.py:Digits", "version": 1, "source": "same"},
         "sheet": "easy.csv" if sheet == EASY else "hard.csv",
         "seeds": seeds,
         "steps": length,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import stored_classifier
+from curriculum.errors import InputError
 from curriculum.measure.comparison import compare
 from curriculum.measure.stats import holm
 
@@ -265,3 +266,12 @@ def test_turned_round_every_verdict_is_the_opposite(tmp_path):
             word, _, size = one.verdict.partition(",")
             assert other.verdict == f"{opposite.get(word, word)}{',' if size else ''}{size}"
             assert other.p == pytest.approx(one.p)
+
+
+def test_runs_of_one_task_whose_code_differs_are_compared_and_it_is_said(tmp_path, classifiers):
+    task = {"name": "digits.py:Digits", "version": 1, "source": "another", "file": "/elsewhere/digits.py"}
+    other = stored_classifier(tmp_path / "other", accuracy=np.full(16, 0.9), task=task)
+    assert any("the code of the task has changed between easy and other" in note for note in compare([classifiers[0], other]).notes)
+    changed = stored_classifier(tmp_path / "changed", accuracy=np.full(16, 0.9), task={**task, "version": 2})
+    with pytest.raises(InputError, match="different tasks"):
+        compare([classifiers[0], changed])

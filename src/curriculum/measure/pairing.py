@@ -115,7 +115,7 @@ def _check(runs: Sequence[Run], names: Sequence[str]) -> None:
 
 
 def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
-    if other.manifest["task"] != first.manifest["task"]:
+    if any(other.manifest["task"].get(key) != first.manifest["task"].get(key) for key in ("name", "version")):
         raise InputError(f"runs of different tasks cannot be compared: {name!r} is {_task(first)}, {other_name!r} is {_task(other)}")
     if other.manifest["parameters"] != first.manifest["parameters"]:
         raise InputError(
@@ -181,6 +181,8 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
 def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pairing) -> Iterator[str]:
     if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
         yield f"the sheets of {name} and {other_name} are identical"
+    if other.manifest["task"].get("source") != first.manifest["task"].get("source"):
+        yield f"the code of the task has changed between {name} and {other_name}: the sheets are not the only difference"
     if len(other.schedule) != len(first.schedule):
         yield (
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "
