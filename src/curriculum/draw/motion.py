@@ -45,9 +45,10 @@ def task_of(run: Run) -> Task:
 
 def film_of(run: Run) -> str:
     """Give the name of a run's moving picture, without importing code of a user's."""
-    if "source" in run.manifest["task"]:
+    task = run.manifest["task"]["name"]
+    if task not in plugins.shipped_names("task"):
         return "latents"
-    name: str = plugins.shipped("task", run.manifest["task"]["name"]).film
+    name: str = plugins.shipped("task", task).film
     return name
 
 
