@@ -335,4 +335,4 @@ def test_a_package_that_is_found_twice_is_one(empty):
 def test_names_are_listed_without_importing_anything(empty):
     code = "import sys; from curriculum import plugins; print(plugins.names('task')); assert not {'torch', 'pandas'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert re.search("'color', 'e2c'", done.stdout), done
+    assert re.search("'color', 'control', 'e2c'", done.stdout), done

@@ -43,10 +43,13 @@ def task_of(run: Run) -> Task:
     return task
 
 
+LATENTS = "latents"  # the moving picture of a task that brings none of its own
+
+
 def film_of(run: Run) -> str:
     """Give the name of a run's moving picture, without importing code of a user's."""
-    if "source" in run.manifest["task"]:
-        return "latents"
+    if "source" in run.manifest["task"] or not run.has_latents:
+        return LATENTS  # which says what such a run lacks
     name: str = plugins.shipped("task", run.manifest["task"]["name"]).film
     return name
 
