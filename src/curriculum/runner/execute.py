@@ -47,8 +47,8 @@ def execute_all(
 ) -> list[Result]:
     """Train several plans as one stack; each is stored as `execute` stores one.
 
-    Raises `InputError` before anything is written unless the plans have the same task, optimizer, device, threads and number
-    of steps. `watch` receive the events of the first plan.
+    Raises `InputError` before anything is written unless the plans have the same task, optimizer, device, threads, `stack` and
+    number of steps. `watch` receive the events of the first plan.
     """
     return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
 

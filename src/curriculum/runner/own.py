@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from curriculum import plugins
 from curriculum.blame import blame
 from curriculum.errors import CurriculumError, InputError
 from curriculum.measure.metric import Metric
+from curriculum.outside import Folders
 from curriculum.store.reader import Run
 from curriculum.train.hooks import definition
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from curriculum.train.task import Task
 
 Draw = Callable[[Run, int], "Figure"]
-Folders = Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _stem(figure: str | Draw) -> str:
 def described(metric: Metric) -> dict[str, Any]:
     """Say in `run.json` what a measure of a user's is."""
     names = ("id", "title", "unit", "effect", "better", "needs", "exploratory", "counts", "limit", "smallest")
-    return {name: getattr(metric, name) for name in names if hasattr(metric, name)}
+    return {name: getattr(metric, name) for name in names}
 
 
 def measure_own(run: Run, metrics: Sequence[Metric]) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:

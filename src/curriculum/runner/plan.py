@@ -108,7 +108,7 @@ def plan(
         found = plugins.source_of(loaded.task.name, places)
         task = make_task(loaded, places)
         source = Source(*found, data_hash(task.splits)) if found else None
-        own = own_of(task, (*places, *(source.path.parent for source in [source] if source)))
+        own = own_of(task, (*places, source.path.parent) if source else places)
     problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *islice(task.check(sheet), MOST_PROBLEMS)]
     if problems:
         raise SheetError(problems)

@@ -19,15 +19,15 @@ from torch.overrides import TorchFunctionMode
 
 from curriculum.errors import InputError
 
-MASK = 2**64 - 1
+Words = NDArray[np.uint64]
 
 
-def _mixed(value: int) -> int:
-    """Scramble 64 bits. Source: splitmix64 (Steele, Lea & Flood 2014)."""
-    value = (value + 0x9E3779B97F4A7C15) & MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
-    return value ^ (value >> 31)
+def _mixed(words: Words) -> Words:
+    """Scramble words of 64 bits; sums and products wrap around. Source: splitmix64 (Steele, Lea & Flood 2014)."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
 
 
 def _signed(value: int) -> int:
@@ -37,10 +37,9 @@ def _signed(value: int) -> int:
 
 def keys(seeds: Sequence[int], steps: range) -> Tensor:
     """Give the keys of some steps: `[C, S, 2]`, int32."""
-    rows: NDArray[np.int32] = np.array(
-        [[[_signed(key), _signed(key >> 32)] for key in (_mixed(_mixed(seed) ^ step) for seed in seeds)] for step in steps], dtype=np.int32
-    )
-    return torch.from_numpy(rows.reshape(len(steps), len(seeds), 2))
+    found = _mixed(_mixed(np.array(seeds, dtype=np.uint64)) ^ np.asarray(steps, dtype=np.uint64)[:, None])
+    halves = np.stack([found & np.uint64(0xFFFFFFFF), found >> np.uint64(32)], axis=-1)
+    return torch.from_numpy(halves.astype(np.uint32).view(np.int32))
 
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
@@ -70,7 +69,7 @@ class Noise(TorchFunctionMode):
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Draw numbers from 0 to below 1, multiples of 2^-24."""
         self.calls += 1
-        salt = _mixed(self.calls)
+        salt = int(_mixed(np.array([self.calls], dtype=np.uint64))[0])
         x = torch.arange(math.prod(shape), dtype=torch.int32, device=self.key.device) * _signed(0x9E3779B1) + (self.key[0] ^ _signed(salt))
         # The mixer is `lowbias32` (Wellons 2018), with the second half of the key between its rounds.
         x = (x ^ _shifted(x, 16)) * 0x21F0AAAD

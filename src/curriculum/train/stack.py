@@ -20,12 +20,11 @@ class Layout:
     """Where each parameter of one model stands in a flat vector `[P]`.
 
     The first `trained` numbers are what the optimizer moves. Behind them stand the parameters that need no gradient and the model's
-    buffers, such as running statistics; `kinds` has the types of those that are not float32.
+    buffers, such as running statistics.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     trained: int
-    kinds: Mapping[str, torch.dtype]
 
     @property
     def size(self) -> int:
@@ -56,12 +55,8 @@ def initial_parameters(task: Task, seeds: Sequence[int], device: str = "cpu") ->
             torch.manual_seed(seed)
             model = task.build()
             rows.append(_flattened(model))
-    named = [*_trained(model), *_kept(model)]
-    layout = Layout(
-        {name: tuple(value.shape) for name, value in named},
-        sum(value.numel() for _, value in _trained(model)),
-        {name: value.dtype for name, value in named if value.dtype != torch.float32},
-    )
+    shapes = {name: tuple(value.shape) for name, value in [*_trained(model), *_kept(model)]}
+    layout = Layout(shapes, sum(value.numel() for _, value in _trained(model)))
     return layout, torch.stack(rows).to(device)
 
 

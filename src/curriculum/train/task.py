@@ -107,22 +107,15 @@ class Task(ABC):
         """Find what a schedule asks for that can be trained, but is most likely not meant."""
         return ()
 
-    def sample(self, rng: np.random.Generator, sheet: Mapping[str, float], size: int) -> Any:
-        """Choose the training samples of a step: `size` indices. `sheet` has the values of the columns at this step.
-
-        To override it is to make a curriculum of the data; without it, each seed goes through all of them in a new order every epoch.
-        `rng` is made anew from the seed and the step.
-        """
-        raise NotImplementedError
-
     def batches(self, schedule: Schedule, steps: range, seeds: Sequence[int]) -> Tensors:
         """Draw the batches of some steps of one phase: tensors `[C, S, ...]` by name.
 
+        By default, each seed goes through the training data in a new order every epoch; a task that is `Sampling` chooses instead.
         A pure function: the same steps and seeds give the same batches, whatever was drawn before.
         """
         inputs, _ = self.splits[TRAIN]
         size = min(getattr(self.settings, "batch_size", None) or self.batch_size, len(inputs))
-        if type(self).sample is Task.sample:
+        if not isinstance(self, Sampling):
             return {INDEX: in_epochs(seeds, steps, size, len(inputs))}
         drawn = np.empty((len(steps), len(seeds), size), dtype=np.int64)
         for row, step in enumerate(steps):
@@ -265,6 +258,18 @@ def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(_moved(item, device) for item in value))
     return type(value)(_moved(item, device) for item in value) if type(value) in (list, tuple) else value
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """A task that chooses which of its training data are in a batch: a curriculum of the data."""
+
+    def sample(self, rng: np.random.Generator, sheet: Mapping[str, float], size: int) -> Any:
+        """Choose the training samples of a step: `size` indices. `sheet` has the values of the columns at this step.
+
+        `rng` is made anew from the seed and the step.
+        """
+        ...
 
 
 @runtime_checkable
