@@ -15,7 +15,11 @@ from curriculum.cli.train import train_open
 from curriculum.console import say
 
 if TYPE_CHECKING:
+    from curriculum.runner.arms import Study
     from curriculum.runner.plan import Plan
+    from curriculum.store.reader import Run
+
+MOST_NAMED = 4  # arms, beyond which the progress bar counts them
 
 
 @guarded
@@ -41,9 +45,16 @@ def run_experiment(
 
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
     """
-    from curriculum.runner.arms import plan_study, run_study
+    from curriculum.runner.arms import plan_study
 
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    compare_and_print(train_study(study), runs, as_json)
+
+
+def train_study(study: Study) -> list[Run]:
+    """Train the arms of an experiment that are not finished, with a progress bar, and open the runs of all."""
+    from curriculum.runner.arms import run_study
+
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is already finished")
@@ -52,8 +63,8 @@ def run_experiment(
         train_open(
             plans,
             paths,
-            title=lambda paths: f"training {', '.join(path.name for path in paths)}",
+            title=lambda paths: f"training {', '.join(path.name for path in paths) if len(paths) <= MOST_NAMED else f'{len(paths)} arms'}",
             again=lambda _: "run the same command again",
         )
 
-    compare_and_print(run_study(study, train_arms), runs, as_json)
+    return run_study(study, train_arms)

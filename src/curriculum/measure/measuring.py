@@ -156,6 +156,15 @@ def measure(runs: Sequence[Run], pairing: Pairing, watch: Callable[[], None]) ->
     )
 
 
+def measure_only(runs: Sequence[Run], pairing: Pairing, metrics: Sequence[Metric]) -> list[Measured]:
+    """Measure every seed of the two runs of a pair by a few measures, each over the window in which it is judged."""
+    pair = runs[pairing.first], runs[pairing.other]
+    parts, strides = windows([run.schedule for run in pair]), common_strides(pair)
+    asked = [_Asked(metric, metric.window) for metric in metrics]
+    values = _values(pair, asked, parts, strides, lambda: None)
+    return [measured(ask.metric, ask.window, own, pairing) for ask, own in zip(asked, values, strict=True)]
+
+
 def measured(metric: Metric, window: str, values: Values, pairing: Pairing) -> Measured:
     """Make the row of a measure over a window from its values, with its effect."""
     judged = window == metric.window and metric.limit is None

@@ -82,20 +82,25 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
         known = partial(settings_of, near=near)
         config, shared = configs.load(text, source, known, plugins.names("task"), shared, fields), []
     plans: list[Plan] = []
-    paths, done = [], []
-    for arm, sheet in settings.arms.items():
-        run_path = folder / name / arm
-        check_name(arm)
-        check_name(name)
-        if is_run(folder / name):
-            raise OutputExistsError(f"{folder / name} is a run: rename the run or the experiment")
+    for sheet in settings.arms.values():
         chosen = seeds if seeds is not None else settings.seeds
         like = plans[0] if plans else None
-        checked = plan(config, sheet, overrides=shared, seeds=chosen, steps=steps, near=near, like=like)
-        plans.append(checked)
-        paths.append(run_path)
-        done.append(_is_done(checked, run_path))
-    return Study(tuple(settings.arms), tuple(plans), tuple(paths), tuple(done))
+        plans.append(plan(config, sheet, overrides=shared, seeds=chosen, steps=steps, near=near, like=like))
+    return study_of(tuple(settings.arms), plans, folder / name)
+
+
+def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path) -> Study:
+    """Make an experiment of planned arms, whose runs are stored in the folder `place`.
+
+    Raises `InputError` for a name that no run can have, `OutputExistsError` if a run there was created with different inputs.
+    """
+    for name in (place.name, *names):
+        check_name(name)
+    if is_run(place):
+        raise OutputExistsError(f"{place} is a run: rename the run or the experiment")
+    paths = tuple(place / name for name in names)
+    done = tuple(_is_done(checked, path) for checked, path in zip(plans, paths, strict=True))
+    return Study(tuple(names), tuple(plans), paths, done)
 
 
 def _is_done(checked: Plan, path: Path) -> bool:
