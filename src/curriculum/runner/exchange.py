@@ -10,7 +10,7 @@ from pathlib import Path
 from curriculum.errors import InputError
 from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import load_sheet
-from curriculum.runner.plan import Plan, plan
+from curriculum.runner.plan import plan, with_sheet
 from curriculum.sheet.ablate import By, Part, exchanged, parts
 from curriculum.sheet.document import Dopesheet
 
@@ -47,17 +47,14 @@ def plan_exchange(
         names = f"{names[0]}-a", f"{names[1]}-b"
     found = parts(*sheets, by)
 
-    def checked(sheet: str | Path | Dopesheet, like: Plan | None) -> Plan:
-        return plan(config, sheet, overrides=overrides, seeds=seeds, steps=steps, like=like)
-
-    plans = [checked(first, None)]
-    plans.append(checked(second, plans[0]))
+    plans = [plan(config, first, overrides=overrides, seeds=seeds, steps=steps)]
+    plans.append(plan(config, second, overrides=overrides, seeds=seeds, steps=steps, like=plans[0]))
     arms = [*names]
     for own, (sheet, donor) in ((names[1], (sheets[1], sheets[0])), (names[0], sheets)):
         for part in found:
             arm = f"{own}-with-{_plain(part, found)}"
             try:
-                plans.append(checked(replace(exchanged(sheet, donor, part), source=f"{arm}.csv"), plans[0]))
+                plans.append(with_sheet(plans[0], replace(exchanged(sheet, donor, part), source=f"{arm}.csv")))
             except InputError as error:
                 raise InputError(f"{sheet.source} cannot be trained with the part {part.name!r} of {donor.source}:\n{error}") from None
             arms.append(arm)
