@@ -11,6 +11,7 @@ import typer
 from curriculum.cli.compare import compare_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.study_text import print_study, undecidable
 from curriculum.cli.train import train_open
 from curriculum.console import say
 
@@ -32,23 +33,31 @@ def run_experiment(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained and judged.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Train all arms of an experiment and compare them.
 
-    The arms train together as one stack. Finished arms are not retrained.
+    The arms train together as one stack, as far as they share task, optimizer and number of steps. Finished arms are not retrained.
 
     Examples:
 
       curriculum experiment smooth-vs-stepped
 
+      curriculum experiment smooth-vs-stepped --dry-run
+
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
     """
-    from curriculum.runner.arms import plan_study
+    from curriculum.runner.experiment_file import plan_study
 
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
-    compare_and_print(train_study(study), runs, as_json)
+    if dry_run:
+        print_study(study, as_json)
+        return
+    for warning in undecidable(study):
+        say(f"warning: {warning}")
+    compare_and_print(train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary)
 
 
 def train_study(study: Study) -> list[Run]:

@@ -75,7 +75,8 @@ def tune(
         put(f"figure and tuning.json: {figure}")
     for note in found.notes():
         say(f"note: {note}")
-    compare_and_print(train_study(plan_tuned(tuning, found.factors)), runs, as_json)
+    tuned = plan_tuned(tuning, found.factors)
+    compare_and_print(train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary)
 
 
 def _factors(text: str) -> list[float]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.store.manifest import ProbeManifest, ScoreManifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
 
@@ -113,15 +113,17 @@ class ScoreCurve:
 def scores_of(run: Run) -> list[ScoreCurve]:
     """Read the scores of a run on its final probes, in the order of the task."""
     found = []
-    for name, shown in run.look.scores.items():
-        for probe in run.probes:
-            if "final" in probe.uses:
-                curve = f"score.{name}.{probe.name}"
-                empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
-                steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
-                title = f"{name} on {probe.title}"
-                found.append(ScoreCurve(name, title, probe, shown, steps, shown.scale * values.astype(np.float64)))
+    for name, shown, probe in scored(run.look, run.probes):
+        curve = f"score.{name}.{probe.name}"
+        empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
+        steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
+        found.append(ScoreCurve(name, f"{name} on {probe.title}", probe, shown, steps, shown.scale * values.astype(np.float64)))
     return found
+
+
+def scored(look: LookManifest, probes: Sequence[ProbeManifest]) -> list[tuple[str, ScoreManifest, ProbeManifest]]:
+    """List the scores, each on each final probe, in the order of the task."""
+    return [(name, shown, probe) for name, shown in look.scores.items() for probe in probes if "final" in probe.uses]
 
 
 def median_seeds(runs: Sequence[Run]) -> list[int]:

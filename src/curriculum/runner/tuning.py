@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curriculum.errors import InputError, unknown
-from curriculum.runner.arms import Study, plan_study, study_of
+from curriculum.runner.arms import Study, study_of
+from curriculum.runner.experiment_file import plan_study
 from curriculum.runner.inputs import with_seeds
 from curriculum.runner.plan import Plan, with_sheet
 from curriculum.sheet.convert import multiplied
@@ -72,7 +73,8 @@ def plan_tuned(tuning: Tuning, best: Sequence[float]) -> Study:
     """Plan the experiment with each arm at its own factor, on the experiment's seeds."""
     both = zip(tuning.base.names, tuning.base.plans, best, strict=True)
     plans = [_scaled(checked, tuning.column, factor, name, checked.seeds) for name, checked, factor in both]
-    return study_of(tuning.base.names, plans, tuning.folder.with_name(f"{tuning.folder.name.removesuffix('-tuning')}-tuned"))
+    place = tuning.folder.with_name(f"{tuning.folder.name.removesuffix('-tuning')}-tuned")
+    return study_of(tuning.base.names, plans, place, tuning.base.record)
 
 
 def _scaled(checked: Plan, column: str, factor: float, name: str, seeds: Sequence[int]) -> Plan:

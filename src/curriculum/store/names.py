@@ -25,6 +25,8 @@ FIXED = "fixed."  # before the name of an array that no model changes
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
 
+EXPERIMENT = "experiment.json"  # in the folder of the arms of an experiment
+
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
 
 
