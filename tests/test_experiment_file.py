@@ -152,7 +152,7 @@ def test_an_experiment_is_compared_from_python_by_its_name(done, folder):
     runs = [folder / "runs/race" / name for name in ("fast", "slow")]
     other = curriculum.compare(runs, baseline=runs[0], metric="H2", better="lower")
     assert other.table[["run", "against", "id"]].to_numpy().tolist() == [["slow", "High rate", "H2"]]
-    with pytest.raises(InputError, match="loss fluctuation.* is better where it is lower, not higher"):
+    with pytest.raises(InputError, match=r"loss fluctuation.* is better where it is lower, not higher"):
         curriculum.compare(runs, metric="H2", better="higher")
     with pytest.raises(InputError, match="the baseline 'narrow' is not one of the runs"):
         curriculum.compare(runs, baseline=folder / "runs/race/narrow")
