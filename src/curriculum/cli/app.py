@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli import ablate, animate, compare, config, convert, dopesheet, experiment, new, power, runs, train, tune, verify
+from curriculum.cli import ablate, animate, compare, config, convert, dopesheet, experiment, join, new, power, runs, train, tune, verify
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
@@ -23,6 +23,7 @@ app.command("tune")(tune.tune)
 app.command("animate")(animate.animate)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
+app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)
 app.add_typer(dopesheet.dopesheet, name="dopesheet")

@@ -14,6 +14,7 @@ from curriculum.errors import InputError
 from curriculum.measure.stats import Array
 from curriculum.store.experiment import arm_of
 from curriculum.store.reader import Run
+from curriculum.store.waiting import waiting
 
 FEWEST = 8  # pairs, below which nothing is tested
 DISTINCT = 2**32  # seeds that PyTorch tells apart
@@ -179,6 +180,7 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
             yield f"{name} was trained on the first {run.manifest['steps']:,} of its sheet's {whole:,} steps only (--steps)"
         if repeated := len(run.seeds) - len(_distinct(run.seeds)):
             yield f"{name}: {repeated} of its seeds equal another one modulo 2^32, so they are no replicates, and are left out"
+        yield from (f"{name}: {note}" for note in waiting(run))
         if run.status != "finished":
             ended = "diverged" if run.status == "diverged" else "was interrupted"
             yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
