@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curriculum.cli.compare import compare_and_print
+from curriculum.cli.compare import compare_and_print, measured, store_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, undecidable
@@ -16,10 +16,13 @@ from curriculum.cli.train import train_open
 from curriculum.console import say
 
 if TYPE_CHECKING:
+    from curriculum.measure.comparison import Comparison
     from curriculum.runner.arms import Study
     from curriculum.runner.plan import Plan
+    from curriculum.runner.until_decided import Growing
     from curriculum.store.reader import Run
 
+MOST_SEEDS = 256  # of each arm, if --max-seeds does not say otherwise
 MOST_NAMED = 4  # arms, beyond which the progress bar counts them
 
 
@@ -33,6 +36,13 @@ def run_experiment(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until every measure that is judged is decided, or --max-seeds is reached.")
+    ] = False,
+    max_seeds: Annotated[
+        int | None,
+        typer.Option("--max-seeds", min=1, help=f"The most seeds of each arm with --until-decided. Default: {MOST_SEEDS}."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained and judged.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -40,6 +50,8 @@ def run_experiment(
     """Train all arms of an experiment and compare them.
 
     The arms train together as one stack, as far as they share task, optimizer and number of steps. Finished arms are not retrained.
+    With --until-decided, the seeds of the file are the first of several blocks. The number of seeds doubles from look to look, and each
+    look may spend a part of the allowed error, so that all of them together find a false difference in at most 5% of experiments.
 
     Examples:
 
@@ -48,9 +60,24 @@ def run_experiment(
       curriculum experiment smooth-vs-stepped --dry-run
 
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
+
+      curriculum experiment smooth-vs-stepped --seeds 0:16 --until-decided --max-seeds 128
     """
+    from curriculum.errors import InputError
     from curriculum.runner.experiment_file import plan_study
 
+    if max_seeds is not None and not until_decided:
+        raise InputError("--max-seeds belongs to --until-decided: add it, or use --seeds")
+    if until_decided:
+        from curriculum.runner.until_decided import plan_growing
+
+        most = MOST_SEEDS if max_seeds is None else max_seeds
+        growing = plan_growing(name, runs, most, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+        if dry_run:
+            print_study(growing.study, as_json)
+        else:
+            _grow(growing, runs, as_json)
+        return
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     if dry_run:
         print_study(study, as_json)
@@ -68,12 +95,33 @@ def train_study(study: Study) -> list[Run]:
         if done:
             say(f"{path} is already finished")
 
-    def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
-        train_open(
-            plans,
-            paths,
-            title=lambda paths: f"training {', '.join(path.name for path in paths) if len(paths) <= MOST_NAMED else f'{len(paths)} arms'}",
-            again=lambda _: "run the same command again",
-        )
+    return run_study(study, _train_arms)
 
-    return run_study(study, train_arms)
+
+def _train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
+    """Train arms as one stack, with a progress bar."""
+    from curriculum.store.blocks import run_of, seeds_text
+
+    names = [(run_of(path) or path).name for path in paths]
+    what = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} arms"
+    block = f", seeds {seeds_text(plans[0].seeds)}" if run_of(paths[0]) else ""
+    train_open(plans, paths, title=lambda _: f"training {what}{block}", again=lambda _: "run the same command again")
+
+
+def _grow(growing: Growing, runs: Path, as_json: bool) -> None:
+    """Train and compare an experiment until it is decided, say at each look what is not, and print the last comparison."""
+    from curriculum.runner.until_decided import train_until_decided
+    from curriculum.store.reader import Run
+
+    record = growing.study.record
+
+    def look(place: int, chosen: list[Run]) -> Comparison:
+        found = measured(chosen, baseline=growing.study.baseline, primary=record.primary)
+        open_ = ", ".join(dict.fromkeys(verdict.id for verdict in found.undecided))
+        count = len(found.undecided)
+        said = f"{count} of {found.tests} tests inconclusive ({open_})" if count else "every measure that is judged is decided"
+        say(f"look {place + 1} of {len(growing.looks)}, {growing.looks[place].seeds} seeds: {said}")
+        return found
+
+    found = train_until_decided(growing, _train_arms, look)
+    store_and_print([Run(path) for path in growing.study.paths], found, runs, as_json)

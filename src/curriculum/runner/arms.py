@@ -11,9 +11,10 @@ from pathlib import Path
 from curriculum.errors import OutputExistsError
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan
-from curriculum.runner.same import differences, shared
+from curriculum.runner.same import EVERYTHING, differences, shared
+from curriculum.store.blocks import run_of, sibling_of
 from curriculum.store.checkpoint import steps_in
-from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
+from curriculum.store.experiment import ArmRecord, ExperimentRecord, read_experiment, write_experiment
 from curriculum.store.names import check_name, is_run
 from curriculum.store.reader import Run
 
@@ -40,13 +41,16 @@ class Study:
         found: dict[str, list[int]] = {}
         for place, (checked, path, done) in enumerate(zip(self.plans, self.paths, self.done, strict=True)):
             if not done:
-                found.setdefault(json.dumps([shared(checked), _begun(path)]), []).append(place)
+                found.setdefault(json.dumps([shared(checked), begun_with(path)]), []).append(place)
         return [tuple(places) for places in found.values()]
 
 
-def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: ExperimentRecord | None = None) -> Study:
+def study_of(
+    names: Sequence[str], plans: Sequence[Plan], place: Path, record: ExperimentRecord | None = None, *, same: Sequence[str] = EVERYTHING
+) -> Study:
     """Make an experiment of planned arms, whose runs are stored in the folder `place`.
 
+    Runs that are there must have the `same` inputs; looks that were planned for them stay planned.
     Raises `InputError` for a name that no run can have, `OutputExistsError` if a run there was created with different inputs.
     """
     for name in (place.name, *names):
@@ -54,17 +58,19 @@ def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: E
     if is_run(place):
         raise OutputExistsError(f"{place} is a run: rename the run or the experiment")
     paths = tuple(place / name for name in names)
-    done = tuple(_is_done(checked, path) for checked, path in zip(plans, paths, strict=True))
+    done = tuple(_is_done(checked, path, same) for checked, path in zip(plans, paths, strict=True))
     told = record or ExperimentRecord(arms={name: ArmRecord() for name in names})
+    stored = read_experiment(place) or ExperimentRecord()
+    told = told.model_copy(update={"looks": stored.looks, "looked_before": stored.looked_before})
     return Study(tuple(names), tuple(plans), paths, done, place, told)
 
 
-def _is_done(checked: Plan, path: Path) -> bool:
+def _is_done(checked: Plan, path: Path, same: Sequence[str]) -> bool:
     """Tell whether an arm has nothing left to train. Raises an error where something else is stored in its place."""
     if not os.path.lexists(path):
         return False
     run = Run(path)
-    found = differences(checked, run)
+    found = differences(checked, run, same)
     if found:
         raise OutputExistsError(
             f"{path} already exists, but was created with different inputs: {'; '.join(found)}. Remove or rename it first"
@@ -83,9 +89,10 @@ def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], ob
     return [Run(path) for path in study.paths]
 
 
-def _begun(path: Path) -> list[str]:
-    """Name the arms that have begun to train as one stack with this one; none where nothing of it is to be gone on with."""
+def begun_with(path: Path) -> list[str]:
+    """Name the runs that have begun to train as one stack with this one, or with this block; none where nothing of it is to be resumed."""
     if not is_unfinished(path):
         return []
-    names = [name for name in (Run(path).manifest.get("stack") or [path.name]) if os.sep not in name]
-    return names if any(steps_in(path.parent / name) for name in names) else []
+    manifest, own = Run(path).manifest, (run_of(path) or path).name
+    names = [name for name in (manifest.get("stack") or [own]) if os.sep not in name]
+    return names if any(steps_in(path if name == own else sibling_of(path, manifest, name)) for name in names) else []

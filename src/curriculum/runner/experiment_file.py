@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +15,12 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, Seeds, Settings
 from curriculum.errors import ConfigError, InputError, unknown
 from curriculum.find_file import read_config
-from curriculum.measure.measures import primary_ids
+from curriculum.measure.measures import count_tests, primary_ids
 from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.provenance import planned_look
+from curriculum.runner.same import EVERYTHING
 from curriculum.store.experiment import ArmRecord, ExperimentRecord, check_color, check_label
 from curriculum.train.make import settings_of
 
@@ -79,12 +80,19 @@ class StudySettings(Settings):
         return primary
 
 
-def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
+def plan_study(
+    reference: str,
+    folder: Path,
+    *,
+    overrides: Iterable[str] = (),
+    seeds: str | None = None,
+    steps: int | None = None,
+    same: Sequence[str] = EVERYTHING,
+) -> Study:
     """Read an experiment and check every arm of it.
 
-    The runs of the arms are stored in a folder named after the experiment. A run with the same sheet, config and seeds is
-    resumed if it is unfinished. Raises `InputError` for errors in the files, `OutputExistsError` if a run of that name was
-    created with different inputs.
+    The runs of the arms are stored in a folder named after the experiment. A run with the `same` inputs is resumed if it is unfinished.
+    Raises `InputError` for errors in the files, `OutputExistsError` if a run of that name was created with different inputs.
     """
     source, text = read_config(reference)
     # What the experiment's own file does not have is a setting of the config that its arms share.
@@ -130,7 +138,13 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
             primary_ids(planned_look(plans[0]), settings.primary)
         except InputError as error:
             raise ConfigError([configs.locate(text, source, own, ("primary",), str(error))]) from None
-    return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record)
+    return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record, same=same)
+
+
+def tests_of(study: Study) -> int:
+    """Count the tests of an experiment that are corrected together: those of all measures that are judged, in each pair of arms."""
+    look, primary = planned_look(study.plans[0]), study.record.primary
+    return count_tests(look, None if primary is None else primary_ids(look, primary)) * (len(study.names) - 1)
 
 
 def _flat(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

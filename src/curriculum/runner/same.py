@@ -20,6 +20,9 @@ from curriculum.train.make import settings_of
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
 
 
+EVERYTHING = ("task", "seeds", "steps", "sheet", "config", "hooks")
+
+
 def check_same(checked: Plan, run: Run) -> None:
     """Raise `InputError` with the differences if a plan differs from that of a run."""
     found = differences(checked, run)
@@ -29,7 +32,7 @@ def check_same(checked: Plan, run: Run) -> None:
         )
 
 
-def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
+def differences(checked: Plan, run: Run, only: Sequence[str] = EVERYTHING) -> list[str]:
     """List the differences between a plan and the inputs of a run, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []
