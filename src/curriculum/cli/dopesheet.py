@@ -40,7 +40,7 @@ class Format(StrEnum):
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
     from curriculum import find_file
-    from curriculum.runner.timings import timings_for
+    from curriculum.play.own_timings import timings_for
     from curriculum.sheet.parse import parse
 
     source, data = find_file.read_sheet(reference)

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from curriculum.errors import InputError
-from curriculum.sheet.convert import held, with_keys
 from curriculum.sheet.document import Column, Dopesheet, Phase
+from curriculum.sheet.keys import held, with_keys
 from curriculum.sheet.schedule import compile_sheet
 
 By = Literal["column", "phase"]
