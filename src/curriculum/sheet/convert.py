@@ -31,7 +31,7 @@ def retimed(sheet: Dopesheet, timing: str, names: Iterable[str] = ()) -> Dopeshe
         raise InputError(unknown("timing", timing, [*EASINGS, *ALIASES, *sheet.tables]))
     wanted = [_known(sheet, name) for name in names] or list(sheet.properties)
     columns = tuple(replace(column, timing=chosen) if column.name in wanted else column for column in sheet.columns)
-    return replace(sheet, columns=columns)
+    return with_keys(replace(sheet, columns=columns), {name: sheet.keys(name) for name in wanted})
 
 
 def constant(sheet: Dopesheet, name: str) -> Dopesheet:
@@ -70,7 +70,8 @@ def multiplied(sheet: Dopesheet, name: str, factor: float) -> Dopesheet:
     """Multiply all keys of a column by a factor. Raises `InputError` for a column that there is not, or a factor that is not above 0."""
     if not 0 < factor < np.inf:
         raise InputError(f"cannot multiply {name!r} by {factor:g}: a factor is a number above 0")
-    return with_keys(sheet, {name: [(step, value * factor) for step, value in sheet.keys(_known(sheet, name))]})
+    keys = [(step, value * factor) for step, value in sheet.keys(_known(sheet, name))]
+    return with_keys(sheet, {name: keys}, timings={name: sheet.own_timings(name)})
 
 
 def scaled(sheet: Dopesheet, steps: int) -> Dopesheet:

@@ -165,7 +165,7 @@ class Schedule:
 def compile_sheet(sheet: Dopesheet) -> Schedule:
     """Compute the schedule of a sheet: `values[T, P]` for T = its last step + 1."""
     steps = sheet.last_step + 1
-    tracks = tuple(make_track(column, sheet.easing(column.timing), sheet.keys(column.name), sheet.last_step) for column in sheet.columns)
+    tracks = tuple(make_track(sheet, column) for column in sheet.columns)
     values = np.empty((steps, len(tracks)))
     for index, track in enumerate(tracks):
         values[:, index] = track.values(steps)
