@@ -56,7 +56,7 @@ def score_metrics(run: Run) -> list[Metric]:
         found[id_] = Metric(
             order=0,
             id=id_,
-            title=score.title,
+            title=score.what,
             unit=shown.unit,
             compute=partial(_score, place=place),
             windowed=False,

@@ -125,6 +125,11 @@ def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
         )
     if other.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
         raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
+    before, after = first.look.scores, other.look.scores
+    if first.tracked and (strange := [own for own in dict.fromkeys([*before, *after]) if before.get(own) != after.get(own)]):
+        raise InputError(
+            f"{name!r} and {other_name!r} cannot be compared: they declare the metric {strange[0]!r} differently, or only one of them does"
+        )
 
 
 def _pair(runs: Sequence[Run], first: int, other: int, unequal: bool) -> Pairing:
@@ -184,7 +189,8 @@ def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pa
     if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
         yield f"the sheets of {name} and {other_name} are identical"
     if other.manifest["task"].get("source") != first.manifest["task"].get("source"):
-        yield f"the code of the task has changed between {name} and {other_name}: the sheets are not the only difference"
+        what = "the script" if first.tracked else "the code of the task"
+        yield f"{what} has changed between {name} and {other_name}: the sheets are not the only difference"
     if len(other.schedule) != len(first.schedule):
         yield (
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "
