@@ -57,12 +57,13 @@ class Tracked:
     def _read(self, run: Run, index: int, frames: Sequence[int]) -> NDArray[np.float32]:
         steps = run.traces[f"look.{self.name}.{STEPS}"]
         rows = np.maximum(np.searchsorted(steps, frames, side="right") - 1, 0)
-        latents: NDArray[np.float32] = run.traces[f"look.{self.name}"]
-        return latents[rows, index]
+        shown: NDArray[np.float32] = run.traces[f"look.{self.name}"][rows, index]
+        return shown
 
     def _colors(self, run: Run, count: int) -> NDArray[np.float32]:
         if (colors := run.fixed.get(f"colors.{self.name}")) is not None and colors.shape == (count, 3):
-            return np.clip(colors, 0, 1).astype(np.float32)
+            own: NDArray[np.float32] = np.clip(colors, 0, 1).astype(np.float32)
+            return own
         labels = run.fixed.get(f"labels.{self.name}", np.zeros(count, np.int64)).astype(np.int64)
         return np.array(colormaps["tab10"](labels % 10), np.float32)[:, :3]
 
