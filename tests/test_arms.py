@@ -18,11 +18,13 @@ from curriculum.errors import ConfigError, InputError, OutputExistsError
 from curriculum.measure import effects
 from curriculum.measure.comparison import compare
 from curriculum.measure.metric import label
-from curriculum.runner.arms import Study, plan_study, run_study
+from curriculum.runner.arms import Study, run_study
 from curriculum.runner.execute import execute, execute_all, run
+from curriculum.runner.experiment_file import plan_study
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.store.checkpoint import steps_in
+from curriculum.store.experiment import ExperimentRecord
 from curriculum.store.files import digest, read_safetensors, sealed, to_safetensors
 from curriculum.store.reader import Run
 from curriculum.train.ensemble import Ensemble
@@ -328,7 +330,7 @@ def test_the_arms_of_a_study_that_cannot_share_a_stack_are_trained_apart(tmp_pat
         stacks.append([path.name for path in paths])
         return execute_all(plans, paths, figures=False)
 
-    runs = run_study(Study(("a", "b", "c"), (wide[0], narrow[0], wide[1]), paths, (False,) * 3), train)
+    runs = run_study(Study(("a", "b", "c"), (wide[0], narrow[0], wide[1]), paths, (False,) * 3, tmp_path, ExperimentRecord()), train)
     assert stacks == [["a", "c"], ["b"]]
     assert [stored.manifest["parameters"]["encoder.0.weight"][0] for stored in runs] == [16, 8, 16]
 
@@ -438,7 +440,7 @@ def test_runs_are_compared_from_python_by_path_name_or_result(bench):
 def test_what_cannot_be_compared_from_python_is_refused(bench):
     result = run("ex-1.6", parse(EARLY), steps=2)
     for chosen, says in (
-        ("a", "compare takes a list of runs, not 'a' alone"),
+        ("a", "compare takes at least two runs, or the name of an experiment, not 'a' alone"),
         (["a", "nosuch"], "there is no run 'nosuch'"),
         (["a", result], "train it with folder="),
         (["a", 3], "cannot compare 3"),

@@ -24,9 +24,9 @@ SHEET = """STEP,PHASE,ACTION,lr:log,a,b::step-end
 
 
 @st.composite
-def sheets(draw):
-    """Draw a sheet of two or three columns with any timings."""
-    last = draw(st.integers(1, 60))
+def sheets(draw, last=None):
+    """Draw a sheet of two or three columns with any timings, perhaps of a given length."""
+    last = last or draw(st.integers(1, 60))
     columns, keys = [], {}
     for name in draw(st.sampled_from([("x", "y"), ("x", "y", "z")])):
         space = draw(st.sampled_from(["linear", "log"]))

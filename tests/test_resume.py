@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from curriculum import Action, Retarget, on
 from curriculum.errors import InputError, InUseError, OutputExistsError, RunError
-from curriculum.runner.arms import plan_study, run_study
+from curriculum.runner.arms import run_study
 from curriculum.runner.execute import execute, execute_all, train_stack
+from curriculum.runner.experiment_file import plan_study
 from curriculum.runner.opening import open_stack
 from curriculum.runner.plan import plan
 from curriculum.runner.signals import Signals

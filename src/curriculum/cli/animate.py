@@ -27,7 +27,9 @@ def animate(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN...", help="One to four runs. Default: those of the latest comparison, or else the two newest finished runs."
+            metavar="RUN...",
+            help="One to four runs, or the name of an experiment. Default: those of the latest comparison, or else the two newest "
+            "finished runs.",
         ),
     ] = None,
     output: Annotated[
@@ -63,11 +65,12 @@ def animate(
       curriculum animate smooth stepped --seeds all
     """
     from curriculum.errors import InputError
+    from curriculum.store.experiment import find_runs
     from curriculum.store.place import place_new, place_numbered, replace
-    from curriculum.store.shelf import find_run, latest_comparison, new_video, newest_finished
+    from curriculum.store.shelf import latest_comparison, new_video, newest_finished
 
     pair, shape = _two_numbers(dims, ",", "--dims", "0,1"), _two_numbers(size, "x", "--size", "1600x900")
-    chosen = [find_run(name, runs) for name in names] if names else latest_comparison(runs) or newest_finished(runs)
+    chosen = find_runs(names, runs)[0] if names else latest_comparison(runs) or newest_finished(runs)
     from curriculum.cli.progress import Bar
     from curriculum.draw.film import Look
     from curriculum.draw.video import POSTER, animate, check_output, make_scene

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli import animate, compare, config, convert, dopesheet, experiment, join, new, power, runs, train, verify
+from curriculum.cli import ablate, animate, compare, config, convert, dopesheet, experiment, join, new, power, runs, train, tune, verify
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
@@ -18,6 +18,8 @@ app.command("train")(train.train)
 app.command("experiment")(experiment.run_experiment)
 app.command("compare")(compare.compare)
 app.command("power")(power.show_power)
+app.command("ablate")(ablate.ablate)
+app.command("tune")(tune.tune)
 app.command("animate")(animate.animate)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @guarded
 def compare(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN...", help="Two or more runs. Default: the two newest finished runs.")
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Two or more runs, or the name of an experiment. Default: the two newest finished runs."),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -34,6 +35,10 @@ def compare(
         ),
     ] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Measure every run against every other one.")] = False,
+    primary: Annotated[
+        list[str] | None,
+        typer.Option("--primary", metavar="ID", help="Judge only this measure or hypothesis; the others are exploratory. Repeatable."),
+    ] = None,
     smallest_ratio: Annotated[
         float,
         typer.Option(min=0, max=0.99, help="The smallest effect of interest as a share, of measures without one of their own: 0.1 is 10%."),
@@ -65,13 +70,16 @@ def compare(
     """Compare runs and draw figures.
 
     Compares scores, final errors, stability and schedules. The first run is measured against each of
-    the others; with --baseline, each of the others is measured against the baseline.
+    the others; with --baseline, each of the others is measured against the baseline. Of an experiment, all arms are compared, with
+    its baseline and its primary measures.
 
     Examples:
 
       curriculum compare runA runB
 
       curriculum compare
+
+      curriculum compare smooth-vs-stepped --primary H1
 
       curriculum compare runA runB runC --baseline runC --smallest-ratio 0.05
 
@@ -84,13 +92,16 @@ def compare(
     from curriculum.errors import DifferenceError, InputError
     from curriculum.measure.conditions import met, parse_condition
     from curriculum.measure.verdicts import SmallestEffect
+    from curriculum.store.experiment import ExperimentRecord, find_runs
     from curriculum.store.shelf import find_run, newest_finished
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
         raise InputError("--all-pairs and --baseline cannot be combined: choose one")
-    chosen = [find_run(name, runs) for name in names] if names else newest_finished(runs)
+    chosen, record = find_runs(names, runs) if names else (newest_finished(runs), ExperimentRecord())
     place = None
+    if record.baseline is not None and not all_pairs:
+        place = list(record.arms).index(record.baseline)
     if baseline is not None:
         reference = find_run(baseline, runs)
         paths = [run.path.resolve() for run in chosen]
@@ -106,6 +117,7 @@ def compare(
         baseline=place,
         all_pairs=all_pairs,
         unequal=unequal,
+        primary=primary or record.primary,
         full=full,
         form=form,
     )
@@ -122,6 +134,7 @@ def compare_and_print(
     baseline: int | None = None,
     all_pairs: bool = False,
     unequal: bool = False,
+    primary: Sequence[str] | None = None,
     full: bool = False,
     form: Format = Format.text,
 ) -> Comparison:
@@ -133,7 +146,7 @@ def compare_and_print(
     from curriculum.store.shelf import new_comparison
 
     with Bar("measuring", seeds_to_measure(chosen, baseline, all_pairs), "seed", patience=2.0) as bar:
-        found = compare_runs(chosen, smallest, bar.update, baseline=baseline, all_pairs=all_pairs, unequal=unequal)
+        found = compare_runs(chosen, smallest, bar.update, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
     folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})

@@ -11,11 +11,16 @@ import typer
 from curriculum.cli.compare import compare_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.study_text import print_study, undecidable
 from curriculum.cli.train import train_open
 from curriculum.console import say
 
 if TYPE_CHECKING:
+    from curriculum.runner.arms import Study
     from curriculum.runner.plan import Plan
+    from curriculum.store.reader import Run
+
+MOST_NAMED = 4  # arms, beyond which the progress bar counts them
 
 
 @guarded
@@ -28,22 +33,37 @@ def run_experiment(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained and judged.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Train all arms of an experiment and compare them.
 
-    The arms train together as one stack. Finished arms are not retrained.
+    The arms train together as one stack, as far as they share task, optimizer and number of steps. Finished arms are not retrained.
 
     Examples:
 
       curriculum experiment smooth-vs-stepped
 
+      curriculum experiment smooth-vs-stepped --dry-run
+
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
     """
-    from curriculum.runner.arms import plan_study, run_study
+    from curriculum.runner.experiment_file import plan_study
 
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    if dry_run:
+        print_study(study, as_json)
+        return
+    for warning in undecidable(study):
+        say(f"warning: {warning}")
+    compare_and_print(train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary)
+
+
+def train_study(study: Study) -> list[Run]:
+    """Train the arms of an experiment that are not finished, with a progress bar, and open the runs of all."""
+    from curriculum.runner.arms import run_study
+
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is already finished")
@@ -52,8 +72,8 @@ def run_experiment(
         train_open(
             plans,
             paths,
-            title=lambda paths: f"training {', '.join(path.name for path in paths)}",
+            title=lambda paths: f"training {', '.join(path.name for path in paths) if len(paths) <= MOST_NAMED else f'{len(paths)} arms'}",
             again=lambda _: "run the same command again",
         )
 
-    compare_and_print(run_study(study, train_arms), runs, as_json)
+    return run_study(study, train_arms)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, put_table
-
-if TYPE_CHECKING:
-    from curriculum.store.reader import Run
 
 
 @guarded
@@ -42,17 +38,18 @@ def show_power(
     from curriculum.measure.comparison import compare
     from curriculum.measure.power import CHANCES, power, said
     from curriculum.measure.verdicts import SmallestEffect
+    from curriculum.store.experiment import find_runs
     from curriculum.store.shelf import find_run
 
-    chosen = _chosen(names, runs)
-    place = None
+    chosen, record = find_runs(names, runs)
+    place = None if record.baseline is None else list(record.arms).index(record.baseline)
     if baseline is not None:
         path = find_run(baseline, runs).path.resolve()
         paths = [run.path.resolve() for run in chosen]
         if path not in paths:
             raise InputError(f"the baseline {baseline!r} is not one of the runs: name it among them")
         place = paths.index(path)
-    found = compare(chosen, SmallestEffect(smallest_ratio), baseline=place)
+    found = compare(chosen, SmallestEffect(smallest_ratio), baseline=place, primary=record.primary)
     powers = power(found)
     if not powers:
         raise InputError(f"nothing to estimate from: {'; '.join(found.notes) or 'no measure has pairs'}")
@@ -74,13 +71,3 @@ def show_power(
 
 def _missing(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
-
-
-def _chosen(names: list[str], runs: Path) -> list[Run]:
-    from curriculum.store.names import is_run
-    from curriculum.store.shelf import find_run, runs_in
-
-    folder = runs / names[0]
-    if len(names) == 1 and folder.is_dir() and not is_run(folder):
-        return runs_in(folder)[0]
-    return [find_run(name, runs) for name in names]

@@ -41,15 +41,16 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     from curriculum.measure.trace import median_seeds
 
     names = found.names
-    style.save(losses.draw(runs, names, median_seeds(runs)), folder / "losses.png")
-    style.save(schedules.draw(runs, names), folder / "schedules.png")
+    theme = style.with_runs(style.LIGHT, [run.color for run in found.runs])
+    style.save(losses.draw(runs, names, median_seeds(runs), theme), folder / "losses.png")
+    style.save(schedules.draw(runs, names, theme), folder / "schedules.png")
     measured = f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})" if found.final else ""
     moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
     if found.final or found.measures:
-        style.save(bands.draw(runs, names, curves(runs), moving, measured), folder / "bands.png")
+        style.save(bands.draw(runs, names, curves(runs), moving, measured, theme), folder / "bands.png")
     ended = [i for i, run in enumerate(runs) if run.phase_ends]
     if ended:
         shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [found.final_errors(i) for i in ended])
         style.save(shown, folder / "latents.png")
     if found.verdicts or found.guards:
-        style.save(effects.draw(found), folder / "effects.png")
+        style.save(effects.draw(found, theme), folder / "effects.png")

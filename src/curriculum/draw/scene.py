@@ -33,7 +33,7 @@ LEGEND: dict[str, Any] = {"alignment": "left", "handlelength": 1.4}
 class Column:
     """What one column shows: a run's `panel`, its schedule and its losses.
 
-    `losses` are the total and the terms `[T]` at `steps` `[T]`.
+    `losses` are the total and the terms `[T]` at `steps` `[T]`. `color` is that of its name, None the color of all text.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Column:
     steps: NDArray[np.int64]
     losses: Mapping[str, NDArray[np.float32]]
     panel: Panel
+    color: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Scene:
         head = self._axes(index, layout.left, 12 * unit, layout.right - layout.left, 42 * unit)
         head.set_axis_off()
         size = 15 * unit * 72 / 100
-        head.text(0, 0.62, column.name, fontsize=size * 1.25, fontweight="bold", va="center")
+        head.text(0, 0.62, column.name, fontsize=size * 1.25, fontweight="bold", va="center", color=column.color)
         head.text(0, 0.05, column.subtitle, fontsize=size * 0.72, va="center", color=theme.muted)
         # The step changes with every frame, what stands before it seldom: its place is kept free.
         step = head.text(1, 0.5, f"{self._last:,}", fontsize=size, ha="right", va="center", zorder=MOVING)

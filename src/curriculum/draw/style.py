@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,6 +69,12 @@ DARK = Theme(
     runs=("#4ea8de", "#ff8c42", "#3ddc97", "#b79cff"),
 )
 THEMES = {"dark": DARK, "light": LIGHT}
+
+
+def with_runs(theme: Theme, colors: Sequence[str | None]) -> Theme:
+    """Give runs the colors that they have of their own; the others keep those of their places."""
+    usual = theme.runs
+    return replace_fields(theme, runs=tuple(own or usual[place % len(usual)] for place, own in enumerate(colors)))
 
 
 def color_of(name: str, names: Sequence[str], theme: Theme) -> str:

@@ -18,6 +18,7 @@ from curriculum.draw.plots.losses import logged
 from curriculum.draw.scene import MOST_COLUMNS, Column, Scene
 from curriculum.errors import InputError
 from curriculum.measure.trace import median_seeds
+from curriculum.store.experiment import arm_of
 from curriculum.store.place import Place, replace
 from curriculum.store.reader import Run
 
@@ -56,8 +57,8 @@ def make_scene(
     # A run that is over while another goes on stays as it was at the last step that is stored.
     panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
     columns = [
-        Column(run.name, _subtitle(run, index) + film.note, run.schedule, *logged(run, index), panel)
-        for run, index, panel in zip(runs, indices, panels, strict=True)
+        Column(arm.label or run.name, _subtitle(run, index) + film.note, run.schedule, *logged(run, index), panel, arm.color)
+        for run, arm, index, panel in zip(runs, map(arm_of, runs), indices, panels, strict=True)
     ]
     return Scene(columns, frames, look)
 

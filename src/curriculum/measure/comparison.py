@@ -10,13 +10,13 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curriculum.errors import InputError, unknown
 from curriculum.measure.effects import text
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
-from curriculum.measure.measures import FINAL, metrics_of, score_metrics
+from curriculum.measure.measures import FINAL, metrics_of, primary_ids, score_metrics
 from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
 from curriculum.measure.metric import label
 from curriculum.measure.pairing import ComparedRun, line_up
@@ -25,6 +25,9 @@ from curriculum.measure.windows import Mask, intervals
 from curriculum.sheet.diff import SheetDiff, diff_sheets
 from curriculum.sheet.schedule import RATE
 from curriculum.store.reader import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 3
 
@@ -50,7 +53,8 @@ class Comparison:
     """Two or more runs side by side, in pairs.
 
     Rows of measures, verdicts, hypotheses and tails say by `first` and `other`, gates and tails also by `run`, which of `runs` they
-    are about. `tests` counts the verdicts that are corrected together, those of final errors (`guards`) among them.
+    are about. `primary` are the ids of the measures that alone are judged, None where all are. `tests` counts the verdicts that are
+    corrected together, those of final errors (`guards`) among them.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -66,6 +70,7 @@ class Comparison:
     gates: tuple[Gate, ...]
     tails: tuple[Tail, ...]
     smallest: SmallestEffect
+    primary: tuple[str, ...] | None
     last_losses: tuple[dict[str, float], ...]
     notes: tuple[str, ...]
 
@@ -85,6 +90,31 @@ class Comparison:
             rows = [] if judged else [row for row in self.rows(pair, (*self.measures, *self.final)) if row.judged]
             lines += [f"{label(row.id, row.title)}: {between}: {text(row.value, row.effect, row.unit)}, not judged" for row in rows]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What was judged, as a table: a row for each verdict, with the two runs, the effect, its interval, p and the verdict."""
+        import pandas as pd
+
+        rows = [
+            {
+                "run": self.names[own.first],
+                "against": self.names[own.other],
+                "id": own.id,
+                "measure": own.title,
+                "level": own.levels[0],
+                "level_against": own.levels[1],
+                "unit": own.unit,
+                "effect": own.effect,
+                "value": own.value,
+                "low": own.low,
+                "high": own.high,
+                "p": own.p_corrected,
+                "verdict": own.verdict,
+            }
+            for own in (*self.verdicts, *self.guards)
+        ]
+        return pd.DataFrame(rows)
 
     def rows(self, pair: Pair, rows: Sequence[Measured]) -> list[Measured]:
         """Pick the rows that are about a pair."""
@@ -112,22 +142,25 @@ def compare(
     baseline: int | None = None,
     all_pairs: bool = False,
     unequal: bool = False,
+    primary: Sequence[str] | None = None,
 ) -> Comparison:
     """Measure runs of one task side by side, and judge the differences where there are enough seeds.
 
     The first run is compared against each other one; with a `baseline`, a place among the runs, each other one against that; with
     `all_pairs` each against each one after it. Runs that were trained for different numbers of steps are judged only if they may be
-    `unequal`. `watch` is told how many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over,
-    runs that cannot be paired, which are those of different tasks, models or probes, and a smallest effect of an unknown measure.
+    `unequal`. Where `primary` names measures or hypotheses, only those are judged, and the others are exploratory. `watch` is told how
+    many seeds are measured. Raises `InputError` for fewer than two runs, runs that are not over, runs that cannot be paired, which
+    are those of different tasks, models or probes, a smallest effect of an unknown measure, and an unknown name in `primary`.
     """
     lineup = line_up(runs, baseline, all_pairs, unequal)
     smallest = smallest or SmallestEffect()
     known = [FINAL, *(metric.id for metric in (*score_metrics(runs[0]), *metrics_of(runs[0])))]
     for strange in [own for own in smallest.own if own not in known]:
         raise InputError(unknown("measure", strange, known))
+    chosen = None if primary is None else primary_ids(runs[0], primary)
     done = itertools.count(1)
     found = [measure(runs, pairing, lambda: watch(next(done))) for pairing in lineup.pairings]
-    judged = judge(found, lineup, runs[0].look.hypotheses, smallest)
+    judged = judge(found, lineup, runs[0].look.hypotheses, smallest, chosen)
     gates = {(gate.id, gate.run): gate for own in reversed(found) for gate in own.gates}
     notes = (*lineup.notes, *judged.notes, *(note for own in found for note in gaps(own, lineup.runs)))
     return Comparison(
@@ -144,6 +177,7 @@ def compare(
         gates=tuple(sorted(gates.values(), key=lambda gate: (gate.id, gate.run))),
         tails=tuple(tail for own in found for tail in tails(own.measures)),
         smallest=smallest,
+        primary=chosen,
         last_losses=tuple(_last_losses(run) for run in runs),
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from curriculum.measure import effects, verdicts
@@ -48,24 +48,33 @@ class Judgement:
 
 
 def judge(
-    found: Sequence[Measurements], lineup: Lineup, questions: Mapping[str, HypothesisManifest], smallest: SmallestEffect
+    found: Sequence[Measurements],
+    lineup: Lineup,
+    questions: Mapping[str, HypothesisManifest],
+    smallest: SmallestEffect,
+    primary: Collection[str] | None = None,
 ) -> Judgement:
-    """Judge the effects of the pairs of runs that have enough seeds; `questions` are the hypotheses."""
+    """Judge the effects of the pairs of runs that have enough seeds; `questions` are the hypotheses.
+
+    Of the measures that could be judged only those with `primary` ids are, if any are given; the others are exploratory.
+    """
     tested = [own for own in found if own.pairing.tested]
-    rows = [(own, row) for own in tested for row in (*own.measures, *own.final) if _is_judged(row, own)]
+    able = [(own, row) for own in tested for row in (*own.measures, *own.final) if _is_judged(row, own)]
+    rows = [(own, row) for own, row in able if primary is None or row.id in primary]
+    others = [(own, row) for own, row in able if primary is not None and row.id not in primary]
     family = verdicts.correct([estimated(row, own.pairing, smallest, len(rows)) for own, row in rows])
     guards = [verdict for verdict in family if verdict.id == FINAL]
     judged = [
         replace(verdict, caveats=tuple(_caveats(verdict, row, own, guards, lineup.runs)))
         for verdict, (own, row) in zip(family, rows, strict=True)
     ]
-    shown = [(own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value)]
+    shown = [*others, *((own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value))]
     return Judgement(
         tests=len(rows),
         verdicts=tuple(verdict for verdict in judged if verdict.id != FINAL),
         guards=tuple(verdict for verdict in judged if verdict.id == FINAL),
         explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in shown])),
-        hypotheses=tuple(hypothesis for own in tested for hypothesis in _hypotheses(judged, own, questions)),
+        hypotheses=tuple(hypothesis for own in tested for hypothesis in _hypotheses(judged, own, questions, primary)),
         notes=(*(note for own in tested for note in _not_judged(own, lineup.runs)), *_undecidable(judged)),
     )
 
@@ -162,13 +171,19 @@ def _happened(row: Measured, run: ComparedRun, values: Sequence[float]) -> int:
     return sum(value == 1 if row.effect == "share" else value <= run.last_step for value in values)
 
 
-def _hypotheses(judged: Sequence[Verdict], found: Measurements, questions: Mapping[str, HypothesisManifest]) -> Iterator[Hypothesis]:
-    """Sum up the measures of each hypothesis for a pair of runs."""
+def _hypotheses(
+    judged: Sequence[Verdict], found: Measurements, questions: Mapping[str, HypothesisManifest], primary: Collection[str] | None
+) -> Iterator[Hypothesis]:
+    """Sum up the measures of each hypothesis for a pair of runs: the `primary` ones, if any are given."""
     known = [row.id for row in found.measures if row.judged]
     first, other = found.pairing.first, found.pairing.other
     here = [verdict for verdict in judged if (verdict.first, verdict.other) == (first, other)]
     for name, hypothesis in questions.items():
         # Old runs name no measures.
         ids = [own for own in known if own.startswith(name)] if hypothesis.measures is None else hypothesis.measures
+        if primary is not None:
+            ids = [id_ for id_ in ids if id_ in primary]
+            if not ids:
+                continue
         own = [word for id_ in ids for word in [verdict.verdict for verdict in here if verdict.id == id_] or [verdicts.NOT_JUDGED]]
         yield Hypothesis(name, hypothesis.question, tuple(ids), first, other, verdicts.hypothesis(own))

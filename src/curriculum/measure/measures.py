@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable
 from functools import partial
+from typing import Protocol
 
 from curriculum import plugins
+from curriculum.errors import InputError, unknown
 from curriculum.measure.metric import Metric
-from curriculum.measure.trace import Trace, scores_of
+from curriculum.measure.trace import Trace, scored
 from curriculum.measure.windows import Mask
-from curriculum.store.manifest import OwnMeasureManifest
-from curriculum.store.reader import Run
+from curriculum.store.manifest import LookManifest, OwnMeasureManifest, ProbeManifest
 
 FINAL = "final"  # the id of final errors
 LAST = "last 5% of steps"  # of each run, the window of its scores and final errors
@@ -18,14 +20,56 @@ END = "end of training"  # the window of a task's own measures
 OWN_ORDER = 1000  # a task's own measures come after the others
 
 
-def metrics_of(run: Run) -> list[Metric]:
+class Looked(Protocol):
+    """What says how a run is compared: the run itself, or the plan of one."""
+
+    @property
+    def look(self) -> LookManifest: ...
+
+    @property
+    def probes(self) -> tuple[ProbeManifest, ...]: ...
+
+    @property
+    def has_latents(self) -> bool: ...
+
+
+def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
+    """Give the ids of measures that are meant by names, each the id of a measure or of a hypothesis.
+
+    Raises `InputError` for a name of neither, and for a measure that is not judged.
+    """
+    metrics = [*score_metrics(looked), *metrics_of(looked), *final_metrics(looked)[:1]]
+    judged = [metric.id for metric in metrics if not metric.exploratory and metric.limit is None]
+    questions = looked.look.hypotheses
+    found: list[str] = []
+    for name in names:
+        if name in judged:
+            found.append(name)
+        elif name in questions:
+            ids = questions[name].measures
+            found += [id_ for id_ in judged if (id_.startswith(name) if ids is None else id_ in ids)]
+        elif name in [metric.id for metric in metrics]:
+            raise InputError(f"the measure {name!r} cannot be primary: it is never judged")
+        else:
+            raise InputError(unknown("measure or hypothesis", name, [*judged, *questions]))
+    return tuple(dict.fromkeys(found))
+
+
+def count_tests(looked: Looked, primary: Collection[str] | None) -> int:
+    """Count the tests of one pair of runs, of which all measures have a value."""
+    metrics = [*score_metrics(looked), *metrics_of(looked), *final_metrics(looked)]
+    judged = [metric for metric in metrics if not metric.exploratory and metric.limit is None]
+    return sum(primary is None or metric.id in primary for metric in judged)
+
+
+def metrics_of(run: Looked) -> list[Metric]:
     """Find the measures by which a run's task is compared, in their order, the task's own last."""
     found: list[Metric] = [plugins.shipped("measure", name) for name in run.look.measures]
     found = [metric for metric in found if run.has_latents or not metric.latents]
     return [*sorted(found, key=lambda metric: metric.order), *(_own_metric(own) for own in run.look.own_measures)]
 
 
-def final_metrics(run: Run) -> list[Metric]:
+def final_metrics(run: Looked) -> list[Metric]:
     """Make a measure of the final error on each probe that has one."""
     return [
         Metric(
@@ -47,16 +91,16 @@ def _final_error(trace: Trace, window: Mask, probe: str) -> float:
     return float(10 ** trace.final[probe])
 
 
-def score_metrics(run: Run) -> list[Metric]:
+def score_metrics(run: Looked) -> list[Metric]:
     """Make a measure of each score on each probe that has one; on the first of them, its id is the score's name."""
     found: dict[str, Metric] = {}
-    for score in scores_of(run):
-        place, shown = f"{score.name}.{score.probe.name}", score.shown
-        id_ = place if score.name in found else score.name
+    for name, shown, probe in scored(run.look, run.probes):
+        place = f"{name}.{probe.name}"
+        id_ = place if name in found else name
         found[id_] = Metric(
             order=0,
             id=id_,
-            title=score.what,
+            title=f"{name} on {probe.title}" if probe.title else f"{name} at the end",
             unit=shown.unit,
             compute=partial(_score, place=place),
             windowed=False,

@@ -156,6 +156,22 @@ def measure(runs: Sequence[Run], pairing: Pairing, watch: Callable[[], None]) ->
     )
 
 
+def measure_only(runs: Sequence[Run], pairing: Pairing, metrics: Sequence[Metric]) -> list[Measured]:
+    """Measure every seed of the two runs of a pair by a few measures, each over the window in which it is judged."""
+    pair = runs[pairing.first], runs[pairing.other]
+    parts, strides = windows([run.schedule for run in pair]), common_strides(pair)
+    asked = [_Asked(metric, metric.window) for metric in metrics]
+    values = _values(pair, asked, parts, strides, lambda: None)
+    return [measured(ask.metric, ask.window, own, pairing) for ask, own in zip(asked, values, strict=True)]
+
+
+def measure_alone(run: Run, metric: Metric) -> tuple[float, ...]:
+    """Measure every seed of one run over the window of a measure in its own schedule; a seed that diverged has the worst value."""
+    both = (run, run)
+    asked, parts, strides = _Asked(metric, metric.window), windows([run.schedule] * 2), common_strides(both)
+    return _by_seed(run, [asked], parts, strides, lambda: None)[0]
+
+
 def measured(metric: Metric, window: str, values: Values, pairing: Pairing) -> Measured:
     """Make the row of a measure over a window from its values, with its effect."""
     judged = window == metric.window and metric.limit is None
@@ -178,16 +194,19 @@ def _values(
     runs: Sequence[Run], asked: Sequence[_Asked], parts: Mapping[str, Mask], strides: tuple[int, int], watch: Callable[[], None]
 ) -> list[Values]:
     """Compute what is asked of every seed: for each measure, its values by run and seed. One seed is in memory at a time."""
-    by_run: list[list[tuple[float, ...]]] = []
-    for run in runs:
-        by_seed = []
-        for index, seed in enumerate(run.seeds):
-            own = trace(run, index, strides)
-            by_seed.append([_worst(ask.metric) if seed in run.diverged else _value(ask, own, parts) for ask in asked])
-            watch()
-        by_run.append(list(zip(*by_seed, strict=True)))
-    first, other = by_run
+    first, other = (_by_seed(run, asked, parts, strides, watch) for run in runs)
     return list(zip(first, other, strict=True))
+
+
+def _by_seed(
+    run: Run, asked: Sequence[_Asked], parts: Mapping[str, Mask], strides: tuple[int, int], watch: Callable[[], None]
+) -> list[tuple[float, ...]]:
+    by_seed = []
+    for index, seed in enumerate(run.seeds):
+        own = trace(run, index, strides)
+        by_seed.append([_worst(ask.metric) if seed in run.diverged else _value(ask, own, parts) for ask in asked])
+        watch()
+    return list(zip(*by_seed, strict=True))
 
 
 def _value(ask: _Asked, own: Trace, parts: Mapping[str, Mask]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from curriculum.errors import InputError
 from curriculum.measure.stats import Array
+from curriculum.store.experiment import arm_of
 from curriculum.store.reader import Run
 from curriculum.store.waiting import waiting
 
@@ -23,7 +24,10 @@ USABLE = ("finished", "diverged", "interrupted")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run of a comparison. No other one has the same `name`: the shortest end of the path that tells it from them."""
+    """A run of a comparison. No other one has the same `name`: the shortest end of the path that tells it from them.
+
+    Where its experiment gives it a label of its own, that is its name. `color` is the one that its experiment gives it.
+    """
 
     name: str
     path: str
@@ -34,6 +38,7 @@ class ComparedRun:
     last_step: int
     seeds: tuple[int, ...]
     diverged: dict[int, str]
+    color: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def line_up(runs: Sequence[Run], baseline: int | None = None, all_pairs: bool = 
     where they may be `unequal`. Raises `InputError` for fewer than two runs, runs that are not over, or runs of different tasks,
     models or probes.
     """
-    names = _names(runs)
+    names = names_of(runs)
     _check(runs, names)
     if all_pairs:
         chosen = [(first, other) for first in range(len(runs)) for other in range(first + 1, len(runs))]
@@ -90,10 +95,15 @@ def line_up(runs: Sequence[Run], baseline: int | None = None, all_pairs: bool = 
     return Lineup(tuple(map(_describe, runs, names)), pairings, tuple(_notes(runs, names, pairings)))
 
 
-def _names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Name each run by the shortest end of its path that no other run has: its folder's name, where that is enough."""
+def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Name each run by its label, or by the shortest end of its path that no other run has: its folder's name, where that is enough.
+
+    A label that another run has as well, as label or name, is not used.
+    """
     paths = [Path(os.path.abspath(run.path)).parts for run in runs]
-    return tuple(_shortest(path, [other for other in paths if other != path]) for path in paths)
+    names = [_shortest(path, [other for other in paths if other != path]) for path in paths]
+    labels = [arm_of(run).label or name for run, name in zip(runs, names, strict=True)]
+    return tuple(label if labels.count(label) == 1 else name for label, name in zip(labels, names, strict=True))
 
 
 def _shortest(path: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
@@ -159,7 +169,8 @@ def _unequal(first: Run, other: Run) -> bool:
 def _describe(run: Run, name: str) -> ComparedRun:
     manifest, path = run.manifest, str(run.path.resolve())
     last_step = run.schedule.last_step
-    return ComparedRun(name, path, run.status, manifest["sheet"], run.created, manifest["steps"], last_step, run.seeds, run.diverged)
+    what = name, path, run.status, manifest["sheet"], run.created, manifest["steps"], last_step, run.seeds, run.diverged
+    return ComparedRun(*what, arm_of(run).color)
 
 
 def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.store.manifest import ProbeManifest, ScoreManifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest
 from curriculum.store.names import ABSENT, STEPS
 from curriculum.store.reader import Run
 
@@ -109,11 +109,6 @@ class ScoreCurve:
     values: Array
     absent: NDArray[np.bool_] | None = None
 
-    @property
-    def what(self) -> str:
-        """What is judged: the score on its probe, or at the end of training if a training loop logged it."""
-        return self.title if self.probe.title else f"{self.name} at the end"
-
     def final(self, seed_index: int) -> float:
         """Compute the mean over the seed's last 5% of steps; NaN where the run was stopped before them."""
         there = slice(None) if self.absent is None else ~self.absent[:, seed_index]
@@ -124,16 +119,20 @@ class ScoreCurve:
 def scores_of(run: Run) -> list[ScoreCurve]:
     """Read the scores of a run on its final probes, or those that a training loop logged, in the order of the task."""
     found = []
-    for name, shown in run.look.scores.items():
-        for probe in run.probes:
-            if "final" in probe.uses or "scores" in probe.uses:
-                curve = f"score.{name}.{probe.name}"
-                empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
-                steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
-                title = f"{name} on {probe.title}" if probe.title else name
-                absent = run.traces[f"{ABSENT}{curve}"].astype(bool) if f"{ABSENT}{curve}" in run.traces else None
-                found.append(ScoreCurve(name, title, probe, shown, steps, shown.scale * values.astype(np.float64), absent))
+    for name, shown, probe in scored(run.look, run.probes):
+        curve = f"score.{name}.{probe.name}"
+        empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
+        steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
+        title = f"{name} on {probe.title}" if probe.title else name
+        absent = run.traces[f"{ABSENT}{curve}"].astype(bool) if f"{ABSENT}{curve}" in run.traces else None
+        found.append(ScoreCurve(name, title, probe, shown, steps, shown.scale * values.astype(np.float64), absent))
     return found
+
+
+def scored(look: LookManifest, probes: Sequence[ProbeManifest]) -> list[tuple[str, ScoreManifest, ProbeManifest]]:
+    """List the scores, each on each final probe, or those that a training loop logged, in the order of the task."""
+    final = [probe for probe in probes if {"final", "scores"} & set(probe.uses)]
+    return [(name, shown, probe) for name, shown in look.scores.items() for probe in final]
 
 
 def median_seeds(runs: Sequence[Run]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_s
 from curriculum.runner.own import NOTHING_OWN, Own, own_of
 from curriculum.runner.rehearsal import rehearse
 from curriculum.runner.user_hooks import load_hook
-from curriculum.sheet.document import Dopesheet
+from curriculum.sheet.document import Dopesheet, write
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.names import CONFIG, SHEET
 from curriculum.store.reader import Run
@@ -109,9 +109,7 @@ def plan(
         task = make_task(loaded, places)
         source = Source(*found, data_hash(task.splits)) if found else None
         own = own_of(task, (*places, source.path.parent) if source else places)
-    problems = [*check_sheet(sheet, task, all_hooks, columns(loaded.optimizer)), *islice(task.check(sheet), MOST_PROBLEMS)]
-    if problems:
-        raise SheetError(problems)
+    _check(sheet, task, all_hooks, loaded)
     schedule = compile_sheet(sheet)
     for hook in hooks:
         _check_hook(hook, schedule)
@@ -126,6 +124,33 @@ def plan(
         rehearse(task, schedule, loaded)
     told = (*warnings, *_warnings(schedule, task))
     return Plan(loaded, task, sheet, data, schedule, all_hooks, told, source, own)
+
+
+def with_sheet(checked: Plan, sheet: Dopesheet, seeds: Sequence[int] | None = None) -> Plan:
+    """Plan the same with another sheet, and perhaps other seeds; of the sheet as many steps are trained as of the plan's.
+
+    Raises `InputError` with every error in the sheet.
+    """
+    _check(sheet, checked.task, checked.hooks, checked.config)
+    schedule = compile_sheet(sheet).truncate(len(checked.schedule))
+    for hook in checked.hooks:
+        _check_hook(hook, schedule)
+    if checked.source is not None:
+        rehearse(checked.task, schedule, checked.config)
+    return replace(
+        checked,
+        config=checked.config if seeds is None else with_seeds(checked.config, seeds),
+        sheet=sheet,
+        sheet_bytes=write(sheet).encode(),
+        schedule=schedule,
+        warnings=tuple(_warnings(schedule, checked.task)),
+    )
+
+
+def _check(sheet: Dopesheet, task: Task, hooks: Sequence[Hook], config: Config[Any, Any]) -> None:
+    problems = [*check_sheet(sheet, task, hooks, columns(config.optimizer)), *islice(task.check(sheet), MOST_PROBLEMS)]
+    if problems:
+        raise SheetError(problems)
 
 
 def _at_place(

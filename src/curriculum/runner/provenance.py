@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from curriculum.runner.plan import Plan
 from curriculum.runner.recorded import snapshot_steps
 from curriculum.runner.stamps import new_segment, now, place
 from curriculum.store.files import digest
+from curriculum.store.manifest import LookManifest, ProbeManifest
 from curriculum.train.scores import score_of
 from curriculum.train.state import State
 from curriculum.train.task import STABLE, Question, Task
@@ -53,7 +54,6 @@ def identity(checked: Plan) -> dict[str, Any]:
 def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: str) -> dict[str, Any]:
     """Say in `run.json` what a new run is and how it is made."""
     task = checked.task
-    picture = task.picture()
     probes = {probe.name: digest(probe.inputs.contiguous().numpy().tobytes()) for probe in task.probes()}
     return {
         "created": now(),
@@ -66,16 +66,8 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "sheet_steps": checked.sheet.last_step + 1,
         "snapshots": bool(snapshot_steps(checked, state.layout.size)),
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
-        "probes": [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()],
-        "look": {
-            "measures": [name for name in task.measures if name in plugins.shipped_names("measure")],
-            "hypotheses": {name: {"question": question, "measures": list(ids)} for name, (question, ids) in asked(task).items()},
-            "plots": [name for name in task.plots if name in plugins.shipped_names("figure")],
-            "scores": {name: asdict(score_of(name, declared)) for name, declared in task.scores.items()},
-            "own_measures": [described(metric) for metric in checked.own.measures],
-            "error_unit": task.error_unit,
-            "circles": list(picture.circles) if picture else [],
-        },
+        "probes": _probes(task),
+        "look": _look(checked),
         "hashes": {
             "sheet": made_from(checked)["sheet"],
             "config": digest(config_text.encode()),
@@ -87,6 +79,42 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "device": checked.config.device,
         "threads": checked.config.threads,
     }
+
+
+def _look(checked: Plan) -> dict[str, Any]:
+    task = checked.task
+    picture = task.picture()
+    return {
+        "measures": [name for name in task.measures if name in plugins.shipped_names("measure")],
+        "hypotheses": {name: {"question": question, "measures": list(ids)} for name, (question, ids) in asked(task).items()},
+        "plots": [name for name in task.plots if name in plugins.shipped_names("figure")],
+        "scores": {name: asdict(score_of(name, declared)) for name, declared in task.scores.items()},
+        "own_measures": [described(metric) for metric in checked.own.measures],
+        "error_unit": task.error_unit,
+        "circles": list(picture.circles) if picture else [],
+    }
+
+
+def _probes(task: Task) -> list[dict[str, Any]]:
+    return [{"name": probe.name, "title": probe.title, "uses": sorted(probe.uses)} for probe in task.probes()]
+
+
+@dataclass(frozen=True)
+class PlannedLook:
+    """How the run of a plan will be compared, as its `run.json` will say."""
+
+    look: LookManifest
+    probes: tuple[ProbeManifest, ...]
+
+    @property
+    def has_latents(self) -> bool:
+        return any("motion" in probe.uses for probe in self.probes)
+
+
+def planned_look(checked: Plan) -> PlannedLook:
+    """Say how the run of a plan will be compared."""
+    probes = tuple(ProbeManifest.model_validate(probe) for probe in _probes(checked.task))
+    return PlannedLook(LookManifest.model_validate(_look(checked)), probes)
 
 
 def asked(task: Task) -> dict[str, Question]:

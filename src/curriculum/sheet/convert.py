@@ -1,4 +1,4 @@
-"""Make one sheet of another: with other timings, a column held constant, shuffled or reversed, or in another number of steps.
+"""Make one sheet of another: with other timings, a column held constant, shuffled, reversed or multiplied, or in another number of steps.
 
 Control arms come from here: a schedule may help by what it does on the whole, and not by the order in which it does it. Keys are kept
 where they can say the same; else a column gets a key at every step at which its value changes.
@@ -38,7 +38,7 @@ def retimed(sheet: Dopesheet, timing: str, names: Iterable[str] = ()) -> Dopeshe
 def constant(sheet: Dopesheet, name: str) -> Dopesheet:
     """Hold a column at its mean over all steps. Raises `InputError` for a column that there is not."""
     mean = float(compile_sheet(sheet).column(_known(sheet, name)).mean())
-    return _with_keys(sheet, {name: [(0, mean)]})
+    return with_keys(sheet, {name: [(0, mean)]})
 
 
 def shuffled(sheet: Dopesheet, name: str, seed: int) -> Dopesheet:
@@ -47,7 +47,7 @@ def shuffled(sheet: Dopesheet, name: str, seed: int) -> Dopesheet:
     Raises `InputError` for a column that there is not.
     """
     values = compile_sheet(sheet).column(_known(sheet, name))
-    return _held(sheet, {name: np.random.default_rng(seed).permutation(values)})
+    return held(sheet, {name: np.random.default_rng(seed).permutation(values)})
 
 
 def reversed_in_time(sheet: Dopesheet, names: Iterable[str] = ()) -> Dopesheet:
@@ -61,10 +61,17 @@ def reversed_in_time(sheet: Dopesheet, names: Iterable[str] = ()) -> Dopesheet:
     for keys in turned.values():
         if keys and keys[0][0] != 0:  # it rested at its last key until the end
             keys.insert(0, (0, keys[0][1]))
-    found = _with_keys(sheet, turned)
+    found = with_keys(sheet, turned)
     made = compile_sheet(found)
     expected = {name: schedule.column(name)[::-1] for name in wanted}
-    return _held(found, {name: values for name, values in expected.items() if not _same(made.column(name), values)})
+    return held(found, {name: values for name, values in expected.items() if not _same(made.column(name), values)})
+
+
+def multiplied(sheet: Dopesheet, name: str, factor: float) -> Dopesheet:
+    """Multiply all keys of a column by a factor. Raises `InputError` for a column that there is not, or a factor that is not above 0."""
+    if not 0 < factor < np.inf:
+        raise InputError(f"cannot multiply {name!r} by {factor:g}: a factor is a number above 0")
+    return with_keys(sheet, {name: [(step, value * factor) for step, value in sheet.keys(_known(sheet, name))]})
 
 
 def scaled(sheet: Dopesheet, steps: int) -> Dopesheet:
@@ -97,7 +104,7 @@ def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
     return bool(np.abs(first - second).max() <= CLOSE * max(np.ptp(second), np.abs(second).max()))
 
 
-def _held(sheet: Dopesheet, columns: Mapping[str, NDArray[np.float64]]) -> Dopesheet:
+def held(sheet: Dopesheet, columns: Mapping[str, NDArray[np.float64]]) -> Dopesheet:
     """Give columns these values `[T]` at every step, by keys at which they jump."""
     if not columns:
         return sheet
@@ -106,11 +113,14 @@ def _held(sheet: Dopesheet, columns: Mapping[str, NDArray[np.float64]]) -> Dopes
         changes = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
         keys[name] = [(step, float(values[step])) for step in changes]
     timed = tuple(Column(column.name, timing=HELD) if column.name in columns else column for column in sheet.columns)
-    return _with_keys(replace(sheet, columns=timed), keys)
+    return with_keys(replace(sheet, columns=timed), keys)
 
 
-def _with_keys(sheet: Dopesheet, keys: Mapping[str, Keys]) -> Dopesheet:
-    """Replace all keys of some columns. Rows that are left without any cell go, but for the last, which says how long the sheet is."""
+def with_keys(sheet: Dopesheet, keys: Mapping[str, Keys], actions: Mapping[int, tuple[str, ...]] | None = None) -> Dopesheet:
+    """Replace all keys of some columns, and add `actions` at steps.
+
+    Rows that are left without any cell go, but for the last, which says how long the sheet is.
+    """
     rows: dict[int, Row] = {}
     for row in sheet.rows:
         values = {name: value for name, value in row.values.items() if name not in keys}
@@ -121,5 +131,8 @@ def _with_keys(sheet: Dopesheet, keys: Mapping[str, Keys]) -> Dopesheet:
         for step, value in own:
             row = rows.get(step, Row(str(step), step))
             rows[step] = replace(row, values={**row.values, name: value})
+    for step, names in (actions or {}).items():
+        row = rows.get(step, Row(str(step), step))
+        rows[step] = replace(row, actions=row.actions + names)
     kept = [rows[step] for step in sorted(rows)]
     return replace(sheet, rows=tuple(row for row in kept if row.values or row.actions or row.phase or row is kept[-1]))

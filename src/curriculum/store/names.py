@@ -29,6 +29,8 @@ ABSENT = "absent."  # before the name of a curve: where a seed has no value, bec
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
 
+EXPERIMENT = "experiment.json"  # in the folder of the arms of an experiment
+
 COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
 
 

@@ -1,0 +1,106 @@
+"""`curriculum ablate`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.console import put, put_json, put_table, say
+from curriculum.find_file import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from curriculum.measure.ablation import Ablation
+
+
+class Parts(StrEnum):
+    """What is exchanged one at a time."""
+
+    column = "column"
+    phase = "phase"
+
+
+@guarded
+def ablate(
+    first: Annotated[str, typer.Argument(metavar="A", help="A sheet: a path, or the name of one.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The sheet that A is measured against.")],
+    by: Annotated[Parts, typer.Option("--by", help="Exchange one column at a time, or one phase of A.")] = Parts.column,
+    config: Annotated[
+        str, typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config.")
+    ] = DEFAULT_CONFIG,
+    seed: Annotated[
+        str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The seeds of every arm, such as 0:16. Default: the config's.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", metavar="ID", help="Take this measure apart. Repeatable. Default: the scores and the first final error."),
+    ] = None,
+    device: DeviceOption = None,
+    overrides: Overrides = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Find out which part of a sheet makes the difference to another sheet.
+
+    Trains both sheets, B with each column of A, and A with each column of B, all as one stack. Then shows how much of the
+    difference each column carries. Finished arms are not retrained.
+
+    Examples:
+
+      curriculum ablate smooth.csv stepped.csv --config ex-1.6 --seeds 0:16
+
+      curriculum ablate smooth.csv stepped.csv --config ex-1.6 --seeds 0:16 --by phase --measure H1a
+    """
+    from curriculum.cli.experiment import train_study
+    from curriculum.cli.progress import Bar
+    from curriculum.draw import style
+    from curriculum.draw.plots import ablation
+    from curriculum.measure import ablation as measured
+    from curriculum.runner.exchange import plan_exchange
+    from curriculum.store.files import write_file
+
+    exchange = plan_exchange(first, second, runs, config, by=by.value, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    stored = train_study(exchange.study)
+    count, names = len(exchange.parts), exchange.names
+    with Bar("measuring", measured.pairs_to_measure(count), "pair of runs", patience=2.0) as bar:
+        found = measured.ablate(
+            names,
+            [part.name for part in exchange.parts],
+            (stored[0], stored[1]),
+            stored[2 : 2 + count],
+            stored[2 + count :],
+            measure or (),
+            bar.update,
+        )
+    documents = [own.to_json() for own in found]
+    write_file(exchange.folder / "ablation.json", (json.dumps(documents, indent=2, allow_nan=False) + "\n").encode())
+    figures = [style.save(ablation.draw(own), exchange.folder / f"ablation-{own.id}.png") for own in found]
+    if as_json:
+        put_json(documents)
+        return
+    for own in found:
+        _print(own)
+    put(f"figures and ablation.json: {', '.join(map(str, figures))}")
+
+
+def _print(found: Ablation) -> None:
+    rows = []
+    for own in (found.total, *found.parts, found.interaction):
+        share = found.share(own)
+        shares = "" if own is found.total else "-" if share != share else f"{share:.0%}"
+        both = [_dash(found.amount(value), value) for value in (own.alone, own.without)]
+        rows.append([own.part, *both, found.amount(own.value), found.interval(own), shares, f"{own.p_corrected:.2g}"])
+    header = ["part", f"put into {found.names[1]}", f"taken out of {found.names[0]}", "carries", "95% interval", "of the whole", "p"]
+    put_table(header, rows, f"{found.label}: {found.names[0]} against {found.names[1]}, by part", right=range(1, 7))
+    put(found.sentence())
+    if found.left_out:
+        say(f"note: seeds that diverged in any arm are left out: {', '.join(map(str, found.left_out))}")
+
+
+def _dash(text: str, value: float) -> str:
+    return "-" if value != value else text

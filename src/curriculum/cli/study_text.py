@@ -1,0 +1,78 @@
+"""What an experiment will train and judge, before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from curriculum.console import put, put_json, put_table
+
+if TYPE_CHECKING:
+    from curriculum.runner.arms import Study
+
+
+def tests_of(study: Study) -> int:
+    """Count the tests of an experiment that are corrected together: those of all measures that are judged, in each pair of arms."""
+    from curriculum.measure.measures import count_tests, primary_ids
+    from curriculum.runner.provenance import planned_look
+
+    look, primary = planned_look(study.plans[0]), study.record.primary
+    return count_tests(look, None if primary is None else primary_ids(look, primary)) * (len(study.names) - 1)
+
+
+def undecidable(study: Study) -> Iterator[str]:
+    """Say before training that there are too few seeds to decide anything, and how many it takes."""
+    from curriculum.measure.exact import pairs_needed, smallest_p
+    from curriculum.measure.pairing import FEWEST
+    from curriculum.measure.verdicts import ALPHA
+
+    seeds, tests = min(len(checked.seeds) for checked in study.plans), tests_of(study)
+    if seeds < FEWEST:
+        yield f"with {seeds} seed{'' if seeds == 1 else 's'}, nothing is judged: at least {max(FEWEST, pairs_needed(tests))} are needed"
+    elif smallest_p(seeds, tests) > ALPHA:
+        yield (
+            f"with {seeds} seeds and {tests} tests, p cannot be below {smallest_p(seeds, tests):.2g}, so that no difference can be found: "
+            f"{pairs_needed(tests)} seeds or fewer tests are needed ('primary' in the experiment chooses what is judged)"
+        )
+
+
+def print_study(study: Study, as_json: bool) -> None:
+    """Print what would be trained and judged."""
+    from curriculum.measure.exact import smallest_p
+    from curriculum.runner.opening import is_unfinished
+
+    states = [
+        "finished" if done else "resumes" if is_unfinished(path) else "new" for done, path in zip(study.done, study.paths, strict=True)
+    ]
+    tests, seeds = tests_of(study), min(len(checked.seeds) for checked in study.plans)
+    record = study.record
+    if as_json:
+        arms = [
+            {"name": name, "path": str(path), "sheet": checked.sheet.source, "steps": len(checked.schedule), "state": state}
+            for name, path, checked, state in zip(study.names, study.paths, study.plans, states, strict=True)
+        ]
+        stacks = [[study.names[place] for place in places] for places in study.stacks]
+        judged = {"baseline": record.baseline, "primary": record.primary, "tests": tests, "smallest_p": smallest_p(seeds, tests)}
+        put_json({"arms": arms, "seeds": list(study.plans[0].seeds), "stacks": stacks, **judged, "warnings": list(undecidable(study))})
+        return
+    rows = [
+        [
+            name,
+            record.arms[name].label or "-",
+            checked.sheet.source,
+            f"{len(checked.schedule):,}",
+            f"{len(checked.seeds)}",
+            state,
+            str(path),
+        ]
+        for name, checked, state, path in zip(study.names, study.plans, states, study.paths, strict=True)
+    ]
+    put_table(["arm", "label", "sheet", "steps", "seeds", "state", "run"], rows, f"Arms of {study.folder.name}", right=[3, 4])
+    for number, places in enumerate(study.stacks, start=1):
+        names = ", ".join(study.names[place] for place in places)
+        put(f"stack {number}: {names} ({sum(len(study.plans[place].seeds) for place in places)} models)")
+    against = f"each other arm against {record.baseline}" if record.baseline else f"{study.names[0]} against each other arm"
+    what = ", ".join(record.primary) if record.primary else "every measure of the task"
+    put(f"judged: {against}, by {what}: {tests} tests; the smallest possible p is {smallest_p(seeds, tests):.2g}")
+    for warning in undecidable(study):
+        put(f"warning: {warning}")

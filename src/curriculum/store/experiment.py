@@ -1,0 +1,93 @@
+"""What an experiment says of its arms, stored next to their runs: how they are shown, and what is to be judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from curriculum.errors import RunError
+from curriculum.store.files import read_document, reason, write_file
+from curriculum.store.names import EXPERIMENT, is_run
+from curriculum.store.reader import Run
+from curriculum.store.shelf import find_run, runs_in
+
+LONGEST = 60  # characters of a label: it stands above a column of a video, and in legends
+
+
+def check_label(label: str | None) -> str | None:
+    """Raise `ValueError` for a label that cannot be shown."""
+    if label is not None and not (label.strip() and label.isprintable() and len(label) <= LONGEST):
+        raise ValueError(f"a label is up to {LONGEST} printable characters")
+    return label
+
+
+def check_color(color: str | None) -> str | None:
+    """Raise `ValueError` for a color that is not written as #rrggbb."""
+    if color is not None and not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
+        raise ValueError("a color is written as '#rrggbb', such as '#0072b2'")
+    return color
+
+
+class ArmRecord(BaseModel):
+    """How an arm is shown: its name in texts and figures, and its color there; None stands for the usual ones."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    label: str | None = None
+    color: str | None = None
+
+    _label = field_validator("label")(check_label)
+    _color = field_validator("color")(check_color)
+
+
+class ExperimentRecord(BaseModel):
+    """What an experiment says: its `arms` by the names of their runs, its `baseline`, and the ids that are `primary`."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    arms: Annotated[dict[str, ArmRecord], Field(max_length=1000)] = {}
+    baseline: str | None = None
+    primary: Annotated[list[str], Field(max_length=1000)] | None = None
+
+
+def write_experiment(folder: Path, record: ExperimentRecord) -> None:
+    """Store what an experiment says in the folder of its arms."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / EXPERIMENT, (record.model_dump_json(indent=2) + "\n").encode())
+
+
+def read_experiment(folder: Path) -> ExperimentRecord | None:
+    """Read what the experiment in a folder says; None where there is none. Raises `RunError` for a damaged file."""
+    path = folder / EXPERIMENT
+    if not path.is_file():
+        return None
+    try:
+        return ExperimentRecord.model_validate(read_document(path))
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else reason(error)
+        raise RunError(f"{path} is damaged ({detail}): remove it, or run the experiment again to write it anew") from None
+
+
+def arm_of(run: Run) -> ArmRecord:
+    """Say how the experiment of a run shows it; as usual where it is of none."""
+    record = read_experiment(run.path.resolve().parent)
+    return record.arms.get(run.path.resolve().name, ArmRecord()) if record else ArmRecord()
+
+
+def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], ExperimentRecord]:
+    """Open the runs that are named: each by its path or name, or all arms of an experiment by the name of that alone.
+
+    What the experiment says is given with them; of single runs it is nothing. Raises `InputError` where there is none of a name.
+    """
+    place = next((path for path in (folder / names[0], Path(names[0])) if path.is_dir() and not is_run(path)), None)
+    if len(names) != 1 or place is None:
+        return [find_run(name, folder) for name in names], ExperimentRecord()
+    record = read_experiment(place)
+    if record is None:
+        return runs_in(place)[0], ExperimentRecord()
+    found = [Run(place / name) for name in record.arms if is_run(place / name)]
+    return found, record if len(found) == len(record.arms) else record.model_copy(update={"baseline": None})

@@ -1,0 +1,174 @@
+"""Exchange parts of two sheets, and take the difference between their runs apart."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curriculum.errors import InputError
+from curriculum.sheet.ablate import ACTIONS, Part, exchanged, parts
+from curriculum.sheet.document import write
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.reader import Run
+from test_convert import sheets
+
+A = """STEP,PHASE,ACTION,lr:log,a,b::step-end
+0,One,,0.001,0,1
+10,,,0.1,,
+20,Two,anchor,,2,3
+40,,,0.01,1,2
+"""
+B = """STEP,PHASE,ACTION,lr,a,c
+0,One,,0.1,0,7
+15,Two,,,2,
+30,,anchor,0.02,,
+40,,,0.01,1,8
+"""
+
+
+def read(text, name):
+    return parse(text.encode(), name)
+
+
+def test_parts_are_the_columns_that_differ_and_the_actions():
+    assert [part.name for part in parts(read(A, "a.csv"), read(B, "b.csv"), "column")] == ["lr", "a", "b", "c", ACTIONS]
+
+
+def test_exchanging_a_column_keeps_its_keys_timing_and_all_else():
+    first, second = read(A, "a.csv"), read(B, "b.csv")
+    made = exchanged(second, first, Part("lr"))
+    assert made.keys("lr") == first.keys("lr")
+    assert np.array_equal(compile_sheet(made).column("lr"), compile_sheet(first).column("lr"))
+    for name in ("a", "c"):
+        assert np.array_equal(compile_sheet(made).column(name), compile_sheet(second).column(name))
+    assert made.actions == second.actions
+    assert made.phases == second.phases
+    assert compile_sheet(parse(write(made).encode(), "again")).values.tolist() == compile_sheet(made).values.tolist()
+
+
+def test_a_column_that_only_one_sheet_has_comes_and_goes():
+    first, second = read(A, "a.csv"), read(B, "b.csv")
+    assert exchanged(second, first, Part("b")).properties == ("lr", "a", "c", "b")
+    assert exchanged(first, second, Part("b")).properties == ("lr", "a")
+    assert exchanged(first, second, Part("b")).last_step == 40
+
+
+def test_actions_are_a_part_of_their_own():
+    first, second = read(A, "a.csv"), read(B, "b.csv")
+    made = exchanged(first, second, Part(ACTIONS))
+    assert made.actions == ((30, "anchor"),)
+    assert np.array_equal(compile_sheet(made).values, compile_sheet(first).values)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40).flatmap(lambda last: st.tuples(sheets(last), sheets(last))))
+def test_exchanging_every_part_makes_the_other_sheet(both):
+    first, second = both
+    try:
+        found = parts(first, second, "column")
+    except InputError:
+        return
+    made = second
+    for part in found:
+        made = exchanged(made, first, part)
+    schedules = compile_sheet(made), compile_sheet(first)
+    assert set(made.properties) == set(first.properties)
+    for name in first.properties:
+        assert np.array_equal(schedules[0].column(name), schedules[1].column(name))
+
+
+def test_exchanging_a_phase_changes_its_steps_alone():
+    first = read("STEP,PHASE,ACTION,lr,a\n0,One,,0.001,0\n20,Two,anchor,,2\n40,,,0.01,1\n", "a.csv")
+    second = read("STEP,PHASE,ACTION,lr,a\n0,One,,0.002,1\n25,Two,,,\n30,,anchor,,\n40,,,0.01,1\n", "b.csv")
+    found = parts(first, second, "phase")
+    assert [(part.name, part.steps) for part in found] == [("phase 1: One", range(20)), ("phase 2: Two", range(20, 41))]
+    made = compile_sheet(exchanged(first, second, found[1]))
+    assert np.array_equal(made.values[:20], compile_sheet(first).values[:20])
+    assert np.array_equal(made.values[20:], compile_sheet(second).values[20:])
+    assert made.actions == ((30, "anchor"),)
+    assert made.phases == compile_sheet(first).phases
+
+
+@pytest.mark.parametrize(
+    ("second", "by", "message"),
+    [
+        (A, "column", "say the same at every step"),
+        (A.replace("40", "50"), "column", "same length"),
+        (B, "phase", "only one of a.csv and b.csv has the column 'b'"),
+    ],
+)
+def test_sheets_that_cannot_be_taken_apart(second, by, message):
+    with pytest.raises(InputError, match=message):
+        parts(read(A, "a.csv"), read(second, "b.csv"), by)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Make two sheets that differ in two columns, of which one does nothing: without the action, there is no anchor."""
+    made = tmp_path_factory.mktemp("ablate")
+    (made / "low.csv").write_text("STEP,PHASE,lr,loss-recon,reg-anchor\n0,Primary & secondary,0.001,1,0\n60,,0.001,1,0\n")
+    (made / "high.csv").write_text("STEP,PHASE,lr,loss-recon,reg-anchor\n0,Primary & secondary,0.01,1,0.1\n60,,0.01,1,0.1\n")
+    return made
+
+
+@pytest.fixture(scope="module")
+def ablated(folder, here):
+    """Take the difference between them apart."""
+    return here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:8", "--runs", folder / "runs", "--json")
+
+
+def test_the_column_that_matters_carries_the_difference(ablated, folder):
+    assert ablated.code == 0, ablated.err
+    (found,) = json.loads(ablated.out)
+    assert found == json.loads((folder / "runs/low-vs-high-by-column/ablation.json").read_text())[0]
+    assert found["names"] == ["low", "high"]
+    assert found["seeds"] == list(range(8))
+    rate, idle = found["parts"]
+    assert (rate["part"], idle["part"]) == ("lr", "reg-anchor")
+    assert rate["value"] == pytest.approx(found["total"]["value"], rel=1e-6)
+    assert found["total"]["value"] > 1
+    assert idle["value"] == pytest.approx(1)
+    assert found["interaction"]["value"] == pytest.approx(1)
+    assert rate["p_corrected"] == pytest.approx(3 * 2 / 2**8)
+    assert "lr" in found["sentence"]
+    assert "(100%)" in found["sentence"]
+
+
+def test_the_values_are_those_of_the_stored_runs(ablated, folder):
+    (found,) = json.loads(ablated.out)
+    place = folder / "runs/low-vs-high-by-column"
+    error = {}
+    for path in place.iterdir():
+        if path.is_dir():
+            trace = Run(path).traces
+            error[path.name] = np.log10(trace["loss.hues"][trace["loss.hues.steps"] >= 57]).mean(axis=0)
+    alone = error["high-with-lr"] - error["high"]
+    without = error["low"] - error["low-with-lr"]
+    assert np.allclose(found["parts"][0]["values"], (alone + without) / 2)
+    assert found["parts"][0]["alone"] == pytest.approx(10 ** np.sort(alone)[2:-2].mean())
+
+
+def test_what_is_trained_is_not_trained_again(ablated, folder, here):
+    again = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:8", "--runs", folder / "runs")
+    assert again.code == 0
+    assert again.err.count("is already finished") == 6
+    assert "by part" in again.out
+    assert "all parts together" in again.out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--measure", "H9"], "unknown measure 'H9'"),
+        (["--measure", "G5"], "cannot be taken apart"),
+        (["--by", "row"], "'row' is not one of"),
+        (["--config", "e2c"], "high.csv"),
+    ],
+)
+def test_mistakes(ablated, folder, here, more, message):
+    found = here("ablate", folder / "high.csv", folder / "low.csv", "--seeds", "0:8", "--runs", folder / "other", "--steps", "2", *more)
+    assert found.code == 2
+    assert message in found.err
