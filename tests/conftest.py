@@ -18,6 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.files import digest
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
@@ -186,6 +188,8 @@ def stored_classifier(
         **manifest,
     }
     folder = RunFolder.create(path, document, "task: digits\n", sheet.encode())
+    for phase in compile_sheet(parse(sheet.encode(), "sheet")).phases:
+        folder.append_event({"event": "phase-start", "step": phase.start, "phase": phase.name})
     table = {"step": np.repeat(steps, count), "seed": np.tile(seeds, length), "total": lost.ravel(), "loss": lost.ravel()}
     folder.append_metrics(pa.table(table))
     found = {"loss.test": lost.astype(np.float32), "score.accuracy.test": scored.astype(np.float32)}

@@ -7,6 +7,8 @@ from .runner.compare import compare as compare
 from .runner.execute import execute as execute
 from .runner.execute import run as run
 from .runner.plan import plan as plan
+from .runner.track import TrackedRun as TrackedRun
+from .runner.track import track as track
 from .sheet.document import Dopesheet as Dopesheet
 from .sheet.parse import parse as parse
 from .sheet.schedule import Schedule as Schedule
@@ -30,5 +32,5 @@ from .train.hooks import on as on
 from .train.probes import Observation as Observation
 from .train.probes import Picture as Picture
 from .train.probes import Probe as Probe
-from .train.probes import Score as Score
+from .train.scores import Score as Score
 from .train.task import Task as Task

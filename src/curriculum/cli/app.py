@@ -15,6 +15,7 @@ from curriculum.cli import (
     convert,
     dopesheet,
     experiment,
+    join,
     new,
     power,
     runs,
@@ -38,6 +39,7 @@ app.command("tune")(tune.tune)
 app.command("animate")(animate.animate)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
+app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)
 dopesheet.dopesheet.command("list")(collection.list_sheets)

@@ -22,6 +22,7 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
       curriculum runs
     """
     from curriculum.store.shelf import runs_in
+    from curriculum.store.waiting import waiting
 
     good, damaged = runs_in(runs)
     for error in damaged:
@@ -33,6 +34,7 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
             "status": run.shown_status,
             "task": run.task_name,
             "trained": run.trained_steps,
+            "waiting": waiting(run),
             **{key: run.manifest.get(key) for key in keys},
         }
         for run in good
@@ -44,6 +46,9 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     else:
         rows = [[r["name"], r["status"], r["task"], r["sheet"], _progress(r), str(len(r["seeds"])), r["created"][:19]] for r in found]
         put_table(["run", "status", "task", "sheet", "steps", "seeds", "created (UTC)"], rows, right=[4, 5])
+        for one in found:
+            for note in one["waiting"]:
+                say(f"note: {one['name']}: {note}")
 
 
 @guarded
@@ -58,17 +63,24 @@ def show_run(
 
       curriculum show runA
     """
+    from curriculum.store.blocks import seeds_text
     from curriculum.store.shelf import find_run
+    from curriculum.store.waiting import waiting
 
     run = find_run(name, runs)
+    for note in waiting(run):
+        say(f"note: {note}")
     if as_json:
         put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
         return
     happened = run.events
-    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "segments", "sha256")
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "segments", "sha256", "blocks")
     known = {**run.manifest, "status": run.shown_status}
     rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
+    if blocks := run.manifest.get("blocks"):
+        cells = [[own["name"], seeds_text(own["seeds"]), own["status"], own["created"][:19]] for own in blocks]
+        put_table(["block", "seeds", "status", "created"], cells)
     segments = run.manifest.get("segments", [])
     if len(segments) > 1:
         keys = ("from", "to", "status", "started", "ended")

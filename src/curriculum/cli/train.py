@@ -17,6 +17,8 @@ from curriculum.console import losses_text, put, put_json, say
 from curriculum.find_file import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
+    from curriculum.errors import InputError
+    from curriculum.runner.growing import Growth
     from curriculum.runner.plan import Plan
     from curriculum.runner.session import Result
     from curriculum.store.reader import Run
@@ -52,7 +54,8 @@ def train(
     """Train one schedule and store the run.
 
     An interrupted run resumes from its last checkpoint, with --resume or with the same command and the same --name. The result
-    is bit-identical to that of an uninterrupted run. A fork copies another run up to step --at and continues with a sheet
+    is bit-identical to that of an uninterrupted run. If the seeds of a run that exists are not all those of --seeds, the missing
+    ones are trained as a further block and joined. A fork copies another run up to step --at and continues with a sheet
     that is the same up to there.
 
     Examples:
@@ -67,18 +70,23 @@ def train(
 
       curriculum train --resume runA
 
+      curriculum train --dopesheet smooth.csv --name runA --seeds 0:16
+
       curriculum train --fork runA --at 5000 --dopesheet edited.csv --name runA-edited
     """
     _check_options(dopesheet, name, resume, fork, at)
     from curriculum.runner.opening import is_unfinished
+    from curriculum.store.blocks import seeds_text
     from curriculum.store.names import check_name, check_new
     from curriculum.store.shelf import find_run
+    from curriculum.store.waiting import waiting
 
     if name is not None:
         check_name(name)
-        if not is_unfinished(runs / name):
+        if fork is not None and not is_unfinished(runs / name):
             check_new(runs / name)
     from curriculum.runner.execute import new_path
+    from curriculum.runner.growing import Growth, grow, unfinished_parts
     from curriculum.runner.plan import plan, plan_of
     from curriculum.runner.user_hooks import find_hook, load_hook
 
@@ -92,8 +100,11 @@ def train(
     given: dict[str, Any] = {"config": config, "dopesheet": dopesheet, "overrides": changes, "seeds": seed, "steps": steps}
     given["load"] = find_hook if dry_run else load_hook  # a dry run executes no code of the user's
     if resume is not None:
-        stored = _unfinished(find_run(resume, runs))
-        checked, path = plan_of(stored, **given), stored.path
+        stored = find_run(resume, runs)
+        if not unfinished_parts(stored):
+            raise _nothing_left(stored)
+        parts = tuple((plan_of(own, **given), own.path) for own in unfinished_parts(stored))
+        growth, checked = Growth(stored.path, parts, stored.seeds), parts[0][0]
     elif fork is not None:
         from curriculum.runner.fork import check_fork, make_fork
 
@@ -105,35 +116,46 @@ def train(
             path, begun = make_fork(stored, at or 0, checked, wanted(checked) if numbered else path, sys.argv, numbered)
             numbered = False
             say(begun)
+        growth = Growth(path, ((checked, path),))
     else:
         assert dopesheet is not None
         checked = plan(**{**given, "config": config or DEFAULT_CONFIG})
         path = new_path(runs, name, checked)
+        growth = Growth(path, ((checked, path),)) if numbered else grow(checked, path)
     for warning in checked.warnings:
         say(f"warning: {warning}")
     if dry_run:
         if checked.config.hooks:
             say("note: a dry run does not import hooks; it only checks their events and modules")
-        _print_plan(checked, path, as_json)
+        _print_plan(checked, growth, as_json)
         return
-    (result,) = train_open(
-        [checked],
-        [wanted(checked) if numbered else path],
-        title=lambda paths: paths[0].name,
-        again=lambda paths: _resume_command(paths[0], runs),
-        numbered=numbered,
-    )
+    if growth.stored and not growth.parts:
+        _already(growth, as_json)
+        return
+    for own, path in growth.parts:
+        if path != growth.run:
+            say(f"{growth.run}: training seeds {seeds_text(own.seeds)} as the block {path.name}")
+        (result,) = train_open(
+            [own],
+            [wanted(own) if numbered else path],
+            title=lambda paths: paths[0].name,
+            again=lambda paths: _resume_command(growth.run if growth.stored else paths[0], runs),
+            numbered=numbered,
+        )
     assert result.run is not None
     path = result.run.path
+    for note in waiting(result.run):
+        say(f"note: {note}")
     losses = {term: float(values.nanquantile(0.5)) for term, values in result.losses.items()}
     if as_json:
         document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
-        put_json({**document, "seeds": list(checked.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
+        put_json({**document, "seeds": list(result.run.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
         return
     for own_seed, why in result.diverged.items():
         say(f"warning: seed {own_seed} diverged: {why}")
-    median = " (median over seeds)" if len(checked.seeds) > 1 else ""
-    put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s")
+    median = " (median over seeds)" if len(growth.seeds) > 1 else ""
+    grown = f"; {len(result.run.seeds)} seeds in all" if result.run.manifest.get("blocks") else ""
+    put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s{grown}")
     put(f"last losses{median}: {losses_text(losses)}")
     put(f"figures: {path / 'figures'}")
 
@@ -149,18 +171,35 @@ def _check_options(dopesheet: str | None, name: str | None, resume: str | None, 
         raise InputError("no sheet given: pass one with --dopesheet, as in: curriculum train --dopesheet smooth.csv")
 
 
-def _unfinished(stored: Run) -> Run:
+def _nothing_left(stored: Run) -> InputError:
     from curriculum.errors import InputError
-    from curriculum.runner.opening import is_unfinished
 
-    if not is_unfinished(stored.path):
-        more = (
-            " (it was created with --steps; use --fork to continue it as a new run)"
-            if stored.manifest.get("sheet_steps", 0) > stored.manifest["steps"]
-            else ""
-        )
-        raise InputError(f"{stored.path} is {stored.status}: it has no steps left to train{more}")
-    return stored
+    more = (
+        " (it was created with --steps; use --fork to continue it as a new run)"
+        if stored.manifest.get("sheet_steps", 0) > stored.manifest["steps"]
+        else ""
+    )
+    return InputError(f"{stored.path} is {stored.status}: it has no steps left to train{more}")
+
+
+def _already(growth: Growth, as_json: bool) -> None:
+    """Say that a run has all seeds that were asked for; join blocks that were copied into it or left behind."""
+    from curriculum.store.blocks import seeds_text
+    from curriculum.store.joining import join
+    from curriculum.store.reader import Run
+    from curriculum.store.waiting import waiting
+
+    found = join(growth.run)
+    run = Run(growth.run)
+    if found.added:
+        say(f"{growth.run}: joined the seeds {seeds_text(found.added)}")
+    for note in waiting(run):
+        say(f"note: {note}")
+    if as_json:
+        document = {"run": run.path.name, "path": str(run.path), "status": run.shown_status, "seeds": list(run.seeds)}
+        put_json({**document, "diverged": {str(seed): why for seed, why in run.diverged.items()}})
+    else:
+        put(f"{growth.run} is already {run.shown_status} with {len(run.seeds)} seed(s): there is nothing to train")
 
 
 def _resume_command(path: Path, runs: Path) -> str:
@@ -208,7 +247,8 @@ def train_open(
         raise
 
 
-def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
+def _print_plan(checked: Plan, growth: Growth, as_json: bool) -> None:
+    path = growth.run
     document = {
         "run": path.name,
         "path": str(path),
@@ -226,8 +266,14 @@ def _print_plan(checked: Plan, path: Path, as_json: bool) -> None:
     phases = ", ".join(f"{p.name!r} {p.start}-{p.end}" for p in checked.schedule.phases)
     actions = ", ".join(f"{action} at {step}" for step, action in checked.schedule.actions) or "none"
     from curriculum.runner.opening import is_unfinished
+    from curriculum.store.blocks import seeds_text
 
-    if is_unfinished(path):
+    if any(is_unfinished(own) for _, own in growth.parts):
         put(f"would resume {path}")
+    if not growth.parts:
+        put(f"{path} is already finished: there is nothing to train")
+        return
+    if growth.stored and (new := [seed for seed in growth.seeds if seed not in growth.stored]):
+        put(f"would add the seeds {seeds_text(new)} to the {len(growth.stored)} of {path}")
     put(f"would train {document['task']} with {checked.sheet.source} into {path}")
     put(f"{len(checked.schedule):,} steps, {len(checked.seeds)} seed(s); phases: {phases}; actions: {actions}")

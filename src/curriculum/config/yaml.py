@@ -82,6 +82,33 @@ def write(config: Config[Any, Any]) -> str:
     return out.getvalue()
 
 
+def with_seeds(text: str, source: str, seeds: Sequence[int]) -> str:
+    """Replace the seeds in the YAML text of a config. Raises `ConfigError` where it is not YAML."""
+    import io
+
+    tree = _parse_yaml(text, source)
+    if isinstance(tree, dict) and "seeds" in tree:
+        tree["seeds"] = list(seeds)
+    out = io.StringIO()
+    YAML().dump(tree, out)
+    return out.getvalue()
+
+
+def flat_settings(text: str, source: str) -> dict[str, Any]:
+    """Read the settings of a YAML text by their dotted names; a list has one name for each item. Raises `ConfigError` as above."""
+    found: dict[str, Any] = {}
+
+    def put(value: Any, name: str) -> None:
+        if isinstance(value, dict | list) and value:
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                put(item, f"{name}.{key}".removeprefix("."))
+        else:
+            found[name] = value
+
+    put(_plain(_parse_yaml(text, source), source), "")
+    return found
+
+
 def _parse_yaml(text: str, source: str) -> Any:
     try:
         with warnings.catch_warnings():

@@ -14,6 +14,7 @@ from curriculum.errors import InputError
 from curriculum.measure.stats import Array
 from curriculum.store.experiment import arm_of
 from curriculum.store.reader import Run
+from curriculum.store.waiting import waiting
 
 FEWEST = 8  # pairs, below which nothing is tested
 DISTINCT = 2**32  # seeds that PyTorch tells apart
@@ -134,6 +135,11 @@ def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
         )
     if other.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
         raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
+    before, after = first.look.scores, other.look.scores
+    if first.tracked and (strange := [own for own in dict.fromkeys([*before, *after]) if before.get(own) != after.get(own)]):
+        raise InputError(
+            f"{name!r} and {other_name!r} cannot be compared: they declare the metric {strange[0]!r} differently, or only one of them does"
+        )
 
 
 def _pair(runs: Sequence[Run], first: int, other: int, unequal: bool) -> Pairing:
@@ -179,6 +185,7 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
             yield f"{name} was trained on the first {run.manifest['steps']:,} of its sheet's {whole:,} steps only (--steps)"
         if repeated := len(run.seeds) - len(_distinct(run.seeds)):
             yield f"{name}: {repeated} of its seeds equal another one modulo 2^32, so they are no replicates, and are left out"
+        yield from (f"{name}: {note}" for note in waiting(run))
         if run.status != "finished":
             ended = "diverged" if run.status == "diverged" else "was interrupted"
             yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
@@ -193,7 +200,8 @@ def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pa
     if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
         yield f"the sheets of {name} and {other_name} are identical"
     if other.manifest["task"].get("source") != first.manifest["task"].get("source"):
-        yield f"the code of the task has changed between {name} and {other_name}: the sheets are not the only difference"
+        what = "the script" if first.tracked else "the code of the task"
+        yield f"{what} has changed between {name} and {other_name}: the sheets are not the only difference"
     if len(other.schedule) != len(first.schedule):
         yield (
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "

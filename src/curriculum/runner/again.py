@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -22,9 +22,10 @@ from curriculum.runner.same import other_versions
 from curriculum.runner.session import threads
 from curriculum.runner.tapes import Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.blocks import sibling_of
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
 from curriculum.store.files import join_arrays
-from curriculum.store.names import STEPS, check_name
+from curriculum.store.names import BLOCKS, STEPS, check_name
 from curriculum.store.reader import Run
 from curriculum.store.verify import Report, bits, flat, same
 from curriculum.train.events import Retarget, StepMetrics
@@ -62,7 +63,9 @@ def replay_steps(run: Run, count: int) -> Report:
     Arms that were trained as one stack are retrained as one stack. Retargets are read from the event log; no hook is
     imported. Raises `RunError` if something that this needs is missing.
     """
-    runs = [_sibling(run, name) for name in run.manifest.get("stack") or [run.manifest["name"]]]
+    if run.manifest.get("blocks") is not None:
+        return _replay_blocks(run, count)
+    runs = [_sibling(run, name) for name in run.manifest.get("stack") or [_name_in_stack(run)]]
     if run not in runs:
         raise RunError(f"the run {run.path} is damaged: its own list of runs trained in the same stack does not contain it")
     plans = [_plan_without_hooks(one) for one in runs]
@@ -108,14 +111,32 @@ def _stopped() -> Iterator[None]:
 
 def _sibling(run: Run, name: str) -> Run:
     check_name(name)
-    if name == run.manifest["name"]:
+    if name == _name_in_stack(run):
         return run  # also where its folder was renamed
-    try:
-        return Run(run.path.parent / name)
-    except InputError:
-        raise RunError(
-            f"{run.path} was trained as one stack with {name!r}, which is missing: only the whole stack is reproducible bit for bit"
-        ) from None
+    with suppress(InputError):
+        found = Run(sibling_of(run.path, run.manifest, name))
+        if found.manifest.get("blocks") is None:
+            return found
+    raise RunError(
+        f"{run.path} was trained as one stack with {name!r}, which is missing or has changed: only the whole stack is reproducible "
+        "bit for bit"
+    )
+
+
+def _name_in_stack(run: Run) -> str:
+    return str(run.manifest.get("block_of") or run.manifest["name"])
+
+
+def _replay_blocks(run: Run, count: int) -> Report:
+    """Retrain each block by itself, as it was trained."""
+    if run.tracked:
+        return Report((), (f"{run.path} was filled by a training loop outside of this program, which cannot be run again from here",))
+    found = Report((), ())
+    for block in run.manifest["blocks"]:
+        check_name(block["name"])
+        own = replay_steps(Run(run.path / BLOCKS / block["name"]), count)
+        found = found.joined(Report(tuple(f"block {block['name']}: {line}" for line in own.checked), own.problems))
+    return found
 
 
 def _plan_without_hooks(run: Run) -> Plan:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from curriculum.runner.plan import Plan, plan
 from curriculum.runner.session import Result, Session, threads
 from curriculum.runner.signals import Signals
 from curriculum.sheet.document import Dopesheet
+from curriculum.store.blocks import run_of
+from curriculum.store.joining import join
 from curriculum.store.names import free_name
+from curriculum.store.reader import Run
 from curriculum.train.hooks import Hook, definition
 from curriculum.train.loop import train
 
@@ -63,11 +67,20 @@ def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = Tru
             results = _train_and_close(stack, watch, signals, background)
     finally:
         stack.release()
-    for result, checked in zip(results, stack.plans, strict=True):
-        if result.run and figures:
-            draw_run(result.run)
-            draw_own(result.run, checked.own.figures)
-    return results
+    return [_finished(result, checked, figures) for result, checked in zip(results, stack.plans, strict=True)]
+
+
+def _finished(result: Result, checked: Plan, figures: bool) -> Result:
+    """Join what was trained in blocks, and draw the figures of the run: the result of a block is that of its run then."""
+    if result.run is None:
+        return result
+    owner = run_of(result.run.path) or result.run.path
+    join(owner)
+    run = Run(owner)
+    if figures and run.manifest.get("files"):
+        draw_run(run)
+        draw_own(run, checked.own.figures)
+    return replace(result, run=run)
 
 
 def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background) -> list[Result]:

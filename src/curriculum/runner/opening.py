@@ -15,10 +15,12 @@ from torch import Tensor
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
-from curriculum.runner.provenance import close_segments, manifest_of, new_segment
+from curriculum.runner.provenance import manifest_of
 from curriculum.runner.same import check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
+from curriculum.runner.stamps import close_segments, new_segment
 from curriculum.sheet.schedule import Schedule
+from curriculum.store.blocks import run_of
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
 from curriculum.store.integrity import check_parts, events_until
 from curriculum.store.lock import Lock
@@ -92,7 +94,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folders.append(RunFolder.reopen(runs[path], locks[path], record, segments=segments, **stack))
             else:
                 text = configs.write(checked.config)
-                manifest = {**manifest_of(checked, argv, state, text), **stack}
+                manifest = {**manifest_of(checked, argv, state, text), **stack, **_block_of(path)}
                 folders.append(RunFolder.create(path, manifest, text, checked.sheet_bytes, numbered))
     except BaseException:
         for lock in locks.values():
@@ -107,8 +109,14 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
 
 def _stack_of(paths: Sequence[Path | None]) -> dict[str, list[str]]:
     """Name the runs that train as one stack, where they are side by side: only together they have the same last bits again."""
-    names = [path.name for path in paths if path is not None and path.parent == paths[0].parent] if paths[0] is not None else []
+    owners = [run_of(path) or path for path in paths if path is not None]
+    names = [owner.name for owner in owners if owner.parent == owners[0].parent]
     return {"stack": names} if len(names) > 1 else {}
+
+
+def _block_of(path: Path) -> dict[str, str]:
+    owner = run_of(path)
+    return {} if owner is None else {"block_of": owner.name}
 
 
 def is_unfinished(path: Path) -> bool:

@@ -12,7 +12,8 @@ from curriculum.config import yaml as configs
 from curriculum.errors import InputError
 from curriculum.runner.hook_records import hook_differences, records_of, stored_records, uncertainties
 from curriculum.runner.plan import Plan, near_of
-from curriculum.runner.provenance import made_from, versions
+from curriculum.runner.provenance import made_from
+from curriculum.runner.stamps import versions
 from curriculum.sheet.table import table_line
 from curriculum.store.reader import Run
 from curriculum.train.make import settings_of

@@ -16,8 +16,8 @@ from curriculum.runner.background import Background
 from curriculum.runner.own import measure_own
 from curriculum.runner.plan import Plan
 from curriculum.runner.prober import Prober
-from curriculum.runner.provenance import close_segments, now
 from curriculum.runner.recorded import possible_terms, snapshot_steps
+from curriculum.runner.stamps import close_segments, now
 from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint

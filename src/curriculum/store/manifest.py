@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from curriculum.config.settings import SEEDS_ALLOWED
+from curriculum.errors import CurriculumError, InputError, RunError
 from curriculum.sheet.document import LAST_STEP_ALLOWED
+from curriculum.store.files import SEAL, read_document, reason, seal_holds
+from curriculum.store.names import CONFIG, MANIFEST, SCHEMA, SHEET
 
 MOST_LISTED = 100  # measures, probes or figures: each costs time wherever the run is read
 Listed = TypeVar("Listed", bound=Sequence[Any])
@@ -124,6 +129,16 @@ class LookManifest(BaseModel):
         return measures
 
 
+class BlockManifest(BaseModel):
+    """A block of a run: the seeds that one stack or process trained, in the folder `blocks/NAME`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    seeds: Annotated[list[int], Field(min_length=1, max_length=SEEDS_ALLOWED)]
+    trained: Annotated[int, Field(ge=0)]
+
+
 class HashesManifest(BaseModel):
     """What a run was made from, by hash."""
 
@@ -159,6 +174,9 @@ class Manifest(BaseModel):
     files: dict[str, str] = {}
     segments: list[dict[str, Any]] = []
     stack: Annotated[list[str], Field(min_length=1), AfterValidator(_once)] | None = None
+    tracked: bool = False
+    blocks: Annotated[list[BlockManifest], Field(max_length=SEEDS_ALLOWED)] | None = None
+    moving: bool = False
 
     @field_validator("trained")
     @classmethod
@@ -181,3 +199,36 @@ class Manifest(BaseModel):
         if strange and "seeds" in info.data:
             raise ValueError(f"{strange[0]!r} is not one of its seeds")
         return diverged
+
+
+def read_manifest(path: Path) -> tuple[dict[str, Any], Manifest]:
+    """Read what `run.json` in a run folder holds: as it is, and checked.
+
+    Raises `InputError` where there is no run, `RunError` where the file is damaged.
+    """
+
+    def damaged(why: str) -> RunError:
+        return RunError(f"the run {path} is damaged: {path / MANIFEST}: {why}")
+
+    if not os.path.lexists(path / MANIFEST):
+        if (path / SHEET).is_file() or (path / CONFIG).is_file():
+            raise damaged("it is missing")
+        raise InputError(f"{path} is not a run: it has no {MANIFEST}")
+    try:
+        plain = read_document(path / MANIFEST)
+    except FileNotFoundError:
+        raise damaged("it is missing") from None
+    except CurriculumError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(reason(error)) from None
+    if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
+        raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
+    if isinstance(plain, dict) and SEAL in plain and not seal_holds(plain):
+        raise damaged("its hash differs from the stored one")
+    try:
+        return plain, Manifest.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise damaged(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from curriculum.errors import CurriculumError, InputError, RunError
 from curriculum.find_file import MOST_BYTES
 from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
+from curriculum.store.blocks import block_paths, place_of
 from curriculum.store.checkpoint import CheckpointRecord, newest_record
 from curriculum.store.files import (
-    SEAL,
     check_size,
     digest,
     digest_file,
     join_arrays,
-    read_document,
     read_limited,
     read_parquet,
     read_safetensors,
     reason,
     rows_of,
-    seal_holds,
     shapes_of,
 )
 from curriculum.store.integrity import events_until, read_events
 from curriculum.store.lock import is_held
-from curriculum.store.manifest import LookManifest, Manifest, ProbeManifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, read_manifest
 from curriculum.store.names import (
     CONFIG,
     EVENTS,
@@ -46,7 +42,6 @@ from curriculum.store.names import (
     METRICS,
     MODEL,
     PHASE_ENDS,
-    SCHEMA,
     SHEET,
     SNAPSHOTS,
     STEPS,
@@ -72,26 +67,9 @@ class Run:
         Raises `InputError` where it is none, `RunError` where its manifest is damaged.
         """
         self.path = path
-        if not os.path.lexists(path / MANIFEST):
-            if (path / SHEET).is_file() or (path / CONFIG).is_file():
-                raise self._damaged(MANIFEST, "it is missing")
-            raise InputError(f"{path} is not a run: it has no {MANIFEST}")
-        plain = self._read(MANIFEST, read_document)
-        if isinstance(plain, dict) and isinstance(plain.get("schema"), int) and plain["schema"] != SCHEMA:
-            raise RunError(f"{path} has the schema version {plain['schema']}, this program reads {SCHEMA}")
-        if isinstance(plain, dict) and SEAL in plain and not seal_holds(plain):
-            raise self._damaged(MANIFEST, "its hash differs from the stored one")
-        try:
-            self._checked = Manifest.model_validate(plain)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "it"
-            raise self._damaged(MANIFEST, f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-        self.manifest: dict[str, Any] = plain
+        self.manifest: dict[str, Any]
+        self.manifest, self._checked = read_manifest(path)
         self._verified: set[str] = set()
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
 
     @property
     def name(self) -> str:
@@ -104,7 +82,8 @@ class Run:
     @property
     def shown_status(self) -> str:
         """The status, with `killed` for a run that was never ended in order and that no process trains now."""
-        return "killed" if self.status == "running" and not is_held(self.path) else self.status
+        held = self.status == "running" and (is_held(self.path) or any(is_held(path) for path in self.open_blocks))
+        return "killed" if self.status == "running" and not held else self.status
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -129,6 +108,17 @@ class Run:
     def record(self) -> CheckpointRecord | None:
         """Of a run that has not ended in order, its newest checkpoint: what is stored after that may be in pieces."""
         return None if self._checked.files else newest_record(self.path)
+
+    @property
+    def tracked(self) -> bool:
+        """Whether a training loop of a user's own filled the run, by `track`."""
+        return self._checked.tracked
+
+    @cached_property
+    def open_blocks(self) -> tuple[Path, ...]:
+        """The blocks of seeds that are not joined yet: those that are being trained, that were stopped, and that wait to be joined."""
+        joined = {block.name for block in self._checked.blocks or ()}
+        return tuple(path for path in block_paths(self.path) if path.name not in joined)
 
     @property
     def diverged(self) -> dict[int, str]:
@@ -202,7 +192,7 @@ class Run:
         files = self._files(METRICS)
         steps, seeds = self._checked.steps, len(self.seeds)
         rows = sum(self._read(name, rows_of) for name in files)
-        if rows > steps * seeds or (self.status == "finished" and rows < steps * seeds):
+        if rows > steps * seeds or (self.status == "finished" and rows < steps * seeds and not self.tracked):
             raise self._damaged(METRICS, f"it has {rows:,} rows for {steps:,} steps of {seeds:,} seed(s)")
         tables = [self._read(name, read_parquet) for name in files]
         try:
@@ -240,6 +230,8 @@ class Run:
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
         """The curves of the probes at `CURVE.steps`: `loss.PROBE`, `score.NAME.PROBE` `[F, S]`, and `latents.PROBE` `[G, S, N, L]`."""
+        if self.tracked and not self._listed(TRACES):
+            return {}
         return self._arrays(TRACES, partial(check_curves, seeds=len(self.seeds), steps=self._checked.steps))
 
     @cached_property
@@ -324,17 +316,17 @@ class Run:
             raise self._damaged(name, str(error)) from None
 
     def _read(self, name: str, read: Any) -> Any:
-        path = self.path / name
+        path = place_of(self.path, self.manifest, name)
         try:
-            expected = self._hash_of(name) if name != MANIFEST else None
+            expected = self._hash_of(name)
             if expected is not None and name not in self._verified:
                 if digest_file(path) != expected:
+                    self._check_unchanged()
                     raise self._damaged(name, "its hash differs from the stored one")
                 self._verified.add(name)
             return read(path)
         except FileNotFoundError:
-            if name != MANIFEST and self.status == "running" and Run(self.path).status != "running":
-                raise RunError(f"the run {self.path} ended while it was being read: try again") from None
+            self._check_unchanged()
             raise self._damaged(name, "it is missing") from None
         except CurriculumError:
             raise
@@ -342,8 +334,14 @@ class Run:
             # Whatever a damaged file makes its library raise, the person hears which file it was.
             raise self._damaged(name, reason(error)) from None
 
+    def _check_unchanged(self) -> None:
+        """Raise `RunError` where the run was finished, or seeds were joined to it, since it was opened."""
+        if Run(self.path).manifest.get("files") != self.manifest.get("files"):
+            raise RunError(f"the run {self.path} changed while it was being read: try again")
+
     def _check_hash(self, name: str, key: str, data: bytes) -> None:
         if self.manifest["hashes"].get(key) != digest(data):
+            self._check_unchanged()
             raise self._damaged(name, "its hash differs from that of the file that the run was trained with")
 
     def _damaged(self, name: str, why: str) -> RunError:

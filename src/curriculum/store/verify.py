@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from curriculum.errors import CurriculumError, RunError
 from curriculum.store.checkpoint import read, steps_in
+from curriculum.store.files import digest
 from curriculum.store.integrity import check_parts
-from curriculum.store.names import STEPS
+from curriculum.store.joining import merge
+from curriculum.store.names import BLOCKS, STEPS, check_name
 from curriculum.store.reader import Run
 
 
@@ -35,7 +37,7 @@ class Report:
 
 def verify_run(run: Run) -> Report:
     """Read everything that a run has stored, and check its hashes, its rows and the ranges of its steps."""
-    checks = (_made_from, _files, _metrics, _snapshots, _traces, _events, _checkpoints, _model)
+    checks = (_made_from, _files, _metrics, _snapshots, _traces, _events, _checkpoints, _model, _blocks)
     checked, problems = [], []
     for check in checks:
         try:
@@ -70,6 +72,8 @@ def _metrics(run: Run) -> str:
     if not trained:
         return ""
     rows = run.metrics
+    if run.tracked:
+        return f"{len(rows):,} rows of metrics"
     if len(rows) != trained * len(seeds):
         raise _wrong(run, f"{len(rows):,} rows of metrics for {trained:,} steps of {len(seeds)} seed(s)")
     steps, own = np.repeat(np.arange(trained), len(seeds)), np.tile(np.asarray(seeds), trained)
@@ -103,9 +107,9 @@ def _traces(run: Run) -> str:
     for name in curves:
         steps = run.traces[f"{name}.{STEPS}"]
         _check_steps(run, f"the curve {name}", steps)
-        if len(set(np.diff(steps).tolist())) > 1:
+        if len(set(np.diff(steps).tolist())) > 1 and not run.tracked:
             raise _wrong(run, f"the curve {name} has a gap")
-    return f"{len(curves)} curve(s) of the probes, without a gap"
+    return f"{len(curves)} curve(s) of the probes, without a gap" if not run.tracked else f"{len(curves)} curve(s)"
 
 
 def _events(run: Run) -> str:
@@ -131,18 +135,37 @@ def _checkpoints(run: Run) -> str:
         found = read(run.path, step)
         if step > run.trained_steps:
             raise _wrong(run, f"there is a checkpoint of step {step:,}, after the {run.trained_steps:,} steps that were trained")
-        if step == run.trained_steps and run.status == "finished" and not same(flat(run.model), found.arrays["flat"]):
+        if step == run.trained_steps and run.status == "finished" and not run.tracked and not same(flat(run.model), found.arrays["flat"]):
             raise _wrong(run, f"the model and the checkpoint of step {step:,} differ")
     return f"{len(steps)} checkpoint(s): {', '.join(f'{step:,}' for step in steps)}" if steps else "no checkpoint"
 
 
 def _model(run: Run) -> str:
-    if not run.manifest.get("files"):
+    if not run.manifest.get("files") or run.tracked:
         return ""
     expected = {name: (len(run.seeds), *shape) for name, shape in run.manifest["parameters"].items()}
     if {name: value.shape for name, value in run.model.items()} != expected:
         raise _wrong(run, "the shapes of the model are not those of this run")
     return f"the model after {run.trained_steps:,} steps"
+
+
+def _blocks(run: Run) -> str:
+    """Check the blocks of a run, and that they make the run's own files again."""
+    described = run.manifest.get("blocks")
+    if not described:
+        return ""
+    blocks = []
+    for own in described:
+        check_name(own["name"])
+        blocks.append(Run(run.path / BLOCKS / own["name"]))
+        found = verify_run(blocks[-1])
+        if found.problems:
+            raise RunError("\n".join(found.problems))
+    made = merge(run, sorted(blocks, key=lambda block: block.path))
+    for name, expected in run.manifest["files"].items():
+        if name not in made or digest(made[name]) != expected:
+            raise _wrong(run, f"{name} is not what the blocks of the run are when they are joined")
+    return f"{len(blocks)} block(s) are intact, and joined they are this run"
 
 
 def flat(parameters: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -86,7 +86,7 @@ class RunFolder:
         def take(free: Path) -> None:
             assert temporary is not None
             full.update({"schema": SCHEMA, "name": free.name, "status": "running", **manifest})
-            (temporary / MANIFEST).write_text(_to_json(full), encoding="utf-8")
+            (temporary / MANIFEST).write_text(to_json(full), encoding="utf-8")
             sync(temporary / MANIFEST)
             os.rename(temporary, free)
 
@@ -258,9 +258,9 @@ class RunFolder:
     def update(self, **more: Any) -> None:
         """Change the manifest."""
         self.manifest.update(more)
-        write_file(self.path / MANIFEST, _to_json(self.manifest).encode())
+        write_file(self.path / MANIFEST, to_json(self.manifest).encode())
 
 
-def _to_json(manifest: Mapping[str, Any]) -> str:
+def to_json(manifest: Mapping[str, Any]) -> str:
     """Seal a manifest and write it with a line for each key: to be read, and small enough to be replaced where a disk is nearly full."""
     return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sealed(manifest).items()) + "\n}\n"

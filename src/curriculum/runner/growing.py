@@ -1,0 +1,76 @@
+"""Let a run grow by seeds: what is missing of those asked for is trained as a further block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from curriculum.errors import OutputExistsError
+from curriculum.runner.inputs import with_seeds
+from curriculum.runner.opening import is_unfinished
+from curriculum.runner.plan import Plan
+from curriculum.runner.same import differences
+from curriculum.store.blocks import block_name, block_paths, check_distinct
+from curriculum.store.names import BLOCKS, check_new, is_run
+from curriculum.store.reader import Run
+
+BUT_SEEDS = ("task", "steps", "sheet", "config", "hooks")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What is left to train of a run, block by block: the plan of each, and the path of its folder.
+
+    `run` is the path of the run itself, `stored` are the seeds that it has, in blocks that are not joined, too.
+    """
+
+    run: Path
+    parts: tuple[tuple[Plan, Path], ...]
+    stored: tuple[int, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that will be trained, or trained on."""
+        return tuple(seed for checked, _ in self.parts for seed in checked.seeds)
+
+
+def with_own_seeds(checked: Plan, seeds: Sequence[int]) -> Plan:
+    """Give the plan of a block: the same but for the seeds."""
+    return checked if checked.seeds == tuple(seeds) else replace(checked, config=with_seeds(checked.config, list(seeds)))
+
+
+def unfinished_parts(run: Run) -> list[Run]:
+    """List what is left to train of a run: the run itself, or its blocks."""
+    parts = [run] if run.manifest.get("blocks") is None else []
+    return [own for own in [*parts, *map(Run, run.open_blocks)] if is_unfinished(own.path)]
+
+
+def grow(checked: Plan, path: Path) -> Growth:
+    """Find what is to be trained so that the run at `path` has the seeds of a plan; a new run is trained in one block.
+
+    Blocks that were stopped resume with the seeds that they have. Raises `OutputExistsError` if a run was created there with
+    different inputs, `InputError` for seeds that equal others modulo 2^32.
+    """
+    if not os.path.lexists(path):
+        check_distinct([("--seeds", checked.seeds)])
+        return Growth(path, ((checked, path),))
+    if not is_run(path):
+        check_new(path)
+    run = Run(path)
+    if found := differences(checked, run, only=BUT_SEEDS):
+        raise OutputExistsError(
+            f"{path} already exists, but was created with different inputs: {'; '.join(found)}. Choose another --name, or remove it first"
+        )
+    holders = [Run(own) for own in block_paths(path)]
+    if run.manifest.get("blocks") is None:
+        holders = [run, *(holder for holder in holders if holder.seeds != run.seeds)]
+    stored = tuple(sorted({seed for holder in holders for seed in holder.seeds}))
+    asked = set(checked.seeds)
+    parts = [(with_own_seeds(checked, own.seeds), own.path) for own in holders if is_unfinished(own.path) and asked & set(own.seeds)]
+    missing = [seed for seed in checked.seeds if seed not in stored]
+    if missing:
+        check_distinct([*((str(own.path), own.seeds) for own in holders), ("--seeds", missing)])
+        parts.append((with_own_seeds(checked, missing), path / BLOCKS / block_name(missing)))
+    return Growth(path, tuple(parts), stored)
