@@ -50,6 +50,11 @@ Seeds = Annotated[
 
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
+EpsPlacement = Literal["torch", "keras"]
+EPS_PLACEMENT = (
+    "what eps is added to: the root of the mean square after its bias correction (torch) or before it (keras), "
+    "where it weighs more in the first steps"
+)
 
 
 class Adam(Settings):
@@ -60,6 +65,7 @@ class Adam(Settings):
         (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
     )
     eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+    eps_placement: EpsPlacement = Field("torch", description=EPS_PLACEMENT)
 
 
 class AdamW(Settings):
@@ -70,6 +76,7 @@ class AdamW(Settings):
         (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
     )
     eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+    eps_placement: EpsPlacement = Field("torch", description=EPS_PLACEMENT)
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay, times the learning rate; column weight-decay")
 
 

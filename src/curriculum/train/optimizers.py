@@ -59,7 +59,10 @@ def update(
 
 
 def _adam(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Adam | AdamW, moved: Moments) -> None:
-    """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019."""
+    """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019.
+
+    With `eps` where Keras puts it, it is the "epsilon hat" of their section 2.
+    """
     beta1, beta2 = moved.get(MOMENTUM, settings.betas[0]), moved.get(BETA2, settings.betas[1])
     mean, square = moments[MEAN], moments[SQUARE]
     mean.lerp_(gradient, 1 - beta1)
@@ -69,7 +72,7 @@ def _adam(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, st
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     # The bias corrections are multiplied out of the tensors, which saves a pass over them.
     correction = (1 - beta2**step) ** 0.5
-    root = square.sqrt().add_(settings.eps * correction)
+    root = square.sqrt().add_(settings.eps * correction if settings.eps_placement == "torch" else settings.eps)
     scale = -correction / (1 - beta1**step)
     if isinstance(scale, Tensor):
         parameters.addcmul_(torch.div(mean, root), lr * scale)
