@@ -1,6 +1,8 @@
 from .config.settings import TaskSettings as TaskSettings
 from .errors import CurriculumError as CurriculumError
 from .measure.metric import Metric as Metric
+from .play.playhead import Now as Now
+from .play.playhead import Playhead as Playhead
 from .runner.compare import compare as compare
 from .runner.execute import execute as execute
 from .runner.execute import run as run

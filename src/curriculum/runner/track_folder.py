@@ -14,8 +14,8 @@ from typing import Any
 
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError
 from curriculum.find_file import read_sheet
+from curriculum.play.own_timings import timings_for
 from curriculum.runner.stamps import close_segments, new_segment, now, place
-from curriculum.runner.timings import timings_for
 from curriculum.sheet.document import Dopesheet, with_tables, write
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
@@ -45,10 +45,12 @@ class Inputs:
     scores: Mapping[str, Score]
 
 
-def read_inputs(sheet: str | Path | Dopesheet, seed: int, scores: Mapping[str, Score]) -> Inputs:
+def read_inputs(sheet: str | Path | Dopesheet | Schedule, seed: int, scores: Mapping[str, Score]) -> Inputs:
     """Read a sheet by its path or name. Raises `InputError` for one that cannot be read, and for a seed that is none."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"a seed is a whole number from 0 on, not {seed!r}")
+    if isinstance(sheet, Schedule):
+        return Inputs("from Python", write(sheet.sheet).encode(), sheet, seed, scores)
     if isinstance(sheet, Dopesheet):
         return Inputs(Path(sheet.source).name, write(sheet).encode(), compile_sheet(sheet), seed, scores)
     source, data = read_sheet(sheet)
