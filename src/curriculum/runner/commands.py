@@ -101,7 +101,7 @@ class CommandSettings(Settings):
         return primary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A seed of an arm that is to be trained: the command and its environment, and where its output goes."""
 
