@@ -1,17 +1,23 @@
 """The dopesheet language: what every spelling means, and where every mistake is reported."""
 
+import warnings
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, SequentialLR
 
 from curriculum.errors import SheetError
 from curriculum.sheet.document import Column, Dopesheet, Phase, Row, write
 from curriculum.sheet.easings import EASINGS
 from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
 
 SHEETS = Path(__file__).parents[1] / "dopesheets"
 FUZZ = settings(deadline=None, max_examples=150)
@@ -276,8 +282,9 @@ def test_a_key_is_where_a_cell_is_filled():
         ("STEP,lr\n0,1\n+1.5,\n9,\n", (3, 1), ["'+1.5'", "between 0 and 1"]),
         ("STEP,lr\n0,1\n-0.0,\n9,\n", (3, 1), ["'-0.0'", "between 0 and 1"]),
         ("STEP,lr\n0,1\n5OO,\n900,\n", (3, 1), ["'5OO'", "prev+10", "40%"]),
-        ("STEP,lr\n0,1\n5.0,\n9,\n", (3, 1), ["'5.0'"]),
-        ("STEP,lr\n0,1\n1e3,\n9999,\n", (3, 1), ["'1e3'"]),
+        ("STEP,lr\n0,1\n5.5,\n9,\n", (3, 1), ["'5.5'"]),
+        ("STEP,lr\n0,1\n1e-3,\n9999,\n", (3, 1), ["'1e-3'"]),
+        ("STEP,lr\n0,1\n1e400,\n9999,\n", (3, 1), ["'1e400'"]),
         ("STEP,lr\n0,1\n+,\n9,\n", (3, 1), ["'+'"]),
         ("STEP,lr\n0,1\nprev-5,\n9,\n", (3, 1), ["'prev-5'"]),
         ("STEP,lr\n0,1\n²,\n9,\n", (3, 1), ["'²'"]),
@@ -290,7 +297,12 @@ def test_a_key_is_where_a_cell_is_filled():
         ("STEP,lr\n0,1_000\n", (2, 2), ["'1_000'"]),
         ("STEP,lr\n0,0x10\n", (2, 2), ["'0x10'"]),
         ("STEP,lr\n0,None\n", (2, 2), ["'None'"]),
-        ("STEP;lr\n0;1,5\n", (2, 2), ["'1,5'", "'1.5'"]),
+        ('STEP,lr\n0,"1,5"\n', (2, 2), ["'1,5'", "'1.5'"]),
+        ("STEP;lr\n0;1.000,5\n", (2, 2), ["'1.000,5'"]),
+        ("STEP,lr\n0,5 %\n", (2, 2), ["'%'"]),
+        ("STEP,lr\n0,1\n5,2 liner\n", (3, 2), ["'liner'", "did you mean 'linear'"]),
+        ("STEP,lr\n0,1\n5,2 step linear\n", (3, 2), ["'step linear'"]),
+        ("STEP,lr\n0,1 linear\n5,2\n", (2, 2), ["lr", "first key", "'linear'"]),
         ("STEP,lr:log\n0,1\n5,0\n", (3, 2), ["lr", "'0'", "log", "greater than 0"]),
         ("STEP,lr:log:step\n0,-1\n", (2, 2), ["lr", "'-1'", "log", "greater than 0"]),
         # two values for one cell
@@ -390,7 +402,7 @@ def between(draw, before, after):
     distance = after - before
     count = draw(st.integers(0, distance))
     percent = draw(st.integers(1, 99))
-    ahead, back = round(before + percent / 100 * distance), round(after - percent / 100 * distance)
+    ahead, back = round(before + Fraction(percent, 100) * distance), round(after - Fraction(percent, 100) * distance)
     return draw(
         st.sampled_from(
             [
@@ -421,15 +433,17 @@ def sheets(draw):
     filled = set()
     rows = []
     for spelling, step in written:
-        values = {}
+        values, timings = {}, {}
         for column in made:
             if (step, column.name) not in filled and (not rows or draw(st.booleans())):
                 filled.add((step, column.name))
                 values[column.name] = draw(positive if column.space == "log" else numbers)
+                if rows and draw(st.booleans()):
+                    timings[column.name] = draw(st.sampled_from(list(EASINGS)))
         phase = draw(st.none() | words) if (step, None) not in filled else None
         if phase is not None:
             filled.add((step, None))
-        rows.append(Row(spelling, step, phase, tuple(draw(st.lists(actions, max_size=2))), values))
+        rows.append(Row(spelling, step, phase, tuple(draw(st.lists(actions, max_size=2))), values, timings=timings))
     return Dopesheet(made, tuple(rows))
 
 
@@ -480,3 +494,96 @@ def test_any_text_is_a_sheet_or_a_sheet_error(text):
 )
 def test_any_bytes_are_a_sheet_or_a_sheet_error(data):
     assert isinstance(read(data), Dopesheet | SheetError)
+
+
+# --- what spreadsheets write ---
+
+
+def test_what_a_spreadsheet_wrote_is_read_and_said():
+    text = "sep=;\nSTEP;PHASE;lr;#why;mix\n0;A;0,5;because;1\n100,0;;1e-3;of;12,5%\n2e2;;;;50%\n"
+    sheet = parse(text, "s.csv")
+    assert [row.step for row in sheet.rows] == [0, 100, 200]
+    assert [row.values for row in sheet.rows] == [{"lr": 0.5, "mix": 1}, {"lr": 1e-3, "mix": 0.125}, {"mix": 0.5}]
+    assert sheet.properties == ("lr", "mix")
+    assert sheet.readings == (
+        "line 1: 'sep=;' names the delimiter, ';'",
+        "column 4, '#why': a note, which is not read",
+        "line 3, lr: '0,5' is 0.5",
+        "line 4, STEP: '100,0' is 100",
+        "line 4, mix: '12,5%' is 0.125",
+        "line 5, STEP: '2e2' is 200",
+        "line 5, mix: '50%' is 0.5",
+    )
+    assert parse(write(sheet)).rows == sheet.rows
+    assert parse(write(sheet)).readings == ()
+
+
+def test_a_plain_sheet_is_read_as_it_is_written():
+    for name in ("smooth", "stepped", "e2c-easy", "warmup-cosine"):
+        assert parse(Path(f"dopesheets/{name}.csv").read_bytes()).readings == ()
+
+
+def test_show_prints_what_was_read_in_another_way(tmp_path, here):
+    (tmp_path / "s.csv").write_text("STEP,lr,#why\n0,50%,x\n1e1,0.1 linear,\n")
+    shown = here("dopesheet", "show", tmp_path / "s.csv")
+    assert shown.err.splitlines() == [
+        "read: column 3, '#why': a note, which is not read",
+        "read: line 2, lr: '50%' is 0.5",
+        "read: line 3, STEP: '1e1' is 10",
+    ]
+    assert [line.split() for line in shown.out.splitlines()[1:3]] == [["0", "0.5"], ["10", "0.1", "linear"]]
+
+
+# --- the timing of a single key ---
+
+
+def test_a_key_may_be_reached_on_a_timing_of_its_own():
+    sheet = parse("STEP,lr::step,mix\n0,0,0\n10,1 linear,1\n30,0 cosine,\n40,5,0 step-end\n")
+    schedule = compile_sheet(sheet)
+    at = np.arange(41)
+    rate = np.select([at <= 10, at <= 30, at < 40], [at / 10, (1 + np.cos(np.pi * (at - 10) / 20)) / 2, 0], 5)
+    assert schedule.column("lr") == pytest.approx(rate, abs=1e-15)
+    assert schedule.column("mix")[[10, 39, 40]].tolist() == [1, 1, 0]
+    assert sheet.own_timings("lr") == {10: "linear", 30: "cosine"}
+
+
+def test_a_retarget_keeps_the_timings_of_later_keys():
+    schedule = compile_sheet(parse("STEP,lr\n0,0\n10,1\n20,0 linear\n")).retarget("lr", 2, 1, 4)
+    assert schedule.column("lr")[10:] == pytest.approx(1 - np.arange(11) / 10)
+
+
+# --- sheets that are shipped for any task ---
+
+
+def shipped(name):
+    return compile_sheet(parse(Path(f"dopesheets/{name}.csv").read_bytes(), name)).column("lr")
+
+
+def torch_rates(make, steps, lr):
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=lr, momentum=0.9)
+    scheduler, rates = make(optimizer), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            scheduler.step()
+    return rates
+
+
+def test_warmup_cosine_is_pytorchs():
+    def make(optimizer):
+        return SequentialLR(optimizer, [LinearLR(optimizer, 1e-5, total_iters=500), CosineAnnealingLR(optimizer, 9500)], [500])
+
+    assert shipped("warmup-cosine") == pytest.approx(torch_rates(make, 10_001, 0.001), rel=1e-9, abs=1e-12)
+
+
+def test_one_cycle_is_pytorchs():
+    found = torch_rates(lambda optimizer: OneCycleLR(optimizer, max_lr=0.001, total_steps=10_001, pct_start=3001 / 10_001), 10_001, 1)
+    assert shipped("one-cycle") == pytest.approx(found, rel=1e-9)
+
+
+def test_wsd_is_its_formula():
+    """Warm up linearly for 5% of the steps, hold, and cool down linearly over the last 20% (Hagele et al. 2024)."""
+    at = np.arange(10_001)
+    expected = 0.001 * np.minimum(np.minimum(at / 500, 1), (10_000 - at) / 2000)
+    assert shipped("wsd") == pytest.approx(expected, rel=1e-9, abs=1e-12)

@@ -48,6 +48,15 @@ def find_file(reference: str | Path, kind: str, near: Sequence[Path] = ()) -> Pa
     )
 
 
+def collection(kind: str) -> list[Path]:
+    """List the sheets or configs that can be named without a path, in order of name.
+
+    A file in the working folder's collection hides a shipped one of the same name.
+    """
+    found = {path.name: path for folder in (shipped(kind), Path(kind)) for path in folder.glob(f"*{SUFFIX[kind]}")}
+    return [found[name] for name in sorted(found)]
+
+
 def read_sheet(reference: str | Path, near: Sequence[Path] = ()) -> tuple[str, bytes]:
     """Find a sheet and read it: its path as messages name it, and its bytes. The folders `near` are searched too.
 

@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli import ablate, animate, compare, config, convert, dopesheet, experiment, join, new, power, runs, train, tune, verify
+from curriculum.cli import (
+    ablate,
+    animate,
+    collection,
+    compare,
+    config,
+    convert,
+    dopesheet,
+    experiment,
+    join,
+    new,
+    power,
+    runs,
+    train,
+    tune,
+    verify,
+)
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
 from curriculum.console import put, report
@@ -26,6 +42,10 @@ app.command("show")(runs.show_run)
 app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)
+dopesheet.dopesheet.command("list")(collection.list_sheets)
+dopesheet.dopesheet.command("copy")(collection.copy_sheet)
+config.config.command("list")(collection.list_configs)
+config.config.command("copy")(collection.copy_config)
 app.add_typer(dopesheet.dopesheet, name="dopesheet")
 app.add_typer(config.config, name="config")
 

@@ -10,7 +10,7 @@ import typer
 
 from curriculum.cli.guard import AsJson, Force, check_free, guarded
 from curriculum.cli.options import HELP
-from curriculum.console import number, put, put_json, put_table
+from curriculum.console import number, put, put_json, put_table, say
 
 if TYPE_CHECKING:
     from curriculum.sheet.diff import SheetDiff
@@ -40,7 +40,7 @@ class Format(StrEnum):
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
     from curriculum import find_file
-    from curriculum.runner.timings import timings_for
+    from curriculum.play.own_timings import timings_for
     from curriculum.sheet.parse import parse
 
     source, data = find_file.read_sheet(reference)
@@ -110,6 +110,8 @@ def show(
       curriculum dopesheet show smooth.csv --dense --format csv > schedule.csv
     """
     read = read_sheet(sheet)
+    for reading in read.readings:
+        say(f"read: {reading}")
     header, rows = _dense_rows(read) if dense else _key_rows(read)
     if format is Format.json:
         put_json([dict(zip(header, row, strict=True)) for row in rows])
@@ -134,7 +136,7 @@ def _key_rows(sheet: Dopesheet) -> tuple[list[str], list[list[Any]]]:
             cells["PHASE"] = row.phase
         if row.actions:
             cells["ACTION"] = ",".join(filter(None, [cells.get("ACTION"), *row.actions]))
-        cells |= row.values
+        cells |= {name: row.cell(name) if name in row.timings else value for name, value in row.values.items()}
     header = ["STEP", "PHASE", "ACTION", *(column.header for column in sheet.columns)]
     names = ["PHASE", "ACTION", *sheet.properties]
     return header, [[step, *(cells.get(name) for name in names)] for step, cells in merged.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +14,13 @@ from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, undecidable
 from curriculum.cli.train import train_open
-from curriculum.console import say
+from curriculum.console import put, put_json, put_table, say
+from curriculum.errors import InputError
 
 if TYPE_CHECKING:
     from curriculum.measure.comparison import Comparison
     from curriculum.runner.arms import Study
     from curriculum.runner.plan import Plan
-    from curriculum.runner.until_decided import Growing
     from curriculum.store.reader import Run
 
 MOST_SEEDS = 256  # of each arm, if --max-seeds does not say otherwise
@@ -43,6 +44,10 @@ def run_experiment(
         int | None,
         typer.Option("--max-seeds", min=1, help=f"The most seeds of each arm with --until-decided. Default: {MOST_SEEDS}."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Of an experiment with a command: processes at a time. Default: as many as cores."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained and judged.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -50,8 +55,13 @@ def run_experiment(
     """Train all arms of an experiment and compare them.
 
     The arms train together as one stack, as far as they share task, optimizer and number of steps. Finished arms are not retrained.
-    With --until-decided, the seeds of the file are the first of several blocks. The number of seeds doubles from look to look, and each
-    look may spend a part of the allowed error, so that all of them together find a false difference in at most 5% of experiments.
+    More seeds than before are trained as further blocks.
+
+    With --until-decided, the number of seeds doubles from look to look. Each look may spend a part of the allowed error, so that all of
+    them together find a false difference in at most 5% of experiments.
+
+    If the experiment has a 'command', that trains each seed of each arm in a process of its own, such as a script of yours that
+    calls curriculum.track().
 
     Examples:
 
@@ -62,22 +72,27 @@ def run_experiment(
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
 
       curriculum experiment smooth-vs-stepped --seeds 0:16 --until-decided --max-seeds 128
-    """
-    from curriculum.errors import InputError
-    from curriculum.runner.experiment_file import plan_study
 
+      curriculum experiment study.yaml --workers 2
+    """
     if max_seeds is not None and not until_decided:
         raise InputError("--max-seeds belongs to --until-decided: add it, or use --seeds")
-    if until_decided:
-        from curriculum.runner.until_decided import plan_growing
+    from curriculum.runner.commands import has_command
 
-        most = MOST_SEEDS if max_seeds is None else max_seeds
-        growing = plan_growing(name, runs, most, overrides=with_device(overrides, device), seeds=seed, steps=steps)
-        if dry_run:
-            print_study(growing.study, as_json)
-        else:
-            _grow(growing, runs, as_json)
+    if has_command(name):
+        if steps is not None or device is not None:
+            raise InputError("--steps and --device are for tasks: this experiment trains by its own command")
+        if until_decided:
+            raise InputError("--until-decided is for tasks: this experiment trains by its own command")
+        _run_commands(name, seed, workers, overrides or [], dry_run, runs, as_json)
         return
+    if workers is not None:
+        raise InputError("--workers is for experiments with a command: the arms of this one train together as one stack")
+    if until_decided:
+        _grow(name, seed, steps, with_device(overrides, device), max_seeds or MOST_SEEDS, dry_run, runs, as_json)
+        return
+    from curriculum.runner.experiment_file import plan_study
+
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     if dry_run:
         print_study(study, as_json)
@@ -85,6 +100,34 @@ def run_experiment(
     for warning in undecidable(study):
         say(f"warning: {warning}")
     compare_and_print(train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary)
+
+
+def _run_commands(name: str, seed: str | None, workers: int | None, overrides: list[str], dry_run: bool, runs: Path, as_json: bool) -> None:
+    """Train the arms of an experiment by its command, and compare them."""
+    from curriculum.cli.progress import Bar
+    from curriculum.runner.commands import plan_commands, run_commands
+
+    study = plan_commands(name, runs, overrides=overrides, seeds=seed)
+    left = {arm: sum(job.arm == arm for job in study.jobs) for arm in study.names}
+    if dry_run:
+        arms = [
+            {"name": arm, "path": str(path), "sheet": sheet, "seeds": len(study.seeds), "left": left[arm]}
+            for arm, path, sheet in zip(study.names, study.paths, study.sheets, strict=True)
+        ]
+        if as_json:
+            put_json({"arms": arms, "seeds": list(study.seeds), "command": list(study.jobs[0].command) if study.jobs else None})
+            return
+        rows = [[str(value) for value in arm.values()] for arm in arms]
+        put_table(["arm", "run", "sheet", "seeds", "left to train"], rows, f"Arms of {study.folder.name}", right=[3, 4])
+        if study.jobs:
+            put(f"first command: {shlex.join(study.jobs[0].command)}")
+        return
+    for arm, path in zip(study.names, study.paths, strict=True):
+        if not left[arm]:
+            say(f"{path} is already finished")
+    with Bar(f"training {', '.join(study.names)}", max(1, len(study.jobs)), "seed") as bar:
+        found = run_commands(study, workers, bar.update)
+    compare_and_print(found, runs, as_json, baseline=study.baseline, primary=study.record.primary)
 
 
 def train_study(study: Study) -> list[Run]:
@@ -108,20 +151,25 @@ def _train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
     train_open(plans, paths, title=lambda _: f"training {what}{block}", again=lambda _: "run the same command again")
 
 
-def _grow(growing: Growing, runs: Path, as_json: bool) -> None:
+def _grow(
+    name: str, seed: str | None, steps: int | None, overrides: list[str], most: int, dry_run: bool, runs: Path, as_json: bool
+) -> None:
     """Train and compare an experiment until it is decided, say at each look what is not, and print the last comparison."""
-    from curriculum.runner.until_decided import train_until_decided
+    from curriculum.runner.until_decided import plan_growing, train_until_decided
     from curriculum.store.reader import Run
 
-    record = growing.study.record
+    growing = plan_growing(name, runs, most, overrides=overrides, seeds=seed, steps=steps)
+    study = growing.study
+    if dry_run:
+        print_study(study, as_json)
+        return
 
     def look(place: int, chosen: list[Run]) -> Comparison:
-        found = measured(chosen, baseline=growing.study.baseline, primary=record.primary)
-        open_ = ", ".join(dict.fromkeys(verdict.id for verdict in found.undecided))
-        count = len(found.undecided)
-        said = f"{count} of {found.tests} tests inconclusive ({open_})" if count else "every measure that is judged is decided"
+        found = measured(chosen, baseline=study.baseline, primary=study.record.primary)
+        count, names = len(found.undecided), ", ".join(dict.fromkeys(verdict.id for verdict in found.undecided))
+        said = f"{count} of {found.tests} tests inconclusive ({names})" if count else "every measure that is judged is decided"
         say(f"look {place + 1} of {len(growing.looks)}, {growing.looks[place].seeds} seeds: {said}")
         return found
 
     found = train_until_decided(growing, _train_arms, look)
-    store_and_print([Run(path) for path in growing.study.paths], found, runs, as_json)
+    store_and_print([Run(path) for path in study.paths], found, runs, as_json)

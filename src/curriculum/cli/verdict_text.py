@@ -84,7 +84,8 @@ def _print_measures(found: Comparison, pair: Pair, full: bool) -> None:
     rows = found.rows(pair, (*found.measures, *found.exploratory))
     scores = [row for row in rows if row.window == LAST]
     final = [*scores, *found.rows(pair, found.final)]
-    put_table(header, [_row(row) for row in final], f"{'Scores and final' if scores else 'Final'} error{shown}", right)
+    what = "Scores and final error" if scores and found.final else "Final error" if found.final else "Metrics at the end"
+    put_table(header, [_row(row) for row in final], f"{what}{shown}", right)
     empty = {window for window, stretches in pair.windows.items() if not stretches}
     over = [row for row in rows if row.window not in (LAST, END) and (row.judged or (full and row.window not in empty))]
     if over:

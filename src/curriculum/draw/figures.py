@@ -25,7 +25,8 @@ def draw_run(run: Run) -> None:
     sheet = run.manifest.get("sheet", "dopesheet.csv")
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
     (middle,) = median_seeds([run])
-    style.save(losses.draw([run], [run.name], [middle]), run.figure("losses.png"))
+    if not run.metrics.empty:
+        style.save(losses.draw([run], [run.name], [middle]), run.figure("losses.png"))
     if run.phase_ends:
         style.save(latents.draw(run, middle), run.figure("latents.png"))
     for name in run.look.plots:
@@ -39,13 +40,14 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     from curriculum.measure.bands import curves
     from curriculum.measure.trace import median_seeds
 
-    names, final = found.names, found.final[0]
+    names = found.names
     theme = style.with_runs(style.LIGHT, [run.color for run in found.runs])
     style.save(losses.draw(runs, names, median_seeds(runs), theme), folder / "losses.png")
     style.save(schedules.draw(runs, names, theme), folder / "schedules.png")
-    measured = f"{final.title.removeprefix('final ')} ({final.unit})"
+    measured = f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})" if found.final else ""
     moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
-    style.save(bands.draw(runs, names, curves(runs), moving, measured, theme), folder / "bands.png")
+    if found.final or found.measures:
+        style.save(bands.draw(runs, names, curves(runs), moving, measured, theme), folder / "bands.png")
     ended = [i for i, run in enumerate(runs) if run.phase_ends]
     if ended:
         shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [found.final_errors(i) for i in ended])

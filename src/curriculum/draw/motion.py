@@ -43,11 +43,14 @@ def task_of(run: Run) -> Task:
     return task
 
 
+TRACKED = "tracked"  # the moving picture of what a training loop of a user's own looked at
 LATENTS = "latents"  # the moving picture of a task that brings none of its own
 
 
 def film_of(run: Run) -> str:
     """Give the name of a run's moving picture, without importing code of a user's."""
+    if run.tracked:
+        return TRACKED
     task = run.manifest["task"]["name"]
     if task not in plugins.shipped_names("task") or not run.has_latents:
         return LATENTS  # which says what such a run lacks

@@ -14,6 +14,7 @@ from curriculum.draw.ffmpeg import CODECS, encode
 from curriculum.draw.film import Film, Look
 from curriculum.draw.frames import frame_steps
 from curriculum.draw.motion import film_of
+from curriculum.draw.plots.losses import logged
 from curriculum.draw.scene import MOST_COLUMNS, Column, Scene
 from curriculum.errors import InputError
 from curriculum.measure.trace import median_seeds
@@ -56,7 +57,7 @@ def make_scene(
     # A run that is over while another goes on stays as it was at the last step that is stored.
     panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
     columns = [
-        Column(arm.label or run.name, _subtitle(run, index) + film.note, run.schedule, *run.losses(index), panel, arm.color)
+        Column(arm.label or run.name, _subtitle(run, index) + film.note, run.schedule, *logged(run, index), panel, arm.color)
         for run, arm, index, panel in zip(runs, map(arm_of, runs), indices, panels, strict=True)
     ]
     return Scene(columns, frames, look)

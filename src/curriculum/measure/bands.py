@@ -44,6 +44,15 @@ def curves(runs: Sequence[Run]) -> list[Curves]:
     return [_curves_of(run, whole, strides) for run in runs]
 
 
+def _bands(values: Array) -> Array:
+    """Compute the percentiles over seeds of values `[F, S]`: `[3, F]`, of the seeds that have one; NaN where none has."""
+    whole = ~np.isnan(values).all(axis=1)
+    found = np.full((len(BAND), len(values)), np.nan)
+    if whole.any():
+        found[:, whole] = np.nanpercentile(values[whole], BAND, axis=1)
+    return found
+
+
 def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> Curves:
     kept = [index for index, seed in enumerate(run.seeds) if seed not in run.diverged] or list(range(len(run.seeds)))
     steps, dex = error_curves(run)
@@ -71,7 +80,7 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
         scores={
             f"{own.title}{f' ({own.shown.unit})' if own.shown.unit else ''}": (
                 own.steps,
-                np.percentile(own.values[:, kept], BAND, axis=1),
+                _bands(own.values[:, kept]),
             )
             for own in scores_of(run)
             if len(own.steps)

@@ -100,7 +100,7 @@ def score_metrics(run: Looked) -> list[Metric]:
         found[id_] = Metric(
             order=0,
             id=id_,
-            title=f"{name} on {probe.title}",
+            title=f"{name} on {probe.title}" if probe.title else f"{name} at the end",
             unit=shown.unit,
             compute=partial(_score, place=place),
             windowed=False,

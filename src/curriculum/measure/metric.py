@@ -51,4 +51,4 @@ class Metric:
 
 def label(id_: str, title: str) -> str:
     """Write a measure's id and title; final errors and scores have the title alone."""
-    return title if id_ == "final" or title.startswith(f"{id_} on ") else f"{id_} {title}"
+    return title if id_ == "final" or title.startswith((f"{id_} on ", f"{id_} at the end")) else f"{id_} {title}"

@@ -13,6 +13,7 @@ import numpy as np
 from curriculum.errors import InputError
 from curriculum.measure.stats import Array
 from curriculum.store.experiment import arm_of
+from curriculum.store.manifest import skipped_updates
 from curriculum.store.reader import Run
 from curriculum.store.waiting import waiting
 
@@ -135,6 +136,11 @@ def _check_alike(first: Run, other: Run, name: str, other_name: str) -> None:
         )
     if other.manifest["hashes"].get("probes") != first.manifest["hashes"].get("probes"):
         raise InputError(f"{name!r} and {other_name!r} cannot be compared: their probes differ")
+    before, after = first.look.scores, other.look.scores
+    if first.tracked and (strange := [own for own in dict.fromkeys([*before, *after]) if before.get(own) != after.get(own)]):
+        raise InputError(
+            f"{name!r} and {other_name!r} cannot be compared: they declare the metric {strange[0]!r} differently, or only one of them does"
+        )
 
 
 def _pair(runs: Sequence[Run], first: int, other: int, unequal: bool) -> Pairing:
@@ -187,6 +193,12 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
         if run.diverged:
             lost = ", ".join(map(str, run.diverged))
             yield f"{name}: {len(run.diverged)} of {len(run.seeds)} seeds diverged and rank worst (seed {lost})"
+        if skipped := skipped_updates(run.manifest):
+            most = max(skipped, key=lambda seed: skipped[seed].updates)
+            yield (
+                f"{name}: {len(skipped)} of {len(run.seeds)} seeds skipped updates that were not finite, "
+                f"at most {skipped[most].updates:,} of {run.trained_steps:,} (seed {most})"
+            )
         if _diverged_share(run) > DIVERGED_SHARE:
             yield f"more than {DIVERGED_SHARE:.0%} of the seeds of {name} diverged: nothing else is tested"
 
@@ -195,7 +207,8 @@ def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pa
     if other.manifest["hashes"].get("sheet") == first.manifest["hashes"].get("sheet"):
         yield f"the sheets of {name} and {other_name} are identical"
     if other.manifest["task"].get("source") != first.manifest["task"].get("source"):
-        yield f"the code of the task has changed between {name} and {other_name}: the sheets are not the only difference"
+        what = "the script" if first.tracked else "the code of the task"
+        yield f"{what} has changed between {name} and {other_name}: the sheets are not the only difference"
     if len(other.schedule) != len(first.schedule):
         yield (
             f"{name} has {len(first.schedule):,} steps and {other_name} {len(other.schedule):,}: "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from curriculum.errors import RunError
 from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest
-from curriculum.store.names import STEPS
+from curriculum.store.names import ABSENT, STEPS
 from curriculum.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Trace:
 
 def common_strides(runs: Sequence[Run]) -> tuple[int, int]:
     """Find the coarsest grids of steps that all runs have: of the error, and of the latents (1 without latents)."""
-    errors = math.lcm(*(_stride(_curve(run, "loss", _probe(run, "loss").name)[0]) for run in runs))
+    errors = math.lcm(*(_stride(_errors(run)[0]) for run in runs))
     return errors, math.lcm(*(_stride(_latents(run)[0]) for run in runs))
 
 
@@ -63,7 +63,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
 
     Raises `RunError` where the run has none.
     """
-    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    steps, errors = _errors(run)
     kept = steps % strides[0] == 0
     motion_steps, latents = _latents(run)
     moving = motion_steps % strides[1] == 0
@@ -96,7 +96,10 @@ def final_error(run: Run, probe: str, seed_index: int) -> float:
 
 @dataclass(frozen=True)
 class ScoreCurve:
-    """A score on a probe over the steps `[F]`, its `values` `[F, S]` as they are shown, in the score's unit."""
+    """A score on a probe over the steps `[F]`, its `values` `[F, S]` as they are shown, in the score's unit.
+
+    `absent` `[F, S]` marks where a seed has no value, because only other seeds were scored there; None where all have all.
+    """
 
     name: str
     title: str
@@ -104,32 +107,38 @@ class ScoreCurve:
     shown: ScoreManifest
     steps: NDArray[np.int64]
     values: Array
+    absent: NDArray[np.bool_] | None = None
 
     def final(self, seed_index: int) -> float:
-        """Compute the mean over the run's last 5% of steps; NaN where the run was stopped before them."""
-        return float(self.values[_last(self.steps), seed_index].mean()) if len(self.steps) else math.nan
+        """Compute the mean over the seed's last 5% of steps; NaN where the run was stopped before them."""
+        there = slice(None) if self.absent is None else ~self.absent[:, seed_index]
+        steps, values = self.steps[there], self.values[there, seed_index]
+        return float(values[_last(steps)].mean()) if len(steps) else math.nan
 
 
 def scores_of(run: Run) -> list[ScoreCurve]:
-    """Read the scores of a run on its final probes, in the order of the task."""
+    """Read the scores of a run on its final probes, or those that a training loop logged, in the order of the task."""
     found = []
     for name, shown, probe in scored(run.look, run.probes):
         curve = f"score.{name}.{probe.name}"
         empty = np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
         steps, values = (run.traces[f"{curve}.{STEPS}"], run.traces[curve]) if curve in run.traces else empty
-        found.append(ScoreCurve(name, f"{name} on {probe.title}", probe, shown, steps, shown.scale * values.astype(np.float64)))
+        title = f"{name} on {probe.title}" if probe.title else name
+        absent = run.traces[f"{ABSENT}{curve}"].astype(bool) if f"{ABSENT}{curve}" in run.traces else None
+        found.append(ScoreCurve(name, title, probe, shown, steps, shown.scale * values.astype(np.float64), absent))
     return found
 
 
 def scored(look: LookManifest, probes: Sequence[ProbeManifest]) -> list[tuple[str, ScoreManifest, ProbeManifest]]:
-    """List the scores, each on each final probe, in the order of the task."""
-    return [(name, shown, probe) for name, shown in look.scores.items() for probe in probes if "final" in probe.uses]
+    """List the scores, each on each final probe, or those that a training loop logged, in the order of the task."""
+    final = [probe for probe in probes if {"final", "scores"} & set(probe.uses)]
+    return [(name, shown, probe) for name, shown in look.scores.items() for probe in final]
 
 
 def median_seeds(runs: Sequence[Run]) -> list[int]:
     """Choose the seed that stands for each run, by its place: the same seed for all where they share it.
 
-    It is the seed whose final error on the main probe is the median in the first run.
+    It is the seed whose final error on the main probe is the median in the first run; without an error, its first score.
     """
     first = _median_seed(runs[0])
     seed = runs[0].seeds[first]
@@ -139,14 +148,34 @@ def median_seeds(runs: Sequence[Run]) -> list[int]:
 def _median_seed(run: Run) -> int:
     if len(run.seeds) == 1:
         return 0
-    name = _probe(run, "loss").name
-    order = sorted(range(len(run.seeds)), key=lambda index: (run.seeds[index] in run.diverged, final_error(run, name, index)))
+    values = _final_values(run)
+    order = sorted(range(len(run.seeds)), key=lambda index: (run.seeds[index] in run.diverged, values[index]))
     return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
+
+
+def _final_values(run: Run) -> list[float]:
+    """Give the number by which the seeds of a run are ordered: the final error, or the first score."""
+    if has_error(run):
+        return [final_error(run, _probe(run, "loss").name, index) for index in range(len(run.seeds))]
+    scores = scores_of(run)
+    return [scores[0].final(index) if scores else 0.0 for index in range(len(run.seeds))]
+
+
+def has_error(run: Run) -> bool:
+    """Tell whether a run follows the error on a probe. One that a training loop of a user's own filled has only what that logged."""
+    return not run.tracked
+
+
+def _errors(run: Run) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Read the error on the main probe: steps `[F]`, and errors `[F, S]`; empty where there is none."""
+    if not has_error(run):
+        return np.empty(0, dtype=np.int64), np.empty((0, len(run.seeds)))
+    return _curve(run, "loss", _probe(run, "loss").name)
 
 
 def error_curves(run: Run) -> tuple[NDArray[np.int64], Array]:
     """Read the log10 error on the main probe of all seeds: steps `[F]`, and dex `[F, S]`."""
-    steps, errors = _curve(run, "loss", _probe(run, "loss").name)
+    steps, errors = _errors(run)
     return steps, _dex(errors)
 
 
@@ -166,7 +195,7 @@ def untrained(run: Run) -> bool:
 
 
 def _names(run: Run) -> list[str]:
-    return [name for name in run.traces if not name.endswith(f".{STEPS}")]
+    return [name for name in run.traces if not name.endswith(f".{STEPS}") and not name.startswith(ABSENT)]
 
 
 def _latents(run: Run) -> tuple[NDArray[np.int64], NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,8 +20,7 @@ from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.provenance import planned_look
-from curriculum.runner.same import EVERYTHING
-from curriculum.store.experiment import ArmRecord, ExperimentRecord, check_color, check_label
+from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label
 from curriculum.train.make import settings_of
 
 
@@ -30,11 +29,8 @@ class ArmSettings(Settings):
 
     sheet: str = Field(description="the sheet of the arm: a path, or the name of a sheet")
     set: dict[str, Any] = Field({}, description="settings of the config that this arm alone has, such as {optimizer.weight_decay: 0.1}")
-    label: str | None = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
-    color: str | None = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
-
-    _label = field_validator("label")(check_label)
-    _color = field_validator("color")(check_color)
+    label: Label = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
+    color: Color = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
 
 
 def _named_sheet(value: object) -> object:
@@ -80,19 +76,12 @@ class StudySettings(Settings):
         return primary
 
 
-def plan_study(
-    reference: str,
-    folder: Path,
-    *,
-    overrides: Iterable[str] = (),
-    seeds: str | None = None,
-    steps: int | None = None,
-    same: Sequence[str] = EVERYTHING,
-) -> Study:
+def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
     """Read an experiment and check every arm of it.
 
-    The runs of the arms are stored in a folder named after the experiment. A run with the `same` inputs is resumed if it is unfinished.
-    Raises `InputError` for errors in the files, `OutputExistsError` if a run of that name was created with different inputs.
+    The runs of the arms are stored in a folder named after the experiment. A run with the same sheet, config and seeds is
+    resumed if it is unfinished. Raises `InputError` for errors in the files, `OutputExistsError` if a run of that name was
+    created with different inputs.
     """
     source, text = read_config(reference)
     # What the experiment's own file does not have is a setting of the config that its arms share.
@@ -138,7 +127,7 @@ def plan_study(
             primary_ids(planned_look(plans[0]), settings.primary)
         except InputError as error:
             raise ConfigError([configs.locate(text, source, own, ("primary",), str(error))]) from None
-    return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record, same=same)
+    return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record)
 
 
 def tests_of(study: Study) -> int:

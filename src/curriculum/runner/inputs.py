@@ -13,7 +13,7 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem
 from curriculum.find_file import read_config, read_sheet
-from curriculum.runner.timings import timings_for
+from curriculum.play.own_timings import timings_for
 from curriculum.sheet.check import check, strange_columns
 from curriculum.sheet.document import Dopesheet, with_tables, write
 from curriculum.sheet.parse import parse

@@ -15,9 +15,10 @@ from torch import Tensor
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
-from curriculum.runner.provenance import close_segments, manifest_of, new_segment
+from curriculum.runner.provenance import manifest_of
 from curriculum.runner.same import check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
+from curriculum.runner.stamps import close_segments, new_segment
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.blocks import run_of
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable

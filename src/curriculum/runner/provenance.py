@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +12,10 @@ from curriculum.runner.hook_records import records_of
 from curriculum.runner.own import described
 from curriculum.runner.plan import Plan
 from curriculum.runner.recorded import snapshot_steps
+from curriculum.runner.stamps import new_segment, now, place
 from curriculum.store.files import digest
 from curriculum.store.manifest import LookManifest, ProbeManifest
-from curriculum.train.probes import score_of
+from curriculum.train.scores import score_of
 from curriculum.train.state import State
 from curriculum.train.task import STABLE, Question, Task
 
@@ -45,8 +39,8 @@ def identity(checked: Plan) -> dict[str, Any]:
     named, source = checked.config.task.name, checked.source
     if source is None:
         return {"name": named, "version": checked.task.version}
-    place, _, kind = named.rpartition(":")
-    name = f"{source.path.name}:{kind}" if place.endswith(".py") else named
+    file, _, kind = named.rpartition(":")
+    name = f"{source.path.name}:{kind}" if file.endswith(".py") else named
     return {
         "name": name,
         "version": checked.task.version,
@@ -81,10 +75,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
             "probes": probes,
         },
         "hooks": [record.model_dump() for record in records_of(checked.hooks)],
-        "versions": versions(),
-        "git": _git_commit(),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
+        **place(),
         "device": checked.config.device,
         "threads": checked.config.threads,
     }
@@ -132,38 +123,3 @@ def asked(task: Task) -> dict[str, Question]:
         return dict(task.hypotheses)
     scores = {name: (f"a {score_of(name, declared).better} {name}", (name,)) for name, declared in task.scores.items()}
     return {**scores, "stability": STABLE}
-
-
-def versions() -> dict[str, str]:
-    """List the versions of what the numbers of a run depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("curriculum", "torch", "numpy")}}
-
-
-def now() -> str:
-    """Give the time, as files have it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _git_commit() -> str | None:
-    """Read the commit that is checked out in the working folder; None where it is no repository.
-
-    The repository may be a stranger's, and its config can name programs: for `core.fsmonitor`, filters, hooks and diffs. Git
-    runs these where it reads the index or the files, as it must to look for uncommitted changes. Here it reads only refs.
-    """
-    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    return None
-
-
-def new_segment(first: int) -> dict[str, Any]:
-    """Say that a stretch of training begins: what `run.json` keeps of each, from one stop to the next."""
-    return {"from": first, "started": now(), "pid": os.getpid()}
-
-
-def close_segments(segments: Sequence[Mapping[str, Any]], trained: int, status: str, **more: Any) -> list[dict[str, Any]]:
-    """Say how far the last stretch came and how it ended, unless that is said already."""
-    closed = [dict(segment) for segment in segments]
-    if closed and "to" not in closed[-1]:
-        closed[-1] |= {"to": trained, "status": status, **more}
-    return closed

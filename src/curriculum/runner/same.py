@@ -12,15 +12,13 @@ from curriculum.config import yaml as configs
 from curriculum.errors import InputError
 from curriculum.runner.hook_records import hook_differences, records_of, stored_records, uncertainties
 from curriculum.runner.plan import Plan, near_of
-from curriculum.runner.provenance import made_from, versions
+from curriculum.runner.provenance import made_from
+from curriculum.runner.stamps import versions
 from curriculum.sheet.table import table_line
 from curriculum.store.reader import Run
 from curriculum.train.make import settings_of
 
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
-
-
-EVERYTHING = ("task", "seeds", "steps", "sheet", "config", "hooks")
 
 
 def check_same(checked: Plan, run: Run) -> None:
@@ -32,7 +30,7 @@ def check_same(checked: Plan, run: Run) -> None:
         )
 
 
-def differences(checked: Plan, run: Run, only: Sequence[str] = EVERYTHING) -> list[str]:
+def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
     """List the differences between a plan and the inputs of a run, each as a clause."""
     made, stored = made_from(checked), run.manifest
     found = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +11,11 @@ from curriculum.errors import InputError
 from curriculum.measure.comparison import Comparison
 from curriculum.measure.looks import plan_looks
 from curriculum.measure.pairing import FEWEST
-from curriculum.runner.arms import Study, begun_with
+from curriculum.runner.arms import Study, run_study, study_of
 from curriculum.runner.experiment_file import plan_study, tests_of
-from curriculum.runner.growing import BUT_SEEDS, grow, with_own_seeds
+from curriculum.runner.growing import with_own_seeds
 from curriculum.runner.plan import Plan
-from curriculum.runner.same import shared
-from curriculum.store.experiment import LookRecord, write_experiment
+from curriculum.store.experiment import LookRecord, read_experiment, write_experiment
 from curriculum.store.reader import Run
 
 LARGEST_BLOCK = 32  # seeds of each arm that train at once, or as many as the experiment's file has
@@ -46,7 +44,7 @@ def plan_growing(
     The seeds that are added follow the largest one. Raises `InputError` if the looks were planned otherwise when it began, or if
     nothing can be decided with so many seeds; otherwise as `plan_study` does.
     """
-    study = plan_study(reference, folder, overrides=overrides, seeds=seeds, steps=steps, same=BUT_SEEDS)
+    study = plan_study(reference, folder, overrides=overrides, seeds=seeds, steps=steps)
     own, tests = study.plans[0].seeds, tests_of(study)
     if most < max(len(own), FEWEST):
         raise InputError(f"--max-seeds {most} is too few: the experiment has {len(own)} seeds, and at least {FEWEST} are judged")
@@ -55,14 +53,15 @@ def plan_growing(
         raise InputError(
             f"with {most} seeds and {tests} tests, nothing can be decided: raise --max-seeds, or name fewer measures in 'primary'"
         )
-    before = study.record.looks
+    stored = read_experiment(study.folder) or study.record
+    before = stored.looks
     if before is not None and [look.seeds for look in before] != [look.seeds for look in looks]:
         was, now = (", ".join(str(look.seeds) for look in planned) for planned in (before, looks))
         raise InputError(
             f"{study.folder} began with looks at {was} seeds, not at {now}: looks are planned before the first one. "
             f"Repeat it with the same seeds, measures and --max-seeds {before[-1].seeds}"
         )
-    late = study.record.looked_before or (before is None and any(study.done))
+    late = stored.looked_before or (before is None and any(study.done))
     record = study.record.model_copy(update={"looks": looks, "looked_before": late})
     first = max(own) + 1
     return Growing(replace(study, record=record), (*own, *range(first, first + most - len(own))), tuple(looks))
@@ -88,13 +87,7 @@ def train_until_decided(growing: Growing, train: Train, look: Callable[[int, lis
 
 def _train_up_to(growing: Growing, count: int, train: Train) -> None:
     """Train what is missing of the first so many seeds of every arm, block by block."""
-    ends = [*range(growing.block, count, growing.block), count]
-    for end in ends:
-        stacks: dict[str, list[tuple[Plan, Path]]] = {}
-        for checked, path in zip(growing.study.plans, growing.study.paths, strict=True):
-            for own, place in grow(with_own_seeds(checked, growing.seeds[:end]), path).parts:
-                key = json.dumps([shared(own), own.seeds, begun_with(place)])
-                stacks.setdefault(key, []).append((own, place))
-        for stack in stacks.values():
-            plans, paths = zip(*stack, strict=True)
-            train(plans, paths)
+    study = growing.study
+    for end in (*range(growing.block, count, growing.block), count):
+        plans = [with_own_seeds(checked, growing.seeds[:end]) for checked in study.plans]
+        run_study(study_of(study.names, plans, study.folder, study.record), train)

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from curriculum.errors import InputError
-from curriculum.sheet.convert import held, with_keys
 from curriculum.sheet.document import Column, Dopesheet, Phase
+from curriculum.sheet.keys import held, with_keys
 from curriculum.sheet.schedule import compile_sheet
 
 By = Literal["column", "phase"]
@@ -89,15 +89,17 @@ def _with_column(sheet: Dopesheet, donor: Dopesheet, name: str) -> Dopesheet:
     if given is None:
         bare = replace(sheet, columns=tuple(column for column in sheet.columns if column.name != name))
         return with_keys(bare, {name: ()})
-    table = donor.tables.get(given.timing)
-    clash = table is not None and sheet.tables.get(given.timing, table) is not table
+    reached = donor.own_timings(name)
+    tables = {timing: donor.tables[timing] for timing in (given.timing, *reached.values()) if timing in donor.tables}
+    clash = any(sheet.tables.get(timing, table) is not table for timing, table in tables.items())
     column = Column(name) if clash else given
     own = [other.name for other in sheet.columns]
     columns = tuple(column if other.name == name else other for other in sheet.columns) + (() if name in own else (column,))
-    tables = {**sheet.tables, **({given.timing: table} if table is not None and not clash else {})}
-    made = replace(sheet, columns=columns, tables=tables)
+    made = replace(sheet, columns=columns, tables={**sheet.tables, **({} if clash else tables)})
     # Two timings of the user's with the same name cannot be in one sheet: the column then gets its values step by step.
-    return held(made, {name: compile_sheet(donor).column(name)}) if clash else with_keys(made, {name: donor.keys(name)})
+    if clash:
+        return held(made, {name: compile_sheet(donor).column(name)})
+    return with_keys(made, {name: donor.keys(name)}, timings={name: reached})
 
 
 def _with_steps(sheet: Dopesheet, donor: Dopesheet, steps: range) -> Dopesheet:

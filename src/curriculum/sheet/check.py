@@ -29,13 +29,15 @@ def check(
     elif not strange and not any(term in sheet.properties for term in terms):
         yield sheet.problem(f"no loss term: add a column for one of {', '.join(terms)}")
     for column in sheet.columns:
-        easing, (low, high) = sheet.easing(column.timing), bounds[column.name]
-        if not easing.monotone:  # the keys alone do not say where the values are
-            values = make_track(column, easing, sheet.keys(column.name), sheet.last_step).values(sheet.last_step + 1)
+        low, high = bounds[column.name]
+        timings = [column.timing, *sheet.own_timings(column.name).values()]
+        free = [timing for timing in timings if not sheet.easing(timing).monotone]
+        if free:  # the keys alone do not say where the values are
+            values = make_track(sheet, column).values(sheet.last_step + 1)
             outside = np.flatnonzero(~(np.isfinite(values) & (low <= values) & (values <= high)))
             if len(outside):
                 step = int(outside[0])
-                message = f"the timing {column.timing!r} leads {column.name} to {values[step]:.6g} at step {step:,}, outside its bounds"
+                message = f"the timing {free[0]!r} leads {column.name} to {values[step]:.6g} at step {step:,}, outside its bounds"
                 yield sheet.problem(f"{message} (allowed: {allowed(bounds[column.name])})", cell=column.name)
     for row in sheet.rows:
         for name, value in row.values.items():

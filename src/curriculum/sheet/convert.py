@@ -6,20 +6,19 @@ where they can say the same; else a column gets a key at every step at which its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import InputError, unknown
-from curriculum.sheet.document import Column, Dopesheet, Row
+from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.easings import ALIASES, EASINGS
+from curriculum.sheet.keys import held, with_keys
 from curriculum.sheet.schedule import compile_sheet
 
-HELD = "step-end"  # the timing of a column that has a key wherever its value changes
 CLOSE = 1e-9  # of a column's range: two paths that differ by less are the same
-Keys = Sequence[tuple[int, float]]
 
 
 def retimed(sheet: Dopesheet, timing: str, names: Iterable[str] = ()) -> Dopesheet:
@@ -32,7 +31,7 @@ def retimed(sheet: Dopesheet, timing: str, names: Iterable[str] = ()) -> Dopeshe
         raise InputError(unknown("timing", timing, [*EASINGS, *ALIASES, *sheet.tables]))
     wanted = [_known(sheet, name) for name in names] or list(sheet.properties)
     columns = tuple(replace(column, timing=chosen) if column.name in wanted else column for column in sheet.columns)
-    return replace(sheet, columns=columns)
+    return with_keys(replace(sheet, columns=columns), {name: sheet.keys(name) for name in wanted})
 
 
 def constant(sheet: Dopesheet, name: str) -> Dopesheet:
@@ -71,7 +70,8 @@ def multiplied(sheet: Dopesheet, name: str, factor: float) -> Dopesheet:
     """Multiply all keys of a column by a factor. Raises `InputError` for a column that there is not, or a factor that is not above 0."""
     if not 0 < factor < np.inf:
         raise InputError(f"cannot multiply {name!r} by {factor:g}: a factor is a number above 0")
-    return with_keys(sheet, {name: [(step, value * factor) for step, value in sheet.keys(_known(sheet, name))]})
+    keys = [(step, value * factor) for step, value in sheet.keys(_known(sheet, name))]
+    return with_keys(sheet, {name: keys}, timings={name: sheet.own_timings(name)})
 
 
 def scaled(sheet: Dopesheet, steps: int) -> Dopesheet:
@@ -102,37 +102,3 @@ def _known(sheet: Dopesheet, name: str) -> str:
 
 def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
     return bool(np.abs(first - second).max() <= CLOSE * max(np.ptp(second), np.abs(second).max()))
-
-
-def held(sheet: Dopesheet, columns: Mapping[str, NDArray[np.float64]]) -> Dopesheet:
-    """Give columns these values `[T]` at every step, by keys at which they jump."""
-    if not columns:
-        return sheet
-    keys = {}
-    for name, values in columns.items():
-        changes = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
-        keys[name] = [(step, float(values[step])) for step in changes]
-    timed = tuple(Column(column.name, timing=HELD) if column.name in columns else column for column in sheet.columns)
-    return with_keys(replace(sheet, columns=timed), keys)
-
-
-def with_keys(sheet: Dopesheet, keys: Mapping[str, Keys], actions: Mapping[int, tuple[str, ...]] | None = None) -> Dopesheet:
-    """Replace all keys of some columns, and add `actions` at steps.
-
-    Rows that are left without any cell go, but for the last, which says how long the sheet is.
-    """
-    rows: dict[int, Row] = {}
-    for row in sheet.rows:
-        values = {name: value for name, value in row.values.items() if name not in keys}
-        same = rows.get(row.step, Row(str(row.step), row.step))  # a step may have several rows
-        phase = same.phase if row.phase is None else row.phase
-        rows[row.step] = replace(same, phase=phase, actions=same.actions + row.actions, values={**same.values, **values})
-    for name, own in keys.items():
-        for step, value in own:
-            row = rows.get(step, Row(str(step), step))
-            rows[step] = replace(row, values={**row.values, name: value})
-    for step, names in (actions or {}).items():
-        row = rows.get(step, Row(str(step), step))
-        rows[step] = replace(row, actions=row.actions + names)
-    kept = [rows[step] for step in sorted(rows)]
-    return replace(sheet, rows=tuple(row for row in kept if row.values or row.actions or row.phase or row is kept[-1]))

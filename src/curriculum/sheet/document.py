@@ -37,8 +37,9 @@ class Column:
 class Row:
     """One row: its STEP as written and as resolved, and the cells that are filled.
 
-    `values` maps a property's name to its key. `line` is where the row stands in its file, `cells`
-    the column of each filled cell there; neither counts when two rows are compared.
+    `values` maps a property's name to its key, `timings` to the timing on which that key is reached, where it is not that of the
+    column. `line` is where the row stands in its file, `cells` the column of each filled cell there; neither counts when two rows
+    are compared.
     """
 
     written: str
@@ -48,6 +49,13 @@ class Row:
     values: dict[str, float] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
     cells: dict[str, int] = field(default_factory=dict, compare=False)
+    timings: dict[str, str] = field(default_factory=dict)
+
+    def cell(self, name: str) -> str:
+        """Write the key of a property, with the timing that it has of its own; empty where there is none."""
+        if name not in self.values:
+            return ""
+        return f"{self.values[name]!r} {self.timings[name]}" if name in self.timings else repr(self.values[name])
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Phase:
 class Dopesheet:
     """A sheet as it was read: columns and rows, with every STEP resolved.
 
-    `tables` has the timings of columns that are not built in, by name.
+    `tables` has the timings that are not built in, by name. `readings` say what was read in another way than it is written.
     """
 
     columns: tuple[Column, ...]
@@ -75,6 +83,7 @@ class Dopesheet:
     header_line: int = field(default=1, compare=False)
     header_cells: dict[str, int] = field(default_factory=dict, compare=False)
     tables: Mapping[str, Table] = field(default_factory=dict, compare=False)
+    readings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def last_step(self) -> int:
@@ -102,6 +111,10 @@ class Dopesheet:
         """List (step, value) of every key of a property, in order of step."""
         return tuple((row.step, row.values[name]) for row in self.rows if name in row.values)
 
+    def own_timings(self, name: str) -> dict[int, str]:
+        """Give the timings on which single keys of a property are reached, by the step of the key."""
+        return {row.step: row.timings[name] for row in self.rows if name in row.timings}
+
     def easing(self, timing: str) -> Easing:
         """Give the timing of a column by its name."""
         return EASINGS[timing] if timing in EASINGS else self.tables[timing].easing
@@ -118,8 +131,7 @@ def write(sheet: Dopesheet) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*RESERVED, *(column.header for column in sheet.columns)])
     for row in sheet.rows:
-        values = [repr(row.values[name]) if name in row.values else "" for name in sheet.properties]
-        writer.writerow([row.written, row.phase or "", ",".join(row.actions), *values])
+        writer.writerow([row.written, row.phase or "", ",".join(row.actions), *map(row.cell, sheet.properties)])
     return with_tables(out.getvalue(), sheet)
 
 

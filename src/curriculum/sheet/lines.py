@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,6 +67,8 @@ def records(text: str, delimiter: str) -> Iterator[Line]:
     def physical() -> Iterator[str]:
         nonlocal first, between
         for number, line in enumerate(io.StringIO(text, newline=""), 1):
+            if number == 1 and separator_in(text):
+                continue
             if between and line.lstrip().startswith("#"):
                 continue
             first = number if between else first
@@ -85,8 +88,16 @@ def records(text: str, delimiter: str) -> Iterator[Line]:
             yield Line(first, cells)
 
 
+def separator_in(text: str) -> str:
+    """Find the delimiter that the first line names, as in `sep=;`; empty where it names none."""
+    found = re.match(r"(?i)sep=([,;\t])[\r\n]", text)
+    return found[1] if found else ""
+
+
 def delimiter_of(text: str) -> str:
     """Find the delimiter of the header row: the one that sets STEP apart, else the most frequent."""
+    if given := separator_in(text):
+        return given
     header = ""
     for delimiter in ",;\t":
         try:

@@ -7,18 +7,22 @@ a typo, no row is dropped or sorted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem, SheetError
 from curriculum.sheet.document import LAST_STEP_ALLOWED, RESERVED, VALUES_ALLOWED, Column, Dopesheet, Row
-from curriculum.sheet.easings import SPACES, Curve
+from curriculum.sheet.easings import ALIASES, EASINGS, SPACES, Curve
 from curriculum.sheet.header_grammar import read_column, reserved_word, unknown_timing
-from curriculum.sheet.lines import Line, NotCsvError, decode, delimiter_of, records
-from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, resolve
+from curriculum.sheet.lines import Line, NotCsvError, decode, delimiter_of, records, separator_in
+from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, plain_step, resolve
 from curriculum.sheet.table import Table, TimingError, tables_in, tabulate
 
 CELL_LIMIT = 10_000  # characters; longer than any name or number
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?%?")
 UNRESOLVED = -1  # the step of a row whose STEP cannot be read
 
 
@@ -42,6 +46,8 @@ class _Parser:
         self.timing_of = timing_of
         self.tables: dict[str, Table] = {}
         self.problems: list[Problem] = []
+        self.readings: list[str] = []
+        self.notes: set[int] = set()  # the places of columns that are not read
 
     def parse(self, text: str) -> Dopesheet:
         lines = self._lines(text)
@@ -51,6 +57,7 @@ class _Parser:
         header, body = lines[0], lines[1:]
         self.stored = tables_in(text)
         names, columns = self._header(header)
+        body = [self._plain(line, names) for line in body]
         for line in body:
             self._check_headers(line, header)
         if not body:
@@ -64,13 +71,14 @@ class _Parser:
             message = f"{count:,} steps of {len(columns):,} properties are too many: at most {VALUES_ALLOWED:,} values are allowed"
             self._report(header.number, 0, message)
         self._check_merges(rows)
+        self._check_first_keys(rows, columns)
         filled = {name for row in rows for name in row.cells}
         for name in columns:
             if name not in filled:
                 message = f"column {name!r} has no key: give it a value in some row, or remove it"
                 self._report(header.number, header_cells[name], message)
         self._stop()
-        return Dopesheet(tuple(columns.values()), tuple(rows), self.source, header.number, header_cells, self.tables)
+        return Dopesheet(tuple(columns.values()), tuple(rows), self.source, header.number, header_cells, self.tables, tuple(self.readings))
 
     def _report(self, line: int, column: int, message: str) -> None:
         self.problems.append(Problem(self.source, line, column, message))
@@ -86,8 +94,12 @@ class _Parser:
         """Split the text into rows of trimmed cells, without blank lines and comments."""
         text = text.removeprefix("\ufeff")
         lines: list[Line] = []
+        delimiter = delimiter_of(text)
+        self.commas = delimiter == ";"
+        if separator_in(text):
+            self.readings.append(f"line 1: {text.splitlines()[0]!r} names the delimiter, {delimiter!r}")
         try:
-            for line in records(text, delimiter_of(text)):
+            for line in records(text, delimiter):
                 lines.append(line)
                 for index, cell in enumerate(line.cells):
                     if len(cell) > CELL_LIMIT:
@@ -105,6 +117,10 @@ class _Parser:
         columns: dict[str, Column] = {}
         for index, cell in enumerate(header.cells):
             name, column = cell, None
+            if index and cell.startswith("#"):
+                self.notes.add(index)
+                self.readings.append(f"column {index + 1}, {cell!r}: a note, which is not read")
+                continue
             if cell not in ("", *RESERVED):
                 column, mistakes = read_column(cell, self._mistake_in)
                 for mistake in mistakes:
@@ -121,6 +137,26 @@ class _Parser:
             first = next(cell for cell in header.cells if cell)
             self._report(header.number, 1, f"the header row has no STEP column; it starts with {first[:40]!r}")
         return {index: name for name, index in places.items()}, columns
+
+    def _plain(self, line: Line, names: Mapping[int, str]) -> Line:
+        """Write numbers as spreadsheets have them in plain form, and say so: decimal commas, percentages, and steps such as 100.0."""
+        cells = list(line.cells)
+        for index, cell in enumerate(cells):
+            name = names.get(index)
+            if name is None or name in ("PHASE", "ACTION") or not cell:
+                continue
+            number, space, rest = cell.partition(" ")
+            read = number
+            if self.commas and DECIMAL_COMMA.fullmatch(number):
+                read = number.replace(",", ".")
+            if name == "STEP":
+                read = plain_step(read)
+            elif read.endswith("%") and DECIMAL.fullmatch(read[:-1]):
+                read = f"{Decimal(read[:-1]) / 100:f}"
+            if read != number:
+                cells[index] = f"{read}{space}{rest}"
+                self.readings.append(f"line {line.number}, {name}: {number!r} is {read}")
+        return replace(line, cells=tuple(cells))
 
     def _mistake_in(self, timing: str) -> str:
         """Find a timing that is not built in; say what is wrong with it."""
@@ -143,6 +179,8 @@ class _Parser:
         """Check that each filled cell of a row is below a header."""
         width = len(header.cells)
         for index, cell in enumerate(line.cells):
+            if index in self.notes:
+                continue
             if cell and index >= width:
                 self._report(line.number, index + 1, f"{cell!r} is beyond the {width} columns of the header: the row has too many cells")
             elif cell and not header.cells[index]:
@@ -184,6 +222,7 @@ class _Parser:
     def _row(self, line: Line, step: int, names: Mapping[int, str], columns: Mapping[str, Column]) -> Row:
         """Read the filled cells of a row, each by the name of its column."""
         values: dict[str, float] = {}
+        timings: dict[str, str] = {}
         cells: dict[str, int] = {}
         words = dict.fromkeys(RESERVED, "")
         for index, cell in enumerate(line.cells):
@@ -196,15 +235,28 @@ class _Parser:
                 if not cell.isprintable() and name != "STEP":
                     self._report(line.number, index + 1, f"{name} {cell!r} contains characters that are not printable")
                 continue
+            amount, _, timing = cell.partition(" ")
             try:
-                values[name] = _number(cell, columns[name])
+                if timing := ALIASES.get(timing.strip(), timing.strip()):
+                    if wrong := self._mistake_in(timing) if timing not in EASINGS else "":
+                        raise ValueError(wrong)
+                    timings[name] = timing
+                values[name] = _number(amount, columns[name])
             except ValueError as error:
                 self._report(line.number, index + 1, f"{name}: {error}")
         actions = tuple(name.strip() for name in words["ACTION"].split(",")) if words["ACTION"] else ()
         if not all(actions):
             message = f"ACTION {words['ACTION']!r} contains an empty name: separate names with a single comma"
             self._report(line.number, cells["ACTION"], message)
-        return Row(words["STEP"], step, words["PHASE"] or None, actions, values, line.number, cells)
+        return Row(words["STEP"], step, words["PHASE"] or None, actions, values, line.number, cells, timings)
+
+    def _check_first_keys(self, rows: Sequence[Row], columns: Iterable[str]) -> None:
+        """Check that the first key of each column has no timing of its own: it is not reached from anywhere."""
+        for name in columns:
+            first = next((row for row in rows if name in row.cells and row.step != UNRESOLVED), None)
+            if first is not None and name in first.timings:
+                message = f"{name}: the first key of a column is reached from nowhere: remove the timing {first.timings[name]!r}"
+                self._report(first.line, first.cells[name], message)
 
     def _check_merges(self, rows: Sequence[Row]) -> None:
         """Check that rows on one step, which merge, fill different cells."""

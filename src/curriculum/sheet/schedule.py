@@ -7,6 +7,7 @@ here changes in place.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import InputError, unknown
-from curriculum.sheet.document import Dopesheet, Phase
+from curriculum.sheet.document import Dopesheet, Phase, Row
 from curriculum.sheet.easings import SPACES, Array
+from curriculum.sheet.from_values import Scheduler, Values, from_values, held_sheet, played
 from curriculum.sheet.tracks import Track, make_track
 
 RATE = "lr"  # the property that every sheet has: the learning rate
@@ -34,6 +36,40 @@ class Schedule:
     phases: tuple[Phase, ...]
     actions: tuple[tuple[int, str], ...]
     tracks: tuple[Track, ...]
+
+    @classmethod
+    def from_values(cls, columns: Mapping[str, Values], steps: int | None = None) -> Schedule:
+        """Make a schedule of the values of columns: a mapping or a pandas table.
+
+        Each column is an array `[T]`, one number for all steps, or a function of the step; `steps` is T where no column is an array.
+        Raises `InputError` for arrays of different lengths, and values that are not finite.
+        """
+        return compile_sheet(from_values(columns, steps))
+
+    @classmethod
+    def from_torch(cls, scheduler: Scheduler, steps: int) -> Schedule:
+        """Make a schedule of what a PyTorch learning rate scheduler does in so many steps: a known baseline.
+
+        Its optimizer's groups become `lr`, or `lr@NAME` where groups with names have different rates. A momentum that moves becomes
+        `momentum`. The scheduler and its optimizer are as before afterwards. Raises `InputError` for one that waits for a metric, and
+        for groups with different rates that have no names.
+        """
+        return compile_sheet(from_values(played(scheduler, steps), steps))
+
+    @cached_property
+    def sheet(self) -> Dopesheet:
+        """The schedule as a sheet with a key wherever a value changes: it compiles to the same values.
+
+        A schedule that was compiled from a sheet has other, fewer keys there.
+        """
+        made = held_sheet(dict(zip(self.properties, self.values.T, strict=True)))
+        rows = {row.step: row for row in made.rows}
+        for phase in self.phases:
+            rows[phase.start] = replace(rows.get(phase.start, Row(str(phase.start), phase.start)), phase=phase.name or None)
+        for step, name in self.actions:
+            row = rows.get(step, Row(str(step), step))
+            rows[step] = replace(row, actions=(*row.actions, name))
+        return replace(made, rows=tuple(rows[step] for step in sorted(rows)))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -129,7 +165,7 @@ class Schedule:
 def compile_sheet(sheet: Dopesheet) -> Schedule:
     """Compute the schedule of a sheet: `values[T, P]` for T = its last step + 1."""
     steps = sheet.last_step + 1
-    tracks = tuple(make_track(column, sheet.easing(column.timing), sheet.keys(column.name), sheet.last_step) for column in sheet.columns)
+    tracks = tuple(make_track(sheet, column) for column in sheet.columns)
     values = np.empty((steps, len(tracks)))
     for index, track in enumerate(tracks):
         values[:, index] = track.values(steps)

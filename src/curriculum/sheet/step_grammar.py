@@ -16,6 +16,14 @@ _FRACTION = re.compile(r"[0-9]*\.[0-9]+|[0-9]+(\.[0-9]*)?%")
 _FORMS = "write a step such as 500, or one relative to the steps above and below it: prev+10, next-1, 40%, next-40%"
 
 
+def plain_step(cell: str) -> str:
+    """Write a whole step as a spreadsheet may have it, `100.0` or `1e3`, in plain digits; all else as it is."""
+    if INTEGER.fullmatch(cell) or not DECIMAL.fullmatch(cell) or cell[0] in "+-" or len(cell) > 30:
+        return cell
+    value = Decimal(cell)
+    return f"{value:.0f}" if value.adjusted() < 18 and value == value.to_integral_value() else cell
+
+
 def anchors(cells: Sequence[str]) -> list[tuple[int | None, int | None]]:
     """Find the nearest anchors above and below each written STEP; an anchor's own cell is both.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from curriculum.sheet.document import Column
+from curriculum.sheet.document import Column, Dopesheet
 from curriculum.sheet.easings import SPACES, Array, Easing, Space, minimum_jerk_quintic
 
 
@@ -89,13 +89,15 @@ class Glide:
 
 
 Piece = Hold | Move | Glide
+Own = Mapping[int, tuple[str, Easing]]
 
 
 @dataclass(frozen=True)
 class Track:
     """How one property moves: its keys, and the pieces of its path from step 0 to the last.
 
-    Where a retarget cuts a piece short, the two overlap and the later one counts.
+    `own` are the timings on which single keys are reached, by the step of the key. Where a retarget cuts a piece short, the two
+    overlap and the later one counts.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Track:
     easing: Easing = field(compare=False, repr=False)
     keys: tuple[tuple[int, float], ...]
     pieces: tuple[Piece, ...]
+    own: Own = field(default_factory=dict)
 
     def values(self, steps: int) -> Array:
         """Compute the value at steps 0 to `steps` - 1: `[T]`."""
@@ -138,7 +141,7 @@ class Track:
         pieces = (
             *(piece for piece in self.pieces if piece.start < step),
             Glide(step, end, first, target, self.space, path),
-            *_join(((end, target), *later), self.space, self.timing, self.easing, last_step),
+            *_join(((end, target), *later), self.space, (self.timing, self.easing), self.own, last_step),
         )
         return replace(self, keys=(*earlier, (step, first), (end, target), *later), pieces=pieces)
 
@@ -151,17 +154,19 @@ class Track:
         return out
 
 
-def make_track(column: Column, easing: Easing, keys: tuple[tuple[int, float], ...], last_step: int) -> Track:
-    """Make the track of a column from its timing and its keys: it rests before the first and after the last."""
-    pieces = _join(keys, column.space, column.timing, easing, last_step)
+def make_track(sheet: Dopesheet, column: Column) -> Track:
+    """Make the track of a column of a sheet from its timing and its keys: it rests before the first and after the last."""
+    easing, keys = sheet.easing(column.timing), sheet.keys(column.name)
+    own = {step: (timing, sheet.easing(timing)) for step, timing in sheet.own_timings(column.name).items()}
+    pieces = _join(keys, column.space, (column.timing, easing), own, sheet.last_step)
     first_step, first_value = keys[0]
     rest = (Hold(0, first_step, first_value),) if first_step > 0 or not pieces else ()
-    return Track(column.name, column.space, column.timing, easing, keys, (*rest, *pieces))
+    return Track(column.name, column.space, column.timing, easing, keys, (*rest, *pieces), own)
 
 
-def _join(keys: Sequence[tuple[int, float]], space: str, timing: str, easing: Easing, last_step: int) -> tuple[Piece, ...]:
-    """Join keys into moves, and hold the last one's value to the last step."""
-    pieces: list[Piece] = [Move(start, end, first, last, space, timing, easing) for (start, first), (end, last) in pairwise(keys)]
+def _join(keys: Sequence[tuple[int, float]], space: str, usual: tuple[str, Easing], own: Own, last_step: int) -> tuple[Piece, ...]:
+    """Join keys into moves, each on the timing of the key that it reaches, and hold the last one's value to the last step."""
+    pieces: list[Piece] = [Move(start, end, first, last, space, *own.get(end, usual)) for (start, first), (end, last) in pairwise(keys)]
     end, value = keys[-1]
     if end < last_step:
         pieces.append(Hold(end, last_step, value))

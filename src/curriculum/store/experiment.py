@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from curriculum.errors import RunError
 from curriculum.store.files import read_document, reason, write_file
@@ -18,18 +19,22 @@ from curriculum.store.shelf import find_run, runs_in
 LONGEST = 60  # characters of a label: it stands above a column of a video, and in legends
 
 
-def check_label(label: str | None) -> str | None:
+def _check_label(label: str | None) -> str | None:
     """Raise `ValueError` for a label that cannot be shown."""
     if label is not None and not (label.strip() and label.isprintable() and len(label) <= LONGEST):
         raise ValueError(f"a label is up to {LONGEST} printable characters")
     return label
 
 
-def check_color(color: str | None) -> str | None:
+def _check_color(color: str | None) -> str | None:
     """Raise `ValueError` for a color that is not written as #rrggbb."""
     if color is not None and not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         raise ValueError("a color is written as '#rrggbb', such as '#0072b2'")
     return color
+
+
+Label = Annotated[str | None, AfterValidator(_check_label)]
+Color = Annotated[str | None, AfterValidator(_check_color)]
 
 
 class ArmRecord(BaseModel):
@@ -37,11 +42,8 @@ class ArmRecord(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    label: str | None = None
-    color: str | None = None
-
-    _label = field_validator("label")(check_label)
-    _color = field_validator("color")(check_color)
+    label: Label = None
+    color: Color = None
 
 
 class LookRecord(BaseModel):
@@ -69,8 +71,12 @@ class ExperimentRecord(BaseModel):
 
 
 def write_experiment(folder: Path, record: ExperimentRecord) -> None:
-    """Store what an experiment says in the folder of its arms."""
+    """Store what an experiment says in the folder of its arms; looks that were planned before stay planned."""
     folder.mkdir(parents=True, exist_ok=True)
+    if record.looks is None:
+        with suppress(RunError):
+            stored = read_experiment(folder) or record
+            record = record.model_copy(update={"looks": stored.looks, "looked_before": stored.looked_before})
     write_file(folder / EXPERIMENT, (record.model_dump_json(indent=2) + "\n").encode())
 
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from curriculum.config.yaml import flat_settings
 from curriculum.errors import InputError
 from curriculum.store.blocks import check_distinct
-from curriculum.store.names import FIXED, STEPS
+from curriculum.store.names import ABSENT, FIXED, STEPS
 from curriculum.store.reader import Run
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ABSENT = "absent."  # before the name of a curve: where a seed has no value of its own, because only other blocks recorded that step
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings that change no result of a seed
 ALIKE = ("steps", "parameters", "look", "snapshots", "probes", "hooks", "tracked")
 OF_SEEDS = ("outputs", "latents")  # what each seed has of its own at the end of a phase

@@ -25,6 +25,7 @@ BLOCKS = "blocks"  # holds the blocks of a run, each a run folder of its own
 JOINED = ".joined"  # holds what blocks were joined to, until it is moved to its place
 
 FIXED = "fixed."  # before the name of an array that no model changes
+ABSENT = "absent."  # before the name of a curve: where a seed has no value, because only other blocks recorded that step
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
 

@@ -71,9 +71,6 @@ class Run:
         self.manifest, self._checked = read_manifest(path)
         self._verified: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
     @property
     def name(self) -> str:
         return self.path.name
@@ -233,6 +230,8 @@ class Run:
     @cached_property
     def traces(self) -> dict[str, NDArray[Any]]:
         """The curves of the probes at `CURVE.steps`: `loss.PROBE`, `score.NAME.PROBE` `[F, S]`, and `latents.PROBE` `[G, S, N, L]`."""
+        if self.tracked and not self._listed(TRACES):
+            return {}
         return self._arrays(TRACES, partial(check_curves, seeds=len(self.seeds), steps=self._checked.steps))
 
     @cached_property

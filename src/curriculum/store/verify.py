@@ -15,6 +15,7 @@ from curriculum.store.checkpoint import read, steps_in
 from curriculum.store.files import digest
 from curriculum.store.integrity import check_parts
 from curriculum.store.joining import merge
+from curriculum.store.manifest import skipped_updates
 from curriculum.store.names import BLOCKS, STEPS, check_name
 from curriculum.store.reader import Run
 
@@ -80,8 +81,8 @@ def _metrics(run: Run) -> str:
     if not (np.array_equal(rows["step"], steps) and np.array_equal(rows["seed"], own)):
         raise _wrong(run, "metrics must have one row for each step and seed, in order")
     missing = {int(seed) for seed in rows["seed"][rows["total"].isna()]}
-    if missing - set(run.diverged):
-        raise _wrong(run, f"seed {min(missing - set(run.diverged))} has no losses at some steps, though it did not diverge")
+    if strange := missing - set(run.diverged) - set(skipped_updates(run.manifest)):
+        raise _wrong(run, f"seed {min(strange)} has no losses at some steps, though it did not diverge")
     return f"{len(rows):,} rows of metrics: {trained:,} steps of {len(seeds)} seed(s), each once"
 
 
@@ -107,9 +108,9 @@ def _traces(run: Run) -> str:
     for name in curves:
         steps = run.traces[f"{name}.{STEPS}"]
         _check_steps(run, f"the curve {name}", steps)
-        if len(set(np.diff(steps).tolist())) > 1:
+        if len(set(np.diff(steps).tolist())) > 1 and not run.tracked:
             raise _wrong(run, f"the curve {name} has a gap")
-    return f"{len(curves)} curve(s) of the probes, without a gap"
+    return f"{len(curves)} curve(s) of the probes, without a gap" if not run.tracked else f"{len(curves)} curve(s)"
 
 
 def _events(run: Run) -> str:
@@ -135,13 +136,13 @@ def _checkpoints(run: Run) -> str:
         found = read(run.path, step)
         if step > run.trained_steps:
             raise _wrong(run, f"there is a checkpoint of step {step:,}, after the {run.trained_steps:,} steps that were trained")
-        if step == run.trained_steps and run.status == "finished" and not same(flat(run.model), found.arrays["flat"]):
+        if step == run.trained_steps and run.status == "finished" and not run.tracked and not same(flat(run.model), found.arrays["flat"]):
             raise _wrong(run, f"the model and the checkpoint of step {step:,} differ")
     return f"{len(steps)} checkpoint(s): {', '.join(f'{step:,}' for step in steps)}" if steps else "no checkpoint"
 
 
 def _model(run: Run) -> str:
-    if not run.manifest.get("files"):
+    if not run.manifest.get("files") or run.tracked:
         return ""
     expected = {name: (len(run.seeds), *shape) for name, shape in run.manifest["parameters"].items()}
     if {name: value.shape for name, value in run.model.items()} != expected:

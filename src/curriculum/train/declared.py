@@ -12,7 +12,7 @@ from curriculum.errors import InputError, nearest
 from curriculum.sheet.schedule import RATE
 from curriculum.train.faults import place_of
 from curriculum.train.optimizers import COLUMNS
-from curriculum.train.probes import Score
+from curriculum.train.scores import Score
 from curriculum.train.task import Task
 
 RESERVED = ("STEP", "PHASE", "ACTION", RATE, *COLUMNS)

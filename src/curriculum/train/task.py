@@ -25,8 +25,9 @@ from curriculum.sheet.schedule import RATE, Schedule
 from curriculum.train.batch import INPUTS, LABELS, Batch, Tensors
 from curriculum.train.faults import MisuseError
 from curriculum.train.optimizers import COLUMNS
-from curriculum.train.probes import Observation, Picture, Probe, Score
+from curriculum.train.probes import Observation, Picture, Probe
 from curriculum.train.samples import INDEX, SAMPLING, TRAIN, chosen, in_epochs, read_splits
+from curriculum.train.scores import Score
 from curriculum.train.streams import generator
 
 if TYPE_CHECKING:

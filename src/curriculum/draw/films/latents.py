@@ -69,7 +69,7 @@ class Latents:
         edges = None if self.picture.edges is None else self.picture.edges.numpy()
         colors = self.motions[0].task.point_colors(self.picture.inputs)
         marks = Marks(colors, self.picture.circles, edges, self.picture.traced)
-        limit = _limit([latents[..., list(self.look.dims)] for latents, _ in found], marks.circles)
+        limit = limit_over([latents[..., list(self.look.dims)] for latents, _ in found], marks.circles)
         return [LatentPanel(latents, others, marks, limit, self.look) for latents, others in found]
 
     def _read(self, motion: Motion, index: int, frames: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -149,7 +149,7 @@ class _Points:
         self.artist.set_offsets(np.repeat(positions, 2, axis=0))
 
 
-def _limit(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> float:
+def limit_over(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> float:
     """Find one limit that holds every point of nearly all frames: the first transients must not shrink the rest."""
     reach = np.concatenate([np.abs(np.nan_to_num(z)).max(axis=(1, 2)) for z in latents])
     return limit_of([np.quantile(reach, 0.97, method="higher")[None]], circles)

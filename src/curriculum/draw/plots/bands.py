@@ -31,49 +31,49 @@ def draw(
     """Draw the error, each score and the drift speed over the steps, and the draw-up profile beside them.
 
     `names` are those of the runs, `moving` the first and last steps of the stretches in which some property moves, and `measured`
-    says what the error is of. Runs without latents have no drift.
+    says what the error is of. Runs without latents have no drift; those of a training loop of a user's own have scores alone.
     """
     last = max(run.schedule.last_step for run in runs)
     scores = list(dict.fromkeys(name for curves in found for name in curves.scores))
     latents = any(run.has_latents for run in runs)
-    count = 1 + len(scores) + latents
+    followed = [measured] if any(len(curves.steps) for curves in found) else []
+    count = len(followed) + len(scores) + latents
     with style.themed(theme):
         height = 1.2 + 2.4 * max(count, 2)
         figure = style.figure(12, height)
         edges = {"left": 0.085, "right": 0.985, "top": 1 - 0.84 / height, "bottom": 0.54 / height}
         grid = figure.add_gridspec(count, 2, width_ratios=[3, 1], **edges, hspace=0.16, wspace=0.2)
-        error = figure.add_subplot(grid[0, 0])
-        rows = [error, *(figure.add_subplot(grid[row, 0], sharex=error) for row in range(1, count))]
-        profile = figure.add_subplot(grid[:, 1])
+        wide = slice(0, 1 if followed else 2)
+        first = figure.add_subplot(grid[0, wide])
+        rows = [first, *(figure.add_subplot(grid[row, wide], sharex=first) for row in range(1, count))]
+        scored = rows[len(followed) :]
         for axes in rows:
             for start, end in moving:
                 axes.axvspan(start, end + 1, color=theme.band, lw=0, zorder=0)
             mark_boundaries(axes, runs, theme)
-        style.log_scale(error)
-        lines = []
         for index, curves in enumerate(found):
             color = theme.runs[index % len(theme.runs)]
-            _band(error, curves.steps, curves.error, color)
-            for axes, name in zip(rows[1:], scores, strict=False):
+            for axes, name in zip(scored, scores, strict=False):
                 if name in curves.scores:
                     _band(axes, *curves.scores[name], color)
-            profile.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
-            lines += profile.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
-        for axes, name in zip(rows, (measured, *scores), strict=False):
+        if followed:
+            style.log_scale(first)
+            for index, curves in enumerate(found):
+                _band(first, curves.steps, curves.error, theme.runs[index % len(theme.runs)])
+            _profile(figure.add_subplot(grid[:, 1]), found, theme)
+        for axes, name in zip(rows, (*followed, *scores), strict=False):
             axes.set_ylabel(fill(name, LABEL))
-        for axes, name in zip(rows[1:], scores, strict=False):
+        for axes, name in zip(scored, scores, strict=False):
             axes.set_ylim(*_limits([curves.scores[name] for curves in found if name in curves.scores], last))
         if latents:
             _drift(rows[-1], names, found, theme)
         averaged = "; drift is averaged over 200 steps" if latents else ""
         rows[-1].set_xlabel(f"step (shaded: a property moved by 5% of its range within 200 steps{averaged})")
-        error.set_xlim(0, max(last, 1))
+        first.set_xlim(0, max(last, 1))
         for axes in rows[:-1]:
             axes.tick_params(labelbottom=False)
         figure.align_ylabels(rows)
-        profile.set_xlabel("within this many steps")
-        profile.set_title("largest rise of the error (dex)", loc="left")
-        profile.set_ylim(bottom=0)
+        lines = style.run_lines(len(found), theme)
         labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
         figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 1 - 0.06 / height))
         title = "median over seeds, and range of the central 80%"
@@ -81,11 +81,23 @@ def draw(
     return figure
 
 
+def _profile(axes: Axes, found: Sequence[Curves], theme: style.Theme) -> None:
+    """Draw the largest rise of the error of each run within some steps."""
+    for index, curves in enumerate(found):
+        color = theme.runs[index % len(theme.runs)]
+        axes.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
+        axes.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
+    axes.set_xlabel("within this many steps")
+    axes.set_title("largest rise of the error (dex)", loc="left")
+    axes.set_ylim(bottom=0)
+
+
 def _limits(curves: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], last: int) -> tuple[float, float]:
     """Find limits that hold the bands of a score but for its first steps, whose change would hide every difference."""
     late = [values[:, steps >= FIRST * last] for steps, values in curves]
     kept = [own if own.size else values for own, (_, values) in zip(late, curves, strict=True)]
-    low, high = min(float(own.min()) for own in kept), max(float(own.max()) for own in kept)
+    finite = [own[np.isfinite(own)] for own in kept if np.isfinite(own).any()] or [np.zeros(1)]
+    low, high = min(float(own.min()) for own in finite), max(float(own.max()) for own in finite)
     return low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from curriculum.draw import style
 from curriculum.store.reader import Run
@@ -16,8 +17,8 @@ PIXELS = 900  # columns of the envelope: about the panel's width in pixels
 
 def draw(runs: Sequence[Run], run_names: Sequence[str], seed_indices: Sequence[int], theme: style.Theme = style.LIGHT) -> Figure:
     """Draw one panel for the total and one for each term, all runs in each under the names that are given: one seed of each run."""
-    data = [run.losses(index) for run, index in zip(runs, seed_indices, strict=True)]
-    names = ["total", *dict.fromkeys(name for _, values in data for name in values if name != "total")]
+    data = [logged(run, index) for run, index in zip(runs, seed_indices, strict=True)]
+    names = list(dict.fromkeys(name for _, values in data for name in values))
     last = max(run.schedule.last_step for run in runs)
     with style.themed(theme):
         figure = style.figure(10, 0.9 + 1.35 * len(names))
@@ -47,6 +48,20 @@ def draw(runs: Sequence[Run], run_names: Sequence[str], seed_indices: Sequence[i
         figure.subplots_adjust(left=0.09, right=0.98, top=1 - 0.62 / height, bottom=0.5 / height, hspace=0.14)
         figure.align_ylabels(rows)
     return figure
+
+
+def logged(run: Run, seed_index: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]:
+    """Read the losses of one seed, as `Run.losses` does. What a training loop logged now and then is joined by lines."""
+    steps, values = run.losses(seed_index)
+    if not run.tracked:
+        return steps, values
+    found = {}
+    for name, own in values.items():
+        there = np.isfinite(own)
+        if there.any():
+            inside = (steps >= steps[there][0]) & (steps <= steps[there][-1])
+            found[name] = np.where(inside, np.interp(steps, steps[there], own[there]), np.nan).astype(np.float32)
+    return steps, found
 
 
 def mark_boundaries(axes: Axes, runs: Sequence[Run], theme: style.Theme) -> None:
