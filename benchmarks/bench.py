@@ -346,6 +346,8 @@ def bench_sequential(experiments: int) -> dict[str, float]:
     functions: as looks that were planned, as looks that each take all of the allowed error, and so every 4 pairs from 8 to 32.
     """
     from curriculum.measure import stats, verdicts
+    from curriculum.measure.effects import pair_effects
+    from curriculum.measure.exact import sign_flip_p, signed_rank_p
     from curriculum.measure.judging import estimated
     from curriculum.measure.looks import plan_looks
     from curriculum.measure.measuring import Measured
@@ -364,6 +366,11 @@ def bench_sequential(experiments: int) -> dict[str, float]:
     def different(samples: list[tuple[Any, Any, bool]], pairs: int, share: float) -> bool:
         places = tuple(range(pairs))
         pairing = Pairing(0, 1, places, places, paired=True, tested=True)
+        # What no test finds is not found by a verdict: its intervals need not be computed.
+        effects = [(pair_effects(*pairing.pick((a, b)), "difference" if counts else "ratio"), counts) for a, b, counts in samples]
+        p = [sign_flip_p(own) if counts else signed_rank_p(own) for own, counts in effects]
+        if min(stats.holm(p)) > ALPHA * share:
+            return False
         family = []
         for number, (first, other, counts) in enumerate(samples):
             what = {"title": "", "unit": "", "better": "lower", "window": "whole", "needs": ""}
