@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from curriculum.errors import InputError
 from curriculum.play.playhead import Playhead
@@ -92,14 +92,14 @@ class MixtureSampler:
                 raise InputError(f"the state of this sampler has {name} {state[name]}, but the sampler has {getattr(self, name)}")
         self.seek(state["step"])
 
-    def _bends(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _bends(self) -> NDArray[np.bool_]:
         """Find the steps at which the weights may be wrong for the first time: 0, and where one becomes or leaves 0 or passes a bound."""
         schedule = self._playhead.schedule
         values = np.stack([schedule.column(name) for name in self._names], axis=1)
         kinds = np.stack([values < 0, values > 0, values > 1], axis=2).reshape(len(values), -1)
         return np.concatenate([[True], (kinds[1:] != kinds[:-1]).any(axis=1)])
 
-    def _shares(self, step: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _shares(self, step: int) -> NDArray[np.float64]:
         """Compute the probability of each source at a step."""
         schedule = self._playhead.schedule
         at = schedule.at(min(step, schedule.last_step))
@@ -111,7 +111,7 @@ class MixtureSampler:
             weights = np.array([weights[0], 1 - weights[0]])
         if (weights < 0).any() or not weights.sum() > 0:
             raise InputError(f"{where}: weights must be at least 0, and one of them above 0")
-        shares = weights / weights.sum()
+        shares = np.asarray(weights / weights.sum(), dtype=np.float64)
         if any(share > 0 and not len(own) for share, own in zip(shares, self._members, strict=True)):
             raise InputError(f"{where}: a source that has a weight there has no samples")
         return shares
