@@ -21,9 +21,14 @@ def sizes(trace: Trace, window: Mask) -> tuple[NDArray[np.int64], Array]:
 def own_sizes(trace: Trace, window: Mask) -> Array:
     """Give the norms `[G]` of the gradient that the sheet asks for at each step of a window, before it is clipped."""
     steps, values = sizes(trace, window)
-    feedback, agree = (_column(trace, name, steps, default) for name, default in (("feedback", 1.0), ("agree", 0.0)))
-    rule = np.where(agree >= 0.5, COMBINED, np.where(feedback >= 0.5, REGULAR, MODIFIED))
-    return values[np.arange(len(steps)), rule]
+    return values[np.arange(len(steps)), _rule(trace, steps)]
+
+
+def own_directions(trace: Trace, window: Mask) -> Array:
+    """Give the sketch `[G, K]` of the direction that the sheet asks for at each step of a window; 0 where it is not finite."""
+    steps, values = _curve(trace, "directions", window)
+    found: Array = np.nan_to_num(values.reshape(len(steps), 3, -1), nan=0.0, posinf=0.0, neginf=0.0)
+    return found[np.arange(len(steps)), _rule(trace, steps)] if len(steps) else np.empty((0, 0))
 
 
 def median_of(trace: Trace, window: Mask, name: str) -> float:
@@ -38,6 +43,12 @@ def _curve(trace: Trace, name: str, window: Mask) -> tuple[NDArray[np.int64], Ar
     steps, values = trace.curves[f"gradient.{name}"]
     kept = inside(steps, window)
     return steps[kept], values[kept].astype(np.float64)
+
+
+def _rule(trace: Trace, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Say which of the three gradients the sheet asks for at each step."""
+    feedback, agree = (_column(trace, name, steps, default) for name, default in (("feedback", 1.0), ("agree", 0.0)))
+    return np.where(agree >= 0.5, COMBINED, np.where(feedback >= 0.5, REGULAR, MODIFIED))
 
 
 def _column(trace: Trace, name: str, steps: NDArray[np.int64], default: float) -> Array:
