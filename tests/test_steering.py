@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import matplotlib.image as mpimg
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,8 @@ from curriculum.measure.trace import Trace, common_strides, trace
 from curriculum.runner.execute import run
 from curriculum.runner.inputs import load_config
 from curriculum.sheet.parse import parse
+from curriculum.store.reader import Run
+from curriculum.tasks.control.curves import size_bands
 from curriculum.tasks.control.films.steering import HELD, PLAYED, moments
 from curriculum.tasks.control.metrics.rotation import rotation
 from curriculum.tasks.control.rollout import unroll
@@ -71,6 +74,26 @@ def test_runs_of_two_systems_stand_side_by_side_and_what_a_way_does_not_have_is_
         make_scene([runs["control"]], Look(dims=(0, 2)))
     with pytest.raises(InputError, match="choose it with --seed"):
         make_scene([runs["control"]], SMALL, all_seeds=True)
+
+
+def test_a_comparison_has_a_figure_of_the_gradients_of_all_arms(tmp_path, here):
+    """Where a gradient is not finite, neither is the combined one, whose components would be left out: it has no size then."""
+    for name, rate in (("a", 0.003), ("b", 1e35)):
+        sheet = parse(SHEET.format(term="loss-final").replace("0.003", str(rate)))
+        overrides = [*TINY, *SYSTEMS["control"][1], "optimizer.on_nonfinite=skip"]
+        run("control", sheet, seeds="0:3", folder=tmp_path, name=name, overrides=overrides)
+    found = [Run(tmp_path / name) for name in "ab"]
+    steps, bands = size_bands(found[0])
+    norms = found[0].traces["gradient.norms"]
+    assert steps.tolist() == [0, 20, 40, 60, 80]
+    assert bands[1:, 1] == pytest.approx(np.median(norms, axis=1).T)
+    assert bands[0, 1] == pytest.approx([*bands[1, 1, :3], bands[3, 1, 3], bands[2, 1, 4]])
+    assert np.isnan(size_bands(found[1])[1][:, :, 1:]).all()
+    compared = here("compare", "--runs", tmp_path, "a", "b")
+    assert compared.code == 0, compared.err
+    image = mpimg.imread(tmp_path / "comparisons" / "a-vs-b" / "gradient-sizes.png")
+    colors = {tuple(np.round(255 * pixel[:3]).astype(int)) for pixel in image.reshape(-1, image.shape[-1])}
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colors
 
 
 def test_a_run_without_snapshots_says_how_to_get_a_video(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.trace import Trace
+from curriculum.measure.trace import Trace, common_strides, trace
 from curriculum.measure.windows import Mask, inside
+from curriculum.store.reader import Run
 
 REGULAR, MODIFIED, COMBINED = range(3)
 Array = NDArray[np.float64]
@@ -29,6 +32,24 @@ def own_directions(trace: Trace, window: Mask) -> Array:
     steps, values = _curve(trace, "directions", window)
     found: Array = np.nan_to_num(values.reshape(len(steps), 3, -1), nan=0.0, posinf=0.0, neginf=0.0)
     return found[np.arange(len(steps)), _rule(trace, steps)] if len(steps) else np.empty((0, 0))
+
+
+def size_bands(run: Run) -> tuple[NDArray[np.int64], Array]:
+    """Compute the 10th, 50th and 90th percentile over seeds of the norms at each recorded step: steps `[G]`, bands `[4, 3, G]`.
+
+    The first of the four is the gradient that the sheet asks for, then the regular, the modified and the combined one. Seeds that
+    diverged are left out, unless all did; a norm that is not finite is missing.
+    """
+    kept = [index for index, seed in enumerate(run.seeds) if seed not in run.diverged] or list(range(len(run.seeds)))
+    owns = [trace(run, index, common_strides([run])) for index in kept]
+    window = np.ones(len(run.schedule), dtype=bool)
+    steps = sizes(owns[0], window)[0]
+    values = np.stack([np.column_stack([own_sizes(own, window), sizes(own, window)[1]]) for own in owns])  # [S, G, 4]
+    values[~np.isfinite(values)] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no seed has a number, there is none
+        found: Array = np.nanpercentile(values, (10, 50, 90), axis=0)
+    return steps, found.transpose(2, 0, 1)
 
 
 def median_of(trace: Trace, window: Mask, name: str) -> float:

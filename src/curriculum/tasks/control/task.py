@@ -225,13 +225,12 @@ class ControlTask(Task):
         slopes = adjoint.slopes(found.path, self.system, counted, weights, aim)
         regular = adjoint.gradient(network, self.system, found, slopes)[0]
         modified = adjoint.modified_gradient(network, self.system, found, slopes)[0]
-        combined = combine(modified, regular)
-        each = torch.stack([regular, modified, combined])
+        each = torch.stack([regular, modified, mixed(modified, regular, start.new_ones(()))])
         norms = torch.linalg.vector_norm(each, dim=-1, dtype=torch.float64)
         cosine = (regular.double() * modified.double()).sum() / (norms[0] * norms[1]).clamp_min(torch.finfo(torch.float64).tiny)
         # What is 0 in both, as before a network has learned, is neither kept nor dropped.
         some = (modified != 0) | (regular != 0)
-        kept = (combined != 0).sum() / some.sum().clamp_min(1)
+        kept = (combine(modified, regular) != 0).sum() / some.sum().clamp_min(1)
         curves = {"norms": norms.float(), "directions": sketch(each), "cosine": cosine.float(), "kept": kept}
         return {f"gradient.{name}": values for name, values in curves.items()}
 
