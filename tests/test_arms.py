@@ -18,13 +18,13 @@ from curriculum.errors import ConfigError, InputError, OutputExistsError
 from curriculum.measure import effects
 from curriculum.measure.comparison import compare
 from curriculum.measure.metric import label
-from curriculum.runner.arms import Study, run_study
+from curriculum.runner.again import replay_steps
+from curriculum.runner.arms import run_study, study_of
 from curriculum.runner.execute import execute, execute_all, run
 from curriculum.runner.experiment_file import plan_study
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.store.checkpoint import steps_in
-from curriculum.store.experiment import ExperimentRecord
 from curriculum.store.files import digest, read_safetensors, sealed, to_safetensors
 from curriculum.store.reader import Run
 from curriculum.train.ensemble import Ensemble
@@ -315,22 +315,37 @@ def test_an_experiment_trains_its_arms_once(tmp_path):
     assert [stored.path.name for stored in first] == ["smooth", "stepped"]
     assert first[0].manifest["sheet"] == "smooth.csv"
     assert plan_study(reference, tmp_path / "runs", steps=30).done == (True, True)
-    with pytest.raises(
-        OutputExistsError, match=r"smooth already exists, but was created with different inputs: seeds = \[0, 1, 2\], was \[0, 1\]"
-    ):
-        plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3")
+    with pytest.raises(OutputExistsError, match=r"smooth already exists, but was created with different inputs: steps = 20, was 30"):
+        plan_study(reference, tmp_path / "runs", steps=20, seeds="0:3")
+
+
+def test_an_experiment_grows_by_seeds_and_its_blocks_train_as_one_stack(tmp_path):
+    reference = study_file(tmp_path, "config: ex-1.6\nseeds: 0:2\narms: {smooth: smooth.csv, stepped: stepped.csv}\n")
+    run_study(plan_study(reference, tmp_path / "runs", steps=30), execute_all)
+    study = plan_study(reference, tmp_path / "runs", steps=30, seeds="0:5")
+    assert study.done == (False, False)
+    assert study.stacks == [(0, 1)]
+    assert [checked.seeds for _, checked, _ in study.parts] == [(2, 3, 4), (2, 3, 4)]
+    grown = run_study(study, execute_all)
+    assert [stored.seeds for stored in grown] == [(0, 1, 2, 3, 4)] * 2
+    assert plan_study(reference, tmp_path / "runs", steps=30, seeds="0:5").done == (True, True)
+    assert plan_study(reference, tmp_path / "runs", steps=30, seeds="0:3").done == (True, True)
+    for stored in grown:
+        assert Run(stored.path / "blocks" / "2-4").manifest["stack"] == ["smooth", "stepped"]
+        found = replay_steps(stored, 10)
+        assert found.problems == ()
+        assert [line.partition(":")[0] for line in found.checked] == ["block 0-1", "block 2-4"]
 
 
 def test_the_arms_of_a_study_that_cannot_share_a_stack_are_trained_apart(tmp_path):
     wide, narrow = plans(0), plans(0, overrides=["task.hidden=8"])
-    paths = tuple(tmp_path / name for name in ("a", "b", "c"))
     stacks = []
 
     def train(plans, paths):
         stacks.append([path.name for path in paths])
         return execute_all(plans, paths, figures=False)
 
-    runs = run_study(Study(("a", "b", "c"), (wide[0], narrow[0], wide[1]), paths, (False,) * 3, tmp_path, ExperimentRecord()), train)
+    runs = run_study(study_of(("a", "b", "c"), (wide[0], narrow[0], wide[1]), tmp_path / "study"), train)
     assert stacks == [["a", "c"], ["b"]]
     assert [stored.manifest["parameters"]["encoder.0.weight"][0] for stored in runs] == [16, 8, 16]
 

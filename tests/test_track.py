@@ -505,3 +505,42 @@ def test_a_process_that_dies_before_it_joins_loses_nothing(place, here):
     assert "1 of 2 seeds has finished, but is not joined (seed 1): curriculum join runs/mine" in here("runs").err
     assert join(Path("runs/mine")).added == (1,)
     assert verify_run(Run(Path("runs/mine"))).problems == ()
+
+
+def test_a_sheet_without_a_learning_rate_and_one_from_python_are_tracked(place, here, capfd):
+    from curriculum import Schedule
+
+    for seed in range(2):
+        for path, high in (("runs/mine", 1.0), ("runs/other", 0.5)):
+            schedule = Schedule.from_values({"mix": lambda step, high=high: high * min(step, 20) / 20, "unused": 3.0}, steps=60)
+            with track(path, sheet=schedule, seed=seed, metrics={"error": "lower"}) as run:
+                for step, now in run.steps():
+                    run.log(error=now["mix"] + step)
+                    if step == 30:
+                        run.retarget("mix", 0.0, 10)
+    assert "nothing has read unused of the sheet" in capfd.readouterr().err
+    found = Run(Path("runs/mine"))
+    assert found.schedule.column("mix")[20] == 1.0
+    assert found.schedule.column("mix")[45] == 0.0
+    assert found.traces["score.error.logged"][45].tolist() == [45.0, 45.0]
+    for command in (("compare", "mine", "other", "--full"), ("animate", "mine", "other", "-o", "poster.png"), ("verify", "mine")):
+        done = here(*command)
+        assert done.code == 0, done.err
+
+
+def test_now_sets_the_optimizer_and_says_what_has_come_up(place):
+    weights = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(weights.parameters(), lr=1.0)
+    rates, actions = [], []
+    with track("runs/mine", sheet="a.csv", checkpoint_every=7) as run:
+        for step, now in run.steps():
+            now.apply(optimizer)
+            now.apply(optimizer)
+            rates.append(optimizer.param_groups[0]["lr"])
+            actions += [(step, name) for name in now.actions]
+            assert now["mix"] <= 1
+            run.log(loss=1.0)
+            if run.due:
+                run.checkpoint(weights, optimizer)
+    np.testing.assert_allclose(rates, run.schedule.column("lr"), rtol=1e-12)
+    assert actions == [(40, "note")]

@@ -139,7 +139,7 @@ class Scene:
             style.bands(axes, column.schedule.phases, theme)
         shown = [name for group in panels(column.schedule) for name in group if name != RATE]
         draw_values(bars[0], column.schedule, shown, theme, keys=False, lw=1.3 * unit, names_in_order=self._names)
-        draw_values(bars[1], column.schedule, [RATE], theme, keys=False, lw=1.3 * unit)
+        draw_values(bars[1], column.schedule, [RATE] if RATE in column.schedule.properties else [], theme, keys=False, lw=1.3 * unit)
         pixels = int(layout.right - layout.left)
         style.log_scale(bars[2])
         for name in reversed(["total", *self._terms]):

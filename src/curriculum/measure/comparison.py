@@ -203,8 +203,10 @@ def _pair(runs: Sequence[Run], found: Measurements) -> Pair:
 
 
 def _mean_lr(run: Run, mask: Mask) -> float:
-    """Compute the mean learning rate of a run in a window; NaN where the window is empty."""
-    return float(run.schedule.column(RATE)[: len(mask)][mask].mean()) if mask.any() else math.nan
+    """Compute the mean learning rate of a run in a window; NaN where the window is empty, or without a column of it."""
+    if RATE not in run.schedule.properties or not mask.any():
+        return math.nan
+    return float(run.schedule.column(RATE)[: len(mask)][mask].mean())
 
 
 def _last_losses(run: Run) -> dict[str, float]:

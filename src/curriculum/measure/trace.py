@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest, skipped_updates
 from curriculum.store.names import ABSENT, STEPS
 from curriculum.store.reader import Run
 
@@ -31,7 +31,7 @@ class Trace:
 
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
     actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
-    the sheet says, `[T]` by name.
+    the sheet says, `[T]` by name. `skipped` is the share of its updates that the seed skipped because they were not finite.
     """
 
     stride: int
@@ -46,6 +46,7 @@ class Trace:
     fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     properties: Mapping[str, Array] = field(default_factory=dict)
+    skipped: float = 0.0
 
     @property
     def motion_stride(self) -> int:
@@ -80,7 +81,13 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
         fixed=run.fixed,
         properties={name: run.schedule.column(name) for name in run.schedule.properties},
+        skipped=_skipped(run, run.seeds[seed_index]),
     )
+
+
+def _skipped(run: Run, seed: int) -> float:
+    found = skipped_updates(run.manifest)
+    return found[seed].updates / max(run.trained_steps, 1) if seed in found else 0.0
 
 
 def final_error(run: Run, probe: str, seed_index: int) -> float:

@@ -9,18 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curriculum.errors import OutputExistsError
+from curriculum.runner.growing import grow
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan
-from curriculum.runner.same import differences, shared
+from curriculum.runner.same import shared
+from curriculum.store.blocks import run_of, sibling_of
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
+from curriculum.store.joining import join
 from curriculum.store.names import check_name, is_run
 from curriculum.store.reader import Run
 
 
 @dataclass(frozen=True)
 class Study:
-    """A fully checked experiment: the plan and the path of each arm, whether it is finished, and what the experiment says of the arms."""
+    """A fully checked experiment: the plan and the path of each arm, whether it is finished, and what the experiment says of the arms.
+
+    `parts` are what is left to train, block by block: the place of the arm, the plan with the seeds of the block, and its path.
+    """
 
     names: tuple[str, ...]
     plans: tuple[Plan, ...]
@@ -28,6 +34,7 @@ class Study:
     done: tuple[bool, ...]
     folder: Path
     record: ExperimentRecord
+    parts: tuple[tuple[int, Plan, Path], ...]
 
     @property
     def baseline(self) -> int | None:
@@ -37,11 +44,16 @@ class Study:
     @property
     def stacks(self) -> list[tuple[int, ...]]:
         """The places of the arms that are not finished, in groups that train as one stack each."""
+        return [tuple(self.parts[number][0] for number in numbers) for numbers in self.stacked_parts]
+
+    @property
+    def stacked_parts(self) -> list[tuple[int, ...]]:
+        """The places of the parts in groups that train as one stack each: runs with runs, and blocks with blocks of the same name."""
         found: dict[str, list[int]] = {}
-        for place, (checked, path, done) in enumerate(zip(self.plans, self.paths, self.done, strict=True)):
-            if not done:
-                found.setdefault(json.dumps([shared(checked), _begun(path)]), []).append(place)
-        return [tuple(places) for places in found.values()]
+        for number, (_, checked, path) in enumerate(self.parts):
+            block = path.name if run_of(path) is not None else ""
+            found.setdefault(json.dumps([shared(checked), _begun(path), block]), []).append(number)
+        return [tuple(numbers) for numbers in found.values()]
 
 
 def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: ExperimentRecord | None = None) -> Study:
@@ -54,22 +66,10 @@ def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: E
     if is_run(place):
         raise OutputExistsError(f"{place} is a run: rename the run or the experiment")
     paths = tuple(place / name for name in names)
-    done = tuple(_is_done(checked, path) for checked, path in zip(plans, paths, strict=True))
+    growths = [grow(checked, path, "Remove or rename it first") for checked, path in zip(plans, paths, strict=True)]
+    parts = tuple((number, checked, path) for number, growth in enumerate(growths) for checked, path in growth.parts)
     told = record or ExperimentRecord(arms={name: ArmRecord() for name in names})
-    return Study(tuple(names), tuple(plans), paths, done, place, told)
-
-
-def _is_done(checked: Plan, path: Path) -> bool:
-    """Tell whether an arm has nothing left to train. Raises an error where something else is stored in its place."""
-    if not os.path.lexists(path):
-        return False
-    run = Run(path)
-    found = differences(checked, run)
-    if found:
-        raise OutputExistsError(
-            f"{path} already exists, but was created with different inputs: {'; '.join(found)}. Remove or rename it first"
-        )
-    return not is_unfinished(path)
+    return Study(tuple(names), tuple(plans), paths, tuple(not growth.parts for growth in growths), place, told, parts)
 
 
 def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], object]) -> list[Run]:
@@ -78,8 +78,10 @@ def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], ob
     `train` is called with the plans and paths of each stack, like `execute_all`.
     """
     write_experiment(study.folder, study.record)
-    for places in study.stacks:
-        train([study.plans[place] for place in places], [study.paths[place] for place in places])
+    for numbers in study.stacked_parts:
+        train([study.parts[number][1] for number in numbers], [study.parts[number][2] for number in numbers])
+    for path in study.paths:
+        join(path)
     return [Run(path) for path in study.paths]
 
 
@@ -87,5 +89,7 @@ def _begun(path: Path) -> list[str]:
     """Name the arms that have begun to train as one stack with this one; none where nothing of it is to be gone on with."""
     if not is_unfinished(path):
         return []
-    names = [name for name in (Run(path).manifest.get("stack") or [path.name]) if os.sep not in name]
-    return names if any(steps_in(path.parent / name) for name in names) else []
+    run = Run(path)
+    names = [name for name in (run.manifest.get("stack") or [path.name]) if os.sep not in name]
+    own = run.manifest.get("block_of") or path.name
+    return names if any(steps_in(path if name == own else sibling_of(path, run.manifest, name)) for name in names) else []

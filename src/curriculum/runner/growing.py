@@ -47,11 +47,11 @@ def unfinished_parts(run: Run) -> list[Run]:
     return [own for own in [*parts, *map(Run, run.open_blocks)] if is_unfinished(own.path)]
 
 
-def grow(checked: Plan, path: Path) -> Growth:
+def grow(checked: Plan, path: Path, advice: str = "Choose another --name, or remove it first") -> Growth:
     """Find what is to be trained so that the run at `path` has the seeds of a plan; a new run is trained in one block.
 
     Blocks that were stopped resume with the seeds that they have. Raises `OutputExistsError` if a run was created there with
-    different inputs, `InputError` for seeds that equal others modulo 2^32.
+    different inputs, with `advice`, and `InputError` for seeds that equal others modulo 2^32.
     """
     if not os.path.lexists(path):
         check_distinct([("--seeds", checked.seeds)])
@@ -60,9 +60,7 @@ def grow(checked: Plan, path: Path) -> Growth:
         check_new(path)
     run = Run(path)
     if found := differences(checked, run, only=BUT_SEEDS):
-        raise OutputExistsError(
-            f"{path} already exists, but was created with different inputs: {'; '.join(found)}. Choose another --name, or remove it first"
-        )
+        raise OutputExistsError(f"{path} already exists, but was created with different inputs: {'; '.join(found)}. {advice}")
     holders = [Run(own) for own in block_paths(path)]
     if run.manifest.get("blocks") is None:
         holders = [run, *(holder for holder in holders if holder.seeds != run.seeds)]

@@ -32,7 +32,7 @@ RUN, SHEET, SEED, METRICS_OF = "CURRICULUM_RUN", "CURRICULUM_SHEET", "CURRICULUM
 def track(
     run: str | Path | None = None,
     *,
-    sheet: str | Path | Dopesheet | None = None,
+    sheet: str | Path | Dopesheet | Schedule | None = None,
     seed: int | None = None,
     metrics: Mapping[str, object] | None = None,
     checkpoint_seconds: float = 60.0,
@@ -74,7 +74,7 @@ class TrackedRun:
         self.path = path
         self.seed = inputs.seed
         self.schedule: Schedule = inputs.schedule
-        self.playhead = Playhead(inputs.schedule)
+        self._playhead = Playhead(inputs.schedule)
         self.done = block.done
         self.step = -1
         self._inputs, self._block = inputs, block
@@ -109,7 +109,7 @@ class TrackedRun:
             raise InputError(
                 f"cannot resume {self._block.path}: its checkpoint has {_list(states)}, but resume was called with {_list(self._objects)}"
             )
-        self.playhead.load_state_dict(position)
+        self._playhead.load_state_dict(position)
         for name, target in self._objects.items():
             target.load_state_dict(states[name])
         self._checkpoint = found
@@ -121,7 +121,7 @@ class TrackedRun:
         first = self._checkpoint.step if self._checkpoint else 0
         for step in range(first, 0 if self.done else len(self.schedule)):
             yield step, self.at(step)
-            self.playhead.commit()
+            self._playhead.commit()
 
     def at(self, step: int) -> Now:
         """Go to a step, and give what the schedule says there. For loops that are not yours; in your own, use `steps`.
@@ -134,7 +134,16 @@ class TrackedRun:
         if step > self.step:
             recording.advance(step)
             self.step = step
-        return self.playhead.seek(step)
+        return self._playhead.seek(step)
+
+    def retarget(self, name: str, value: float, duration: int) -> None:
+        """Move a column of the sheet from the present step on to another value, within so many steps and without a jump.
+
+        Raises `InputError` for a column that the sheet does not have, and what else `Playhead.retarget` does.
+        """
+        if (recording := self._open("retarget")) is not None:
+            self._playhead.retarget(name, value, duration)
+            recording.note("retarget", self.step, name=name, value=float(value), duration=int(duration))
 
     def log(self, *metrics: Mapping[str, Any], **named: Any) -> None:
         """Record metrics of the present step, as `log(loss=loss)` or `log({"val/accuracy": 0.9})`, whenever there are any.
@@ -180,9 +189,9 @@ class TrackedRun:
         own = _named(objects, named) or self._objects
         if not own:
             raise InputError("checkpoint: nothing to store: pass the model and the optimizer")
-        self.playhead.commit()  # what was passed when this step began is over once it is stored
+        self._playhead.commit()  # what was passed when this step began is over once it is stored
         states = {name: target.state_dict() for name, target in own.items()}
-        recording.keep(encode({**states, "playhead": self.playhead.state_dict(), "random": random_states()}))
+        recording.keep(encode({**states, "playhead": self._playhead.state_dict(), "random": random_states()}))
         self._kept, self._kept_step = time.monotonic(), self.step + 1
 
     def flush(self) -> None:
@@ -226,6 +235,8 @@ class TrackedRun:
             if error is not None and self._recording is not None:
                 self._recording.stop("interrupted" if isinstance(error, KeyboardInterrupt | GeneratorExit) else "failed", error)
             elif self._recording is not None:
+                if unread := self._playhead.unread:
+                    say(f"note: {self.path}, seed {self.seed}: nothing has read {', '.join(unread)} of the sheet")
                 self._recording.finish()
             elif error is None and not self.done:
                 raise InputError(f"the run {self.path} ended before its first step: loop over steps()")

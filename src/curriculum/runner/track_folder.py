@@ -45,10 +45,12 @@ class Inputs:
     scores: Mapping[str, Score]
 
 
-def read_inputs(sheet: str | Path | Dopesheet, seed: int, scores: Mapping[str, Score]) -> Inputs:
+def read_inputs(sheet: str | Path | Dopesheet | Schedule, seed: int, scores: Mapping[str, Score]) -> Inputs:
     """Read a sheet by its path or name. Raises `InputError` for one that cannot be read, and for a seed that is none."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"a seed is a whole number from 0 on, not {seed!r}")
+    if isinstance(sheet, Schedule):
+        return Inputs("from Python", write(sheet.sheet).encode(), sheet, seed, scores)
     if isinstance(sheet, Dopesheet):
         return Inputs(Path(sheet.source).name, write(sheet).encode(), compile_sheet(sheet), seed, scores)
     source, data = read_sheet(sheet)

@@ -53,15 +53,18 @@ class Recording:
         """Go to a later step; what was logged before is stored if it is time to."""
         if self.buffer.count >= FLUSH_VALUES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
-        clock, schedule = round(time.time(), 3), self.inputs.schedule
-        for phase in schedule.phases:
+        for phase in self.inputs.schedule.phases:
             if self.step < phase.start <= step:
-                self._events.append({"event": "phase-start", "step": phase.start, "time": clock, "phase": phase.name})
-        for at, name in schedule.actions:
+                self.note("phase-start", phase.start, phase=phase.name)
+        for at, name in self.inputs.schedule.actions:
             if self.step < at <= step:
-                self._events.append({"event": "action", "step": at, "time": clock, "name": name})
+                self.note("action", at, name=name)
         self._events.sort(key=lambda event: int(event["step"]))
         self.step = step
+
+    def note(self, kind: str, step: int, **more: Any) -> None:
+        """Note an event in the log."""
+        self._events.append({"event": kind, "step": step, "time": round(time.time(), 3), **more})
 
     def look(self, name: str, latents: Array, marks: Mapping[str, Array]) -> None:
         """Take latents `[N, L]`. Raises `InputError` where they do not fit those before."""
