@@ -15,12 +15,14 @@ from curriculum.runner.plan import plan
 from curriculum.runner.session import threads
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
+from curriculum.store.reader import Run
 from curriculum.tasks.control import adjoint
 from curriculum.tasks.control.network import Stack, convolutional, perceptron
 from curriculum.tasks.control.rollout import Shares, shares, terms, unroll
 from curriculum.tasks.control.systems.cartpole import SPREAD, CartPole, CartPoleSettings
 from curriculum.tasks.control.systems.guidance import Guidance, GuidanceSettings
 from curriculum.tasks.control.systems.quantum import Quantum, QuantumSettings
+from curriculum.tasks.control.task import ControlTask
 from curriculum.tasks.control.update import clipped, combine, mixed
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.make import make_task
@@ -337,6 +339,40 @@ def test_at_twice_the_horizon_and_a_large_rate_some_herds_diverge_and_the_others
     assert all("the gradient at step" in why for why in ended.diverged.values())
     alive = [seed not in ended.diverged for seed in range(5)]
     assert ended.losses["total"].isfinite().tolist() == alive
+
+
+def test_a_seed_whose_gradient_is_not_finite_skips_the_update_where_the_config_says_so(here, empty, monkeypatch):
+    """The gradient, not the loss: an error gradient that is infinite at two steps for one seed."""
+    args = ["train", "--runs", "runs", "--dopesheet", "control-combined.csv", "--config", "control", "--seeds", "0:3", "--steps", "30"]
+    gradients = ControlTask.stacked_gradients
+
+    def poisoned(self, parameters, batch, weights):
+        values, (direction,) = gradients(self, parameters, batch, weights)
+        if torch.equal(batch["start"][1], lost[0]) or torch.equal(batch["start"][1], lost[1]):
+            direction[1, 7] = math.inf
+        return values, [direction]
+
+    schedule = compile_sheet(parse("STEP,lr,loss-final\n0,0.001,1\n29,,\n"))
+    lost = control("task.train_states=1024").batches(schedule, range(30), [1])["start"][[4, 9], 0]
+    monkeypatch.setattr(ControlTask, "stacked_gradients", poisoned)
+    states = ["--set", "task.train_states=1024"]
+    died = here(*args, *states, "--name", "died")
+    assert "warning: seed 1 diverged: the gradient at step 4" in died.err
+    skipped = here(*args, *states, "--set", "optimizer.on_nonfinite=skip", "--name", "skipped")
+    says = "skipped 2 of 30 updates because they were not finite, first the gradient at step 4, phase ''"
+    assert f"warning: seed 1 {says}" in skipped.err
+    run = Run(empty / "runs" / "skipped")
+    assert run.manifest["skipped"] == {"1": {"updates": 2, "first": "the gradient at step 4, phase ''"}}
+    assert run.metrics["total"].notna().all()
+    shown = here("show", "--runs", "runs", "skipped").out
+    assert "2 of 30" in shown
+    assert "seed 1: the gradient is not finite" in shown
+    first = Run(empty / "runs" / "died").model
+    for name, values in run.model.items():
+        assert np.array_equal(values[[0, 2]], first[name][[0, 2]]), name
+        assert not np.array_equal(values[1], first[name][1]) or not values[1].any(), name
+    compared = here("compare", "--runs", "runs", "skipped", "died")
+    assert "skipped: 1 of 3 seeds skipped updates that were not finite, at most 2 of 30 (seed 1)" in compared.out + compared.err
 
 
 def test_arms_of_different_rules_train_in_one_stack_as_they_do_alone(tmp_path):

@@ -1,6 +1,7 @@
 """The loop: stretches, states that stay as they are, and seeds that diverge."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curriculum import Chunk, Diverged
+from curriculum import Chunk, Diverged, Skipped
+from curriculum.config.settings import SGD, Adam, AdamW
 from curriculum.errors import DivergedError
 from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
+from curriculum.sheet.schedule import compile_sheet
 from curriculum.train import freeze
 from curriculum.train.events import PreStep
 from curriculum.train.hooks import Hook, Hooks
@@ -26,8 +29,12 @@ SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vi
 """
 
 
-def begin(last=60, seeds="0:2"):
-    checked = plan("ex-1.6", parse(SHEET.format(last=last)), seeds=seeds)
+FLAT = "STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies\n0,All hues,0.01,1,0.1,0.5,0.5\n{last},,,,,,\n"
+
+
+def begin(last=60, seeds="0:2", optimizer=None, sheet=SHEET):
+    checked = plan("ex-1.6", parse(sheet.format(last=last)), seeds=seeds)
+    checked = replace(checked, config=checked.config.model_copy(update={"optimizer": optimizer or Adam()}))
     return checked, initial_state(checked.task, [(checked.schedule, checked.seeds)], checked.config.optimizer)
 
 
@@ -82,10 +89,11 @@ def test_from_any_state_that_was_kept_training_ends_with_the_same_bits():
             assert torch.equal(tensors(again)[name], value), (kept.step, name)
 
 
-def test_numbers_are_read_once_a_stretch_and_not_at_every_step():
+@pytest.mark.parametrize("on_nonfinite", ["diverge", "skip"])
+def test_numbers_are_read_once_a_stretch_and_not_at_every_step(on_nonfinite):
     reads = []
     for steps in (LONGEST - 30, 2 * LONGEST - 30):
-        checked, state = begin(last=30 + steps - 1)
+        checked, state = begin(last=30 + steps - 1, optimizer=Adam(on_nonfinite=on_nonfinite))
         with Reads() as counter:
             train(checked.task, state, checked.config.optimizer, [Hooks([])])
         reads.append(counter.count)
@@ -100,14 +108,14 @@ def test_a_stretch_ends_where_more_than_numbers_change():
     assert draw(checked.task, state).steps.start == 0
 
 
-def diverging(seeds, step, monkeypatch, lost):
-    """Begin a training in which some seeds get a batch that is no number at a step."""
-    checked, state = begin(seeds=seeds)
+def diverging(seeds, steps_lost, monkeypatch, lost, **more):
+    """Begin a training in which some seeds get a batch that is no number at some steps."""
+    checked, state = begin(seeds=seeds, **more)
     batches = type(checked.task).batches
 
     def poisoned(self, schedule, steps, own):
         found = batches(self, schedule, steps, own)
-        if step in steps:
+        for step in (step for step in steps_lost if step in steps):
             colors = found["colors"].clone()
             for index in lost:
                 colors[step - steps.start, index] = math.nan
@@ -121,7 +129,7 @@ def diverging(seeds, step, monkeypatch, lost):
 def test_a_seed_that_diverges_is_frozen_as_it_was_before_that_step_and_the_others_train_as_ever(monkeypatch):
     checked, state = begin(seeds="0:3")
     whole = train(checked.task, state, checked.config.optimizer, [Hooks([])])
-    checked, state = diverging("0:3", 40, monkeypatch, [1])
+    checked, state = diverging("0:3", [40], monkeypatch, [1])
     seen, weights = [], {}
     hooks = [Hook(Diverged, seen.append), Hook(PreStep, lambda event: weights.update({event.step: event.flat.clone()}))]
     last = train(checked.task, state, checked.config.optimizer, [Hooks(hooks)])
@@ -133,12 +141,46 @@ def test_a_seed_that_diverges_is_frozen_as_it_was_before_that_step_and_the_other
 
 
 def test_where_the_last_seed_diverges_nothing_after_that_step_is_told(monkeypatch):
-    checked, state = diverging("0:2", 40, monkeypatch, [0, 1])
+    checked, state = diverging("0:2", [40], monkeypatch, [0, 1])
     chunks = []
     with pytest.raises(DivergedError, match="at step 40, phase 'All hues', seed 1; it was the last of 2 seeds"):
         train(checked.task, state, checked.config.optimizer, [Hooks([Hook(Chunk, chunks.append)])])
     assert chunks[-1].step == 39
     assert torch.cat([chunk.total for chunk in chunks]).isfinite().all()
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), AdamW(eps_placement="keras"), SGD()], ids=["adam", "adamw", "sgd"])
+def test_a_seed_that_skips_updates_is_as_one_trained_without_them_and_the_others_train_as_ever(monkeypatch, optimizer):
+    """Also an update that is skipped first of all, so that the first one of that seed is a later step."""
+    lost, skipping = [0, 3, 20, 21], optimizer.model_copy(update={"on_nonfinite": "skip"})
+    checked, state = begin(seeds="0:3", optimizer=optimizer, sheet=FLAT)
+    plain = train(checked.task, state, checked.config.optimizer, [Hooks([])])
+    with monkeypatch.context() as patch:
+        checked, state = diverging("0:3", lost, patch, [1], optimizer=skipping, sheet=FLAT)
+        seen, chunks, weights = [], [], {}
+        hooks = [Hook(Skipped, seen.append), Hook(Chunk, chunks.append), Hook(PreStep, lambda e: weights.update({e.step: e.flat.clone()}))]
+        last = train(checked.task, state, checked.config.optimizer, [Hooks(hooks)])
+    assert torch.equal(last.flat[[0, 2]], plain.flat[[0, 2]])
+    assert last.alive.all()
+    assert last.moments["skipped"].tolist() == [[0], [4], [0]]
+    assert all(torch.equal(weights[step + 1][1], weights[step][1]) for step in lost)
+    assert [(event.step, event.seed, event.term) for event in seen] == [(0, 1, "loss-recon")]
+    assert torch.cat([chunk.skipped for chunk in chunks]).nonzero().tolist() == [[step, 1] for step in lost]
+    assert torch.equal(~torch.cat([chunk.total for chunk in chunks]).isfinite(), torch.cat([chunk.skipped for chunk in chunks]))
+
+    batches, long = type(checked.task).batches, compile_sheet(parse(FLAT.format(last=60)))
+    kept = [step for step in range(61) if step not in lost]
+
+    def without(self, _, steps, own):
+        found = [batches(self, long, range(kept[step], kept[step] + 1), own) for step in steps]
+        return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+    checked, state = begin(last=len(kept) - 1, seeds="0:3", optimizer=optimizer, sheet=FLAT)
+    monkeypatch.setattr(type(checked.task), "batches", without)
+    again = train(checked.task, state, checked.config.optimizer, [Hooks([])])
+    assert torch.equal(again.flat[1], last.flat[1])
+    for name, value in again.moments.items():
+        assert torch.equal(value[1], last.moments[name][1]), name
 
 
 NUMBER = st.one_of(st.floats(width=32), st.sampled_from([3.4e38, -3.4e38, 1e-45, 0.0]))

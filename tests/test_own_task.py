@@ -142,6 +142,21 @@ def test_every_optimizer_is_pytorchs_step_by_step(settings_, theirs, moving):
         torch.testing.assert_close(parameters, torch.stack([row.detach() for row in rows]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_eps_can_stand_where_keras_puts_it(kind):
+    """Keras: w -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps). An eps of the gradient's size shows where it stands."""
+    given = kind(eps=0.5, eps_placement="keras")
+    place, gradient = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.3, -0.02]])
+    expected, mean, square = place.double(), torch.zeros(1, 2, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    state = optimizers.init(given, place)
+    for step in range(1, 6):
+        optimizers.update(place, gradient, state, torch.full((1, 1), 0.1), step, given)
+        mean, square = 0.9 * mean + 0.1 * gradient.double(), 0.999 * square + 0.001 * gradient.double() ** 2
+        expected = expected * (1 - 0.1 * getattr(given, "weight_decay", 0))
+        expected = expected - 0.1 * (1 - 0.999**step) ** 0.5 / (1 - 0.9**step) * mean / (square.sqrt() + 0.5)
+    torch.testing.assert_close(place.double(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_column_that_the_optimizer_does_not_have_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"1:\d+: unknown property 'beta2'"):
         train(tmp_path, "Plain", sheet="STEP,lr,loss,beta2\n0,0.1,1,0.9\n9,,,\n", more="optimizer: {name: sgd}")

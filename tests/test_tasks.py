@@ -17,6 +17,7 @@ from curriculum.runner.plan import plan
 from curriculum.sheet.document import write
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import RATE, compile_sheet
+from curriculum.store.manifest import skipped_updates
 from curriculum.store.reader import Run
 from curriculum.train import optimizers as optimizer
 from curriculum.train.ensemble import Ensemble
@@ -254,3 +255,33 @@ def test_a_training_that_diverges_keeps_the_last_finite_weights(written, tmp_pat
     assert stored.status == "diverged"
     assert set(stored.diverged) == {0, 1}
     assert all(np.isfinite(values).all() for values in stored.model.values())
+
+
+def test_a_training_that_skips_updates_resumes_with_the_same_bits_is_verified_and_forks(written, tmp_path, here):
+    """One update at a rate of 1e35, after which no other is finite: all of them are skipped and counted, in every part of the run."""
+    runs, skip = tmp_path / "runs", ["optimizer.on_nonfinite=skip"]
+    rows = parse(written[1].read_text()).rows
+    wild = tuple(replace(row, values={**row.values, RATE: 1e35} if row.values else row.values) for row in rows)
+    written[1].write_text(write(replace(parse(written[1].read_text()), rows=wild)))
+    checked = plan(*written, steps=14, overrides=skip)
+    whole = execute(checked, runs / "whole", figures=False)
+
+    def stop(event):
+        if event.step == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(checked, runs / "again", watch=[Hook(PreStep, stop)], figures=False)
+    again = execute(checked, runs / "again", figures=False)
+    forked = here("train", "--runs", runs, "--fork", "whole", "--at", 10, "--name", "fork", "--steps", 14, "--dopesheet", written[1])
+    assert forked.code == 0, forked.err
+    assert whole.skipped == again.skipped
+    assert {own.updates for own in whole.skipped.values()} <= {12, 13}
+    for name in ("whole", "again", "fork"):
+        stored = Run(runs / name)
+        assert (stored.status, stored.diverged) == ("finished", {})
+        assert skipped_updates(stored.manifest) == whole.skipped
+        for key, values in stored.model.items():
+            assert np.array_equal(values, whole.parameters[key].numpy()), (name, key)
+        found = here("verify", "--runs", runs, "--replay", 12, name)
+        assert found.code == 0, found.err

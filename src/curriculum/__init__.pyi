@@ -26,6 +26,7 @@ from .train.events import PreStep as PreStep
 from .train.events import Retarget as Retarget
 from .train.events import Retargeted as Retargeted
 from .train.events import RunEnd as RunEnd
+from .train.events import Skipped as Skipped
 from .train.events import StepMetrics as StepMetrics
 from .train.hooks import Hook as Hook
 from .train.hooks import on as on

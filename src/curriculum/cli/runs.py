@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,6 +65,7 @@ def show_run(
       curriculum show runA
     """
     from curriculum.store.blocks import seeds_text
+    from curriculum.store.manifest import skipped_updates
     from curriculum.store.shelf import find_run
     from curriculum.store.waiting import waiting
 
@@ -74,7 +76,7 @@ def show_run(
         put_json({**run.manifest, "status": run.shown_status, "events": list(run.events)})
         return
     happened = run.events
-    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "segments", "sha256", "blocks")
+    skip = ("parameters", "schema", "name", "files", "hashes", "probes", "look", "diverged", "skipped", "segments", "sha256", "blocks")
     known = {**run.manifest, "status": run.shown_status}
     rows = [[key, _text(value)] for key, value in known.items() if key not in skip and value not in (None, {}, [])]
     put_table(["", run.name], rows)
@@ -85,8 +87,17 @@ def show_run(
     if len(segments) > 1:
         keys = ("from", "to", "status", "started", "ended")
         put_table(["from step", "to", "status", "started", "ended"], [[str(one.get(key, "-")) for key in keys] for one in segments])
-    events = [[str(e.get("step")), str(e.get("event")), str(e.get("name") or e.get("phase") or e.get("message") or "")] for e in happened]
+    if skipped := skipped_updates(run.manifest):
+        lost = [[str(seed), f"{own.updates:,} of {run.trained_steps:,}", own.first] for seed, own in skipped.items()]
+        put_table(["seed", "skipped updates", "the first"], lost, right=[0])
+    events = [[str(e.get("step")), str(e.get("event")), _happened(e)] for e in happened]
     put_table(["step", "event", ""], events, right=[0])
+
+
+def _happened(event: Mapping[str, Any]) -> str:
+    if "term" in event:
+        return f"seed {event.get('seed')}: {event['term']} is not finite"
+    return str(event.get("name") or event.get("phase") or event.get("message") or "")
 
 
 def _progress(run: dict[str, Any]) -> str:

@@ -66,6 +66,8 @@ def train(
 
       curriculum train --dopesheet my.csv --set task.hidden=32 --steps 50
 
+      curriculum train --dopesheet my.csv --set optimizer.on_nonfinite=skip
+
       curriculum train --dopesheet my.csv --dry-run
 
       curriculum train --resume runA
@@ -149,10 +151,14 @@ def train(
     losses = {term: float(values.nanquantile(0.5)) for term, values in result.losses.items()}
     if as_json:
         document = {"run": path.name, "path": str(path), "status": result.status, "seconds": round(result.seconds, 3), "losses": losses}
-        put_json({**document, "seeds": list(result.run.seeds), "diverged": {str(s): why for s, why in result.diverged.items()}})
+        lost = {str(s): why for s, why in result.diverged.items()}
+        skipped = {str(s): own.model_dump() for s, own in result.skipped.items()}
+        put_json({**document, "seeds": list(result.run.seeds), "diverged": lost, "skipped": skipped})
         return
     for own_seed, why in result.diverged.items():
         say(f"warning: seed {own_seed} diverged: {why}")
+    for own_seed, updates in result.skipped.items():
+        say(f"warning: seed {own_seed} {updates.text(len(checked.schedule))}")
     median = " (median over seeds)" if len(growth.seeds) > 1 else ""
     grown = f"; {len(result.run.seeds)} seeds in all" if result.run.manifest.get("blocks") else ""
     put(f"{path}: {len(checked.schedule):,} steps in {result.seconds:.1f} s{grown}")

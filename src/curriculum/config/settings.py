@@ -50,6 +50,15 @@ Seeds = Annotated[
 
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
+EpsPlacement = Literal["torch", "keras"]
+OnNonfinite = Literal["diverge", "skip"]
+ON_NONFINITE = (
+    "what becomes of a seed whose loss or gradient is not finite: diverge freezes it for good, skip leaves that update out and counts it"
+)
+EPS_PLACEMENT = (
+    "what eps is added to: the root of the mean square after its bias correction (torch) or before it (keras), "
+    "where it weighs more in the first steps"
+)
 
 
 class Adam(Settings):
@@ -60,6 +69,8 @@ class Adam(Settings):
         (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
     )
     eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+    eps_placement: EpsPlacement = Field("torch", description=EPS_PLACEMENT)
+    on_nonfinite: OnNonfinite = Field("diverge", description=ON_NONFINITE)
 
 
 class AdamW(Settings):
@@ -70,6 +81,8 @@ class AdamW(Settings):
         (0.9, 0.999), description="decay rates of the running means of the gradient and of its square; columns momentum and beta2"
     )
     eps: float = Field(1e-8, gt=0, description="term added to the denominator for numerical stability")
+    eps_placement: EpsPlacement = Field("torch", description=EPS_PLACEMENT)
+    on_nonfinite: OnNonfinite = Field("diverge", description=ON_NONFINITE)
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay, times the learning rate; column weight-decay")
 
 
@@ -79,6 +92,7 @@ class SGD(Settings):
     name: Literal["sgd"] = Field("sgd", description="name of the optimizer: adam, adamw or sgd")
     momentum: Rate = Field(0.9, description="decay rate of the running sum of gradients, 0 for none; column momentum")
     nesterov: bool = Field(False, description="look ahead along the momentum")
+    on_nonfinite: OnNonfinite = Field("diverge", description=ON_NONFINITE)
     weight_decay: float = Field(0.0, ge=0, description="weight decay, added to the gradient; column weight-decay")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from curriculum.errors import InputError
 from curriculum.measure.stats import Array
 from curriculum.store.experiment import arm_of
+from curriculum.store.manifest import skipped_updates
 from curriculum.store.reader import Run
 from curriculum.store.waiting import waiting
 
@@ -192,6 +193,12 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
         if run.diverged:
             lost = ", ".join(map(str, run.diverged))
             yield f"{name}: {len(run.diverged)} of {len(run.seeds)} seeds diverged and rank worst (seed {lost})"
+        if skipped := skipped_updates(run.manifest):
+            most = max(skipped, key=lambda seed: skipped[seed].updates)
+            yield (
+                f"{name}: {len(skipped)} of {len(run.seeds)} seeds skipped updates that were not finite, "
+                f"at most {skipped[most].updates:,} of {run.trained_steps:,} (seed {most})"
+            )
         if _diverged_share(run) > DIVERGED_SHARE:
             yield f"more than {DIVERGED_SHARE:.0%} of the seeds of {name} diverged: nothing else is tested"
 

@@ -20,7 +20,7 @@ from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.provenance import planned_look
-from curriculum.store.experiment import ArmRecord, ExperimentRecord, check_color, check_label
+from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label
 from curriculum.train.make import settings_of
 
 
@@ -29,11 +29,8 @@ class ArmSettings(Settings):
 
     sheet: str = Field(description="the sheet of the arm: a path, or the name of a sheet")
     set: dict[str, Any] = Field({}, description="settings of the config that this arm alone has, such as {optimizer.weight_decay: 0.1}")
-    label: str | None = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
-    color: str | None = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
-
-    _label = field_validator("label")(check_label)
-    _color = field_validator("color")(check_color)
+    label: Label = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
+    color: Color = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
 
 
 def _named_sheet(value: object) -> object:

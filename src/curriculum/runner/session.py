@@ -21,11 +21,12 @@ from curriculum.runner.stamps import close_segments, now
 from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint
+from curriculum.store.manifest import SkippedManifest
 from curriculum.store.names import FIXED
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
 from curriculum.train.ensemble import Ensemble
-from curriculum.train.events import Action, Chunk, Diverged
+from curriculum.train.events import Action, Chunk, Diverged, Skipped
 from curriculum.train.hooks import Hook, Hooks, supervised
 from curriculum.train.state import Arm, State
 
@@ -38,7 +39,8 @@ REFERENCE, LAST = "reference.", "last."  # before the names of a checkpoint's ar
 class Result:
     """What a run ended with: its `status`, the final `parameters` by name `[S, ...]`, and where it is stored.
 
-    `losses` are the last step's total and terms, `[S]` each; `run` is None where nothing was stored.
+    `losses` are the last step's total and terms, `[S]` each; `run` is None where nothing was stored. `diverged` and `skipped` are the
+    seeds that diverged, and those that skipped updates.
     """
 
     status: str
@@ -48,6 +50,7 @@ class Result:
     losses: Mapping[str, Tensor]
     run: Run | None
     diverged: Mapping[int, str] = field(default_factory=dict)
+    skipped: Mapping[int, SkippedManifest] = field(default_factory=dict)
 
 
 class Session:
@@ -80,6 +83,7 @@ class Session:
         self.clock = clock
         self.last: dict[str, Tensor] = {}
         self.diverged: dict[int, str] = {}
+        self.skipped: dict[int, SkippedManifest] = {}
         self.trained = 0
         self.finished = False
         self.folder = folder
@@ -88,9 +92,11 @@ class Session:
         if checkpoint is not None:
             self.trained = checkpoint.record.trained
             self.diverged = {int(seed): why for seed, why in checkpoint.record.diverged.items()}
+            self.skipped = {int(seed): own for seed, own in checkpoint.record.skipped.items()}
             self.last = {name.removeprefix(LAST): torch.tensor(array) for name, array in checkpoint.arrays.items() if name.startswith(LAST)}
             self._began -= checkpoint.record.seconds
         hooks = [
+            Hook(Skipped, self._note_skipped),  # before the chunk that counts it
             Hook(Chunk, self._keep_last),
             Hook(Action, self._captured),
             Hook(Diverged, self._note),
@@ -136,6 +142,7 @@ class Session:
             "seconds": round(self.seconds, 3),
             "events": self.folder.events_until_now(),
             "diverged": {str(seed): why for seed, why in self.diverged.items()},
+            "skipped": self._skipped(),
         }
         rows = {"flat": state.flat, **state.moments, "alive": state.alive}
         arrays = {name: value[self.rows] for name, value in rows.items()}
@@ -151,7 +158,7 @@ class Session:
         if self.faults:
             raise CurriculumError("; ".join(self.faults))
         run = Run(self.folder.path) if self.folder else None
-        return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged)
+        return Result(status, seconds, parameters, arm.schedule, self.last, run, self.diverged, self.skipped)
 
     def abandon(self, status: str, error: BaseException) -> None:
         """Store what there is of a run that did not finish; where not even that fits, only why."""
@@ -188,6 +195,7 @@ class Session:
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
         final = status in ("finished", "diverged")  # nothing can come after it
         more |= {"trained": self.trained, "timings": timings, "ended": now(), "diverged": lost, "segments": segments}
+        more |= {"skipped": self._skipped()} if self.skipped else {}
         if self.own.measures and status == "finished":
             # They are computed from what is stored, so the run is first one that was stopped after its last step.
             self.folder.finish("interrupted", join=False, **more)
@@ -198,7 +206,11 @@ class Session:
 
     def _keep_last(self, event: Chunk) -> None:
         self.flat = event.flat
-        alive = int(event.total.isfinite().any(1).sum())
+        for seed, count in zip(event.seeds, event.skipped.sum(0).tolist(), strict=True):
+            if count:
+                before = self.skipped[seed]
+                self.skipped[seed] = before.model_copy(update={"updates": before.updates + count})
+        alive = int((event.total.isfinite() | event.skipped).any(1).sum())
         if not alive:
             return
         self.trained = event.first + alive
@@ -210,7 +222,17 @@ class Session:
         self.references = event.references
 
     def _note(self, event: Diverged) -> None:
-        self.diverged[event.seed] = f"{event.term} at step {event.step}, phase {event.phase.name!r}"
+        self.diverged[event.seed] = _place(event)
+
+    def _note_skipped(self, event: Skipped) -> None:
+        self.skipped[event.seed] = SkippedManifest(updates=0, first=_place(event))
+
+    def _skipped(self) -> dict[str, Any]:
+        return {str(seed): own.model_dump() for seed, own in self.skipped.items()}
+
+
+def _place(event: Diverged | Skipped) -> str:
+    return f"{event.term} at step {event.step}, phase {event.phase.name!r}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from curriculum.runner.background import Background
 from curriculum.store.names import PHASE_ENDS, STEPS
 from curriculum.store.writer import RunFolder
-from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, PreStep, Retargeted
+from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, PreStep, Retargeted, Skipped
 from curriculum.train.hooks import Hook
 from curriculum.train.stack import Layout
 from curriculum.train.task import Task
@@ -56,7 +56,8 @@ class Recorder:
         seeds = np.asarray(event.seeds)
         rows = {"step": np.repeat(steps, len(seeds)), "seed": np.tile(seeds, len(steps))}
         columns: dict[str, Any] = {name: pa.array(values, pa.int64()) for name, values in rows.items()}
-        # A seed that diverged has no losses from there on: missing, as is a term that was not computed.
+        # A seed that diverged has no losses from there on, nor has a skipped update whose loss is not finite: missing, as is a term
+        # that was not computed.
         columns["total"] = pa.array(event.total.numpy().reshape(-1), pa.float32(), from_pandas=True)
         for name in self.terms:
             if name in event.terms:
@@ -127,6 +128,7 @@ class EventLog:
             PhaseEnd: self._phase_end,
             Retargeted: lambda event: self.write(event, name=event.name, value=event.value, duration=event.duration),
             Diverged: lambda event: self.write(event, seed=event.seed, term=event.term, phase=event.phase.name),
+            Skipped: lambda event: self.write(event, seed=event.seed, term=event.term, phase=event.phase.name),
         }
         return [Hook(kind, call) for kind, call in listeners.items()]
 

@@ -30,6 +30,7 @@ from curriculum.store.files import (
     to_safetensors,
     write_file,
 )
+from curriculum.store.manifest import SkippedManifest
 
 SCHEMA = 1
 MOST_KEPT = 8  # checkpoints of a run, or
@@ -64,6 +65,7 @@ class CheckpointRecord(BaseModel):
     events: EventsRecord
     parts: dict[str, dict[str, str]]
     diverged: dict[Annotated[str, Field(pattern=r"^[0-9]{1,19}$")], str]
+    skipped: dict[Annotated[str, Field(pattern=r"^[0-9]{1,19}$")], SkippedManifest] = {}
     arrays: str
     sha256: str = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from curriculum.errors import RunError
 from curriculum.store.files import read_document, reason, write_file
@@ -18,18 +18,22 @@ from curriculum.store.shelf import find_run, runs_in
 LONGEST = 60  # characters of a label: it stands above a column of a video, and in legends
 
 
-def check_label(label: str | None) -> str | None:
+def _check_label(label: str | None) -> str | None:
     """Raise `ValueError` for a label that cannot be shown."""
     if label is not None and not (label.strip() and label.isprintable() and len(label) <= LONGEST):
         raise ValueError(f"a label is up to {LONGEST} printable characters")
     return label
 
 
-def check_color(color: str | None) -> str | None:
+def _check_color(color: str | None) -> str | None:
     """Raise `ValueError` for a color that is not written as #rrggbb."""
     if color is not None and not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         raise ValueError("a color is written as '#rrggbb', such as '#0072b2'")
     return color
+
+
+Label = Annotated[str | None, AfterValidator(_check_label)]
+Color = Annotated[str | None, AfterValidator(_check_color)]
 
 
 class ArmRecord(BaseModel):
@@ -37,11 +41,8 @@ class ArmRecord(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    label: str | None = None
-    color: str | None = None
-
-    _label = field_validator("label")(check_label)
-    _color = field_validator("color")(check_color)
+    label: Label = None
+    color: Color = None
 
 
 class ExperimentRecord(BaseModel):

@@ -164,6 +164,7 @@ def merge(run: Run, blocks: Sequence[Run]) -> dict[str, bytes]:
         "seeds": list(seeds),
         "trained": max(block.trained_steps for block in blocks),
         "diverged": {str(seed): why for block in blocks for seed, why in block.diverged.items()},
+        "skipped": {seed: own for block in blocks for seed, own in block.manifest.get("skipped", {}).items()},
         "hashes": {**first.manifest["hashes"], "config": digest(config)},
         "blocks": [_described(block) for block in blocks],
         "files": files,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -149,6 +149,19 @@ class HashesManifest(BaseModel):
     probes: dict[str, str]
 
 
+class SkippedManifest(BaseModel):
+    """The updates of a seed that were skipped because they were not finite: how many, and what was not finite at the first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    updates: Annotated[int, Field(ge=0)]
+    first: str
+
+    def text(self, steps: int) -> str:
+        """Say it of a seed that was trained for so many steps."""
+        return f"skipped {self.updates:,} of {steps:,} updates because they were not finite, first {self.first}"
+
+
 class Manifest(BaseModel):
     """What `run.json` must hold for a run to be read; what else it has is kept as it is."""
 
@@ -171,6 +184,7 @@ class Manifest(BaseModel):
     hashes: HashesManifest
     versions: dict[str, str] = {}
     diverged: dict[str, str] = {}
+    skipped: dict[str, SkippedManifest] = {}
     files: dict[str, str] = {}
     segments: list[dict[str, Any]] = []
     stack: Annotated[list[str], Field(min_length=1), AfterValidator(_once)] | None = None
@@ -192,13 +206,18 @@ class Manifest(BaseModel):
         _once([probe.name for probe in probes])
         return probes
 
-    @field_validator("diverged")
+    @field_validator("diverged", "skipped")
     @classmethod
-    def _of_its_seeds(cls, diverged: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        strange = sorted(set(diverged) - set(map(str, info.data.get("seeds", []))))
+    def _of_its_seeds(cls, named: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        strange = sorted(set(named) - set(map(str, info.data.get("seeds", []))))
         if strange and "seeds" in info.data:
             raise ValueError(f"{strange[0]!r} is not one of its seeds")
-        return diverged
+        return named
+
+
+def skipped_updates(manifest: Mapping[str, Any]) -> dict[int, SkippedManifest]:
+    """Read which seeds of a run skipped updates, from its manifest: how many each, and the first."""
+    return {int(seed): SkippedManifest.model_validate(own) for seed, own in manifest.get("skipped", {}).items()}
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], Manifest]:

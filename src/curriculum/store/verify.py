@@ -15,6 +15,7 @@ from curriculum.store.checkpoint import read, steps_in
 from curriculum.store.files import digest
 from curriculum.store.integrity import check_parts
 from curriculum.store.joining import merge
+from curriculum.store.manifest import skipped_updates
 from curriculum.store.names import BLOCKS, STEPS, check_name
 from curriculum.store.reader import Run
 
@@ -80,8 +81,8 @@ def _metrics(run: Run) -> str:
     if not (np.array_equal(rows["step"], steps) and np.array_equal(rows["seed"], own)):
         raise _wrong(run, "metrics must have one row for each step and seed, in order")
     missing = {int(seed) for seed in rows["seed"][rows["total"].isna()]}
-    if missing - set(run.diverged):
-        raise _wrong(run, f"seed {min(missing - set(run.diverged))} has no losses at some steps, though it did not diverge")
+    if strange := missing - set(run.diverged) - set(skipped_updates(run.manifest)):
+        raise _wrong(run, f"seed {min(strange)} has no losses at some steps, though it did not diverge")
     return f"{len(rows):,} rows of metrics: {trained:,} steps of {len(seeds)} seed(s), each once"
 
 

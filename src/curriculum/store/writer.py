@@ -133,7 +133,10 @@ class RunFolder:
             raise RunError(f"the run {run.path} is damaged: {run.path / EVENTS}: {reason(error)}") from None
         for key in ("files", "error", "ended", "timings"):
             folder.manifest.pop(key, None)
-        stored = {"trained": record.trained, "diverged": record.diverged} if record else {"trained": 0, "diverged": {}}
+        stored: dict[str, Any] = {"trained": record.trained, "diverged": record.diverged} if record else {"trained": 0, "diverged": {}}
+        folder.manifest.pop("skipped", None)
+        if record and record.skipped:
+            stored["skipped"] = {seed: own.model_dump() for seed, own in record.skipped.items()}
         folder.update(status="running", **stored, **more)
         try:
             if record is not None:

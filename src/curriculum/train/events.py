@@ -92,7 +92,7 @@ class Chunk(Event):
 
     `total` is `[C, S]` and each of `terms` `[C, S]`, for the steps `first` to `step`; terms that were not
     computed are missing, and a seed that diverged has NaN. `flat` `[S, P]` are the weights; they stay as they are, and
-    where training is.
+    where training is. `skipped` `[C, S]` marks the updates that were skipped; a loss of theirs that is not finite is NaN.
     """
 
     kind: ClassVar[str] = "chunk"
@@ -102,6 +102,7 @@ class Chunk(Event):
     terms: Mapping[str, Tensor]
     schedule: Schedule
     flat: Tensor
+    skipped: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,19 @@ class Diverged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped(Event):
+    """The first update of a seed that is skipped because `term` is not finite, where the optimizer has `on_nonfinite: skip`.
+
+    Emitted at the end of the stretch in which it happened. Later ones are only counted, in `Chunk`.
+    """
+
+    kind: ClassVar[str] = "skipped"
+    seed: int
+    term: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnd(Event):
     """The run is over; `step` is the last one. `parameters` are the final weights, each `[S, ...]`."""
 
@@ -136,7 +150,7 @@ class RunEnd(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    event.kind: event for event in (PhaseStart, Action, PreStep, StepMetrics, PhaseEnd, Chunk, Retargeted, Diverged, RunEnd)
+    event.kind: event for event in (PhaseStart, Action, PreStep, StepMetrics, PhaseEnd, Chunk, Retargeted, Diverged, Skipped, RunEnd)
 }
 
 

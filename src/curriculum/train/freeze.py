@@ -1,7 +1,7 @@
-"""Seeds that diverge: each is frozen as it was before the step at which a number of it was not finite.
+"""Seeds that diverge: each is frozen as it was before the step at which a number of it was not finite, or skips only that update.
 
 That is decided where the numbers are, without waiting for them; which seeds diverged is read once a stretch. A *mark* `[S]` is finite
-for a seed as long as all its numbers are: what is not finite stays so in a sum.
+for a seed as long as all its numbers are: what is not finite stays so in a sum. Where updates are skipped, it is made anew every step.
 """
 
 from __future__ import annotations
@@ -55,7 +55,19 @@ def deaths(alive: Tensor, after: Tensor, first: int, active: Sequence[str], term
     the losses. All are on the CPU.
     """
     before = torch.cat([alive[None], after[:-1]])
-    for index, row in torch.nonzero(before & ~after).tolist():
+    yield from _named(before & ~after, first, active, terms, total)
+
+
+def skips(fresh: Tensor, finite: Tensor, first: int, active: Sequence[str], terms: Tensor, total: Tensor) -> Iterator[Death]:
+    """List the first update that each of the `fresh` seeds `[S]`, which had skipped none, skips in a stretch, in the order of their steps.
+
+    `finite` `[C, S]` says which updates were finite. The other arguments are those of `deaths`.
+    """
+    yield from _named(fresh & ~finite & ((~finite).cumsum(0) == 1), first, active, terms, total)
+
+
+def _named(where: Tensor, first: int, active: Sequence[str], terms: Tensor, total: Tensor) -> Iterator[Death]:
+    for index, row in torch.nonzero(where).tolist():
         bad = [name for name, value in zip(active, terms[index, row].tolist(), strict=True) if not math.isfinite(value)]
         term = bad[0] if bad else "the gradient" if math.isfinite(total[index, row].item()) else "total"
         yield Death(first + index, row, term)

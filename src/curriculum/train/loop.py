@@ -2,7 +2,7 @@
 
 One stack holds the seeds of one schedule, or of several (*arms*) whose tasks agree. It is trained in stretches, in which only
 numbers change. The events of a step come in this order: the batch is drawn; `PhaseStart`; `Action` for each action; `PreStep`;
-the update; `StepMetrics`; `PhaseEnd`. `Diverged` and `Chunk` come at the end of a stretch, before `PhaseEnd`.
+the update; `StepMetrics`; `PhaseEnd`. `Diverged`, `Skipped` and `Chunk` come at the end of a stretch, before `PhaseEnd`.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ def train(
     before the step at which the last one diverged.
     """
     models, trained = Ensemble(task.to(state.flat.device), stacked), state.layout.trained
-    steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
+    steps, due, skips = len(state.arms[0].schedule), keeper.due if keeper else _never, settings.on_nonfinite == "skip"
     stretch: Stretch | None = None
     while state.step < steps:
         with faults_of(task, f"at step {state.step:,}"):
             stretch = stretch or draw(task, state)
             state, stretch = enter(task, models, state, stretch, emitters)
         plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
-        losses, marked = Losses(state, plan), freeze.first_mark(state.alive)
+        losses, unmarked = Losses(state, plan), freeze.first_mark(state.alive)
+        marked = unmarked
         asked: list[list[Retarget]] = [[] for _ in state.arms]
         # What changes in place is this stretch's own.
         flat, moments = state.flat.clone(), {name: value.clone() for name, value in state.moments.items()}
@@ -72,9 +73,12 @@ def train(
                     batch = plan.batch(models.task.gather(stretch.batch(step)), now)
                     found = models.gradients(parameters, batch, now.weights, now.keys)
                     total = torch.linalg.vecdot(found.terms, now.weights)
-                    marked = freeze.mark(marked, total, found.gradient, tiny)
+                    marked = freeze.mark(unmarked if skips else marked, total, found.gradient, tiny)
                     rate = freeze.held(now.rates, marked, found.gradient)
-                    optimizers.update(moving, found.gradient, moments, rate, step + 1, settings, now.moved)
+                    if skips:
+                        optimizers.update_finite(moving, found.gradient, moments, rate, step + 1, settings, now.moved, marked.isfinite())
+                    else:
+                        optimizers.update(moving, found.gradient, moments, rate, step + 1, settings, now.moved)
                     freeze.take_over(parameters, found.buffers, marked)
                 losses.add(found.terms, total, marked)
                 for n in metered:
@@ -89,7 +93,8 @@ def train(
         finally:  # also where a hook fails or the user stops: what was trained is told of
             for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
                 own += more
-        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=marked.isfinite())
+        alive = state.alive if skips else marked.isfinite()
+        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=alive)
         with faults_of(task, f"after step {reached.step - 1:,}"):
             state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
         if state.step < steps and keeper is not None and due(state.step):

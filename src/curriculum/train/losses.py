@@ -7,19 +7,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from curriculum.train.events import Chunk, Diverged, Emitter, Retarget, StepMetrics
-from curriculum.train.freeze import Death, deaths
+from curriculum.train.events import Chunk, Diverged, Emitter, Retarget, Skipped, StepMetrics
+from curriculum.train.freeze import Death, deaths, skips
+from curriculum.train.optimizers import SKIPPED
 from curriculum.train.state import State
 from curriculum.train.stretch import Plan
 
 
 class Losses:
-    """Gathers the losses of a stretch that begins at a state. `trained` is the number of steps that moved any seed."""
+    """Gathers the losses of a stretch that begins at a state.
+
+    `trained` is the number of steps before the last seed diverged.
+    """
 
     def __init__(self, state: State, plan: Plan):
         self.state = state
         self.plan = plan
         self.trained = 0
+        self.skips = SKIPPED in state.moments
         self.deaths: list[Death] = []
         self._terms: list[Tensor] = []
         self._totals: list[Tensor] = []
@@ -34,7 +39,7 @@ class Losses:
     def event(self, n: int, step: int) -> StepMetrics:
         """Make the event of the last step for arm number `n`; a seed that diverged has NaN."""
         arm = self.state.arms[n]
-        alive = self._marks[-1][arm.rows].isfinite()
+        alive = self._known(self._totals[-1], self._marks[-1])[arm.rows]
         total = torch.where(alive, self._totals[-1][arm.rows], torch.nan)
         own = {name: torch.where(alive, self._terms[-1][arm.rows, self.plan.active.index(name)], torch.nan) for name in self.plan.own[n]}
         return StepMetrics(step, total, own, arm.schedule)
@@ -48,21 +53,36 @@ class Losses:
         if not self._totals:
             return asked
         terms, totals, marks = (torch.stack(rows).cpu() for rows in (self._terms, self._totals, self._marks))
-        first, arms, alive = self.state.step, self.state.arms, marks.isfinite()
-        self.deaths = list(deaths(self.state.alive.cpu(), alive, first, self.plan.active, terms, totals))
-        for death in self.deaths:
-            n, seed = self._seed_of(death.row)
-            emitters[n](Diverged(death.step, seed, death.term, arms[n].schedule.phase_at(death.step)))
-        self.trained = int(alive.any(1).sum())
+        first, arms, finite = self.state.step, self.state.arms, marks.isfinite()
+        skipped = ~finite if self.skips else torch.zeros_like(finite)
+        if self.skips:
+            fresh = self.state.moments[SKIPPED][:, 0].cpu() == 0
+            self._name(Skipped, list(skips(fresh, finite, first, self.plan.active, terms, totals)), emitters)
+            self.trained = len(totals)
+        else:
+            self.deaths = list(deaths(self.state.alive.cpu(), finite, first, self.plan.active, terms, totals))
+            self._name(Diverged, self.deaths, emitters)
+            self.trained = int(finite.any(1).sum())
         if not self.trained:
             return asked
-        totals = torch.where(alive, totals, torch.nan)[: self.trained]
-        terms = torch.where(alive[..., None], terms, torch.nan)[: self.trained]
+        known = self._known(totals, marks)
+        totals = torch.where(known, totals, torch.nan)[: self.trained]
+        terms = torch.where(known[..., None], terms, torch.nan)[: self.trained]
         last = first + self.trained - 1
         for n, (arm, emit) in enumerate(zip(arms, emitters, strict=True)):
             own = {name: terms[:, arm.rows, self.plan.active.index(name)] for name in self.plan.own[n]}
-            asked[n] += emit(Chunk(last, first, arm.seeds, totals[:, arm.rows], own, arm.schedule, flat[arm.rows]))
+            mine = skipped[: self.trained, arm.rows]
+            asked[n] += emit(Chunk(last, first, arm.seeds, totals[:, arm.rows], own, arm.schedule, flat[arm.rows], mine))
         return asked
+
+    def _known(self, totals: Tensor, marks: Tensor) -> Tensor:
+        """Say which losses `[..., S]` to report: those of seeds that have not diverged, or where updates are skipped, finite ones."""
+        return (totals if self.skips else marks).isfinite()
+
+    def _name(self, kind: type[Diverged] | type[Skipped], found: Sequence[Death], emitters: Sequence[Emitter]) -> None:
+        for one in found:
+            n, seed = self._seed_of(one.row)
+            emitters[n](kind(one.step, seed, one.term, self.state.arms[n].schedule.phase_at(one.step)))
 
     def reason(self) -> str:
         """Say in a sentence why the last seed diverged."""

@@ -1,6 +1,7 @@
 """Optimizers for a stack of models, with a learning rate for each: `init` makes their state, `update` moves parameters and state.
 
 The state is tensors `[S, P]` by name. Learning rate, weight decay and momentum may differ from model to model and from step to step.
+Where updates that are not finite are skipped, the state also counts them, `[S, 1]`: a model's own number of steps is less by these.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from curriculum.config.settings import SGD, Adam, AdamW, Optimizer
 from curriculum.sheet.bounds import NONNEGATIVE, Bounds
 
 Moments = Mapping[str, Tensor]
-MEAN, SQUARE, BUFFER = "mean", "square", "momentum"
+MEAN, SQUARE, BUFFER, SKIPPED = "mean", "square", "momentum", "skipped"
 DECAY, MOMENTUM, BETA2 = "weight-decay", "momentum", "beta2"  # columns of a sheet
 BELOW_ONE: Bounds = (0.0, 1 - 2.0**-24)  # the largest number below 1 in float32
 COLUMNS: Mapping[str, Bounds] = {DECAY: NONNEGATIVE, MOMENTUM: BELOW_ONE, BETA2: BELOW_ONE}
@@ -40,15 +41,43 @@ def setting(settings: Optimizer, column: str) -> float:
 
 def init(settings: Optimizer, parameters: Tensor) -> dict[str, Tensor]:
     """Start for parameters `[S, P]`: the running means of the gradient and of its square, or its momentum, each `[S, P]`, are 0."""
-    return {name: torch.zeros_like(parameters) for name in ((BUFFER,) if isinstance(settings, SGD) else (MEAN, SQUARE))}
+    found = {name: torch.zeros_like(parameters) for name in ((BUFFER,) if isinstance(settings, SGD) else (MEAN, SQUARE))}
+    if settings.on_nonfinite == "skip":
+        found[SKIPPED] = torch.zeros(len(parameters), 1, dtype=torch.int64, device=parameters.device)
+    return found
+
+
+def update_finite(
+    parameters: Tensor,
+    gradient: Tensor,
+    moments: Moments,
+    lr: Tensor,
+    step: int,
+    settings: Optimizer,
+    moved: Moments,
+    finite: Tensor,
+) -> None:
+    """Do what `update` does for the models that are `finite` `[S]`; the others keep their moments, and count a skipped update.
+
+    For the models that are not, `lr` must be 0; their gradient is set to 0.
+    """
+    kept, skipped = finite.unsqueeze(1), moments[SKIPPED]
+    gradient.masked_fill_(~kept, 0.0)
+    before = {name: value.clone() for name, value in moments.items() if name != SKIPPED}
+    # In float64, so that the bias corrections are rounded as those of whole numbers are.
+    update(parameters, gradient, moments, lr, (step - skipped).double(), settings, moved)
+    for name, value in before.items():
+        moments[name].copy_(torch.where(kept, moments[name], value))
+    skipped += ~kept
 
 
 def update(
-    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Optimizer, moved: Moments = NO_COLUMNS
+    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: Optimizer, moved: Moments = NO_COLUMNS
 ) -> None:
     """Move parameters `[S, P]` by one step, and the moments with them; both change in place.
 
-    `lr` is `[S, 1]`, `step` counts from 1. `moved` are the values `[S, 1]` of settings that a sheet moves, by the names of `COLUMNS`.
+    `lr` is `[S, 1]`, `step` counts from 1, for each model `[S, 1]` or for all. `moved` are the values `[S, 1]` of settings that a
+    sheet moves, by the names of `COLUMNS`.
     """
     if isinstance(settings, SGD):
         _sgd(parameters, gradient, moments, lr, step, settings, moved)
@@ -58,8 +87,13 @@ def update(
     _adam(parameters, gradient, moments, lr, step, settings, moved)
 
 
-def _adam(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: Adam | AdamW, moved: Moments) -> None:
-    """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019."""
+def _adam(
+    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: Adam | AdamW, moved: Moments
+) -> None:
+    """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019.
+
+    With `eps` where Keras puts it, it is the "epsilon hat" of their section 2.
+    """
     beta1, beta2 = moved.get(MOMENTUM, settings.betas[0]), moved.get(BETA2, settings.betas[1])
     mean, square = moments[MEAN], moments[SQUARE]
     mean.lerp_(gradient, 1 - beta1)
@@ -69,21 +103,25 @@ def _adam(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, st
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     # The bias corrections are multiplied out of the tensors, which saves a pass over them.
     correction = (1 - beta2**step) ** 0.5
-    root = square.sqrt().add_(settings.eps * correction)
+    eps = settings.eps * correction if settings.eps_placement == "torch" else settings.eps
+    root = square.sqrt().add_(eps.to(square.dtype) if isinstance(eps, Tensor) else eps)
     scale = -correction / (1 - beta1**step)
-    if isinstance(scale, Tensor):
+    if isinstance(step, Tensor):
+        # In the order in which a number scales below, which gives the same bits.
+        parameters.addcmul_(torch.div(mean, root).mul_(scale.to(mean.dtype)), lr)
+    elif isinstance(scale, Tensor):
         parameters.addcmul_(torch.div(mean, root), lr * scale)
     else:
         parameters.addcmul_(torch.div(mean, root), lr, value=scale)
 
 
-def _sgd(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int, settings: SGD, moved: Moments) -> None:
+def _sgd(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: SGD, moved: Moments) -> None:
     """Do a step of stochastic gradient descent, with momentum in the form of `torch.optim.SGD`."""
     decay, momentum = moved.get(DECAY, settings.weight_decay), moved.get(MOMENTUM, settings.momentum)
     if isinstance(decay, Tensor) or decay:
         gradient = gradient + decay * parameters
     buffer = moments[BUFFER]
-    if step == 1:
+    if not isinstance(step, Tensor) and step == 1:
         buffer.copy_(gradient)
     else:
         buffer.mul_(momentum).add_(gradient)

@@ -179,11 +179,14 @@ class ControlTask(Task):
         return self._seen(found.path, found.layers[-2][:, 0])
 
     def steered(self, parameters: Tensors, start: Tensor) -> Tensor:
-        """Steer initial states `[N, D]` by a stack of models: the states of all steps, with the first, `[S, T + 1, N, D]`."""
+        """Steer initial states `[N, D]` by a stack of models: the states of all steps, with the first, `[S, T + 1, N, D]`.
+
+        What is not finite is NaN, which is not drawn.
+        """
         network = Stack.of(parameters, self.patches)
         with torch.no_grad():
             found = adjoint.forward(network, self.system, start.expand(len(network.weights[0]), -1, -1), self.system.steps)
-        return found.states.transpose(0, 1)
+        return torch.where(found.states.isfinite(), found.states, torch.nan).transpose(0, 1)
 
     def _seen(self, path: Path, latents: Tensor) -> Observation:
         errors = self.system.error(path.states, self._published(path.states))
