@@ -28,7 +28,7 @@ from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
 from curriculum.runner.track_folder import OVER, read_inputs
 from curriculum.runner.track_values import declared
 from curriculum.store.blocks import block_paths
-from curriculum.store.experiment import ArmRecord, ExperimentRecord, check_color, check_label, write_experiment
+from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label, write_experiment
 from curriculum.store.files import digest
 from curriculum.store.joining import join
 from curriculum.store.names import check_name, is_run
@@ -45,11 +45,8 @@ class CommandArm(Settings):
     """The settings of one arm."""
 
     sheet: str = Field(description="the sheet of the arm: a path, or the name of a sheet")
-    label: str | None = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
-    color: str | None = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
-
-    _label = field_validator("label")(check_label)
-    _color = field_validator("color")(check_color)
+    label: Label = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
+    color: Color = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
 
 
 class MetricSettings(Settings):
