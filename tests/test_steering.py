@@ -14,16 +14,20 @@ from curriculum.draw.video import make_scene, render
 from curriculum.errors import InputError
 from curriculum.measure.measuring import metrics_of
 from curriculum.measure.trace import Trace, common_strides, trace
-from curriculum.runner.execute import run
+from curriculum.runner.execute import execute, run
 from curriculum.runner.inputs import load_config
+from curriculum.runner.plan import plan
 from curriculum.sheet.parse import parse
 from curriculum.store.reader import Run
 from curriculum.tasks.control.curves import size_bands
 from curriculum.tasks.control.films.steering import HELD, PLAYED, moments
 from curriculum.tasks.control.metrics.rotation import rotation
 from curriculum.tasks.control.rollout import unroll
+from curriculum.tasks.control.task import ControlTask
 from curriculum.tasks.control.update import sketch
 from curriculum.train.ensemble import Ensemble
+from curriculum.train.events import PreStep
+from curriculum.train.hooks import Hook
 from curriculum.train.make import make_task
 from curriculum.train.stack import initial_parameters
 
@@ -94,6 +98,25 @@ def test_a_comparison_has_a_figure_of_the_gradients_of_all_arms(tmp_path, here):
     image = mpimg.imread(tmp_path / "comparisons" / "a-vs-b" / "gradient-sizes.png")
     colors = {tuple(np.round(255 * pixel[:3]).astype(int)) for pixel in image.reshape(-1, image.shape[-1])}
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colors
+
+
+def test_a_checkpoint_follows_the_test_states_of_the_steps_trained_and_of_few_others(tmp_path, monkeypatch):
+    """Weights are followed in groups of 16 steps here, of which five are there: what is made up for the others costs time."""
+    followed, observe = [], ControlTask.stacked_observe
+
+    def counting(self, parameters, inputs):
+        followed.append(len(parameters["layers.0.weight"]) if len(inputs) == 256 else 0)
+        return observe(self, parameters, inputs)
+
+    def stop(event):
+        if event.step == 41:
+            raise KeyboardInterrupt
+
+    checked = plan("control-quantum", "control-quantum-regular.csv", seeds=0, steps=160, overrides=["task.quantum.points=12"])
+    monkeypatch.setattr(ControlTask, "stacked_observe", counting)
+    with pytest.raises(KeyboardInterrupt):
+        execute(checked, tmp_path / "run", watch=[Hook(PreStep, stop)], figures=False)
+    assert 5 <= sum(followed) <= 8
 
 
 def test_a_run_without_snapshots_says_how_to_get_a_video(tmp_path):

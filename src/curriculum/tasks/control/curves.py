@@ -30,8 +30,10 @@ def own_sizes(trace: Trace, window: Mask) -> Array:
 def own_directions(trace: Trace, window: Mask) -> Array:
     """Give the sketch `[G, K]` of the direction that the sheet asks for at each step of a window; 0 where it is not finite."""
     steps, values = _curve(trace, "directions", window)
+    if not len(steps):
+        return np.empty((0, 0))
     found: Array = np.nan_to_num(values.reshape(len(steps), 3, -1), nan=0.0, posinf=0.0, neginf=0.0)
-    return found[np.arange(len(steps)), _rule(trace, steps)] if len(steps) else np.empty((0, 0))
+    return found[np.arange(len(steps)), _rule(trace, steps)]
 
 
 def size_bands(run: Run) -> tuple[NDArray[np.int64], Array]:

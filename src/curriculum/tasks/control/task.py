@@ -63,7 +63,7 @@ class ControlTask(Task):
         super().__init__(settings)
         self.system = settings.system()
         self.patches = settings.network(self.system).patches
-        steps = self.system.steps
+        self.passes = steps = self.system.steps
         self.controls = {**type(self).controls, HORIZON: (1, steps, steps), **self.system.columns}
         self.integers = (HORIZON, *self.system.integers)
         columns = {name: np.array([value]) for name, value in self.defaults().items()}
