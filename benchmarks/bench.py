@@ -361,6 +361,51 @@ def bench_startup() -> dict[str, float]:
     return {"compile_ms": compiled, "help_s": helped, "show_s": shown}
 
 
+def bench_sequential(experiments: int) -> dict[str, float]:
+    """Simulate experiments without any difference that are looked at while they grow; count those that find one at any look.
+
+    Three measures in 128 pairs: one of normal log ratios, one with heavy tails, one of counts. They are judged by `compare`'s own
+    functions: as looks that were planned, as looks that each take all of the allowed error, and so every 4 pairs from 8 to 32.
+    """
+    from curriculum.measure import stats, verdicts
+    from curriculum.measure.judging import estimated
+    from curriculum.measure.looks import plan_looks
+    from curriculum.measure.measuring import Measured
+    from curriculum.measure.pairing import Pairing
+    from curriculum.measure.verdicts import ALPHA, SmallestEffect
+
+    stats.RESAMPLES = 199  # the tests decide here, and are exact
+    rng, most, tests = np.random.default_rng(0), 128, 3
+    planned = {look.seeds: look.alpha / ALPHA for look in plan_looks(16, most, tests)}
+    ways = {
+        "planned looks": planned,
+        "the same looks, naive": dict.fromkeys(planned, 1.0),
+        "every 4 pairs from 8 to 32, naive": dict.fromkeys(range(8, 33, 4), 1.0),
+    }
+
+    def different(samples: list[tuple[Any, Any, bool]], pairs: int, share: float) -> bool:
+        places = tuple(range(pairs))
+        pairing = Pairing(0, 1, places, places, paired=True, tested=True)
+        family = []
+        for number, (first, other, counts) in enumerate(samples):
+            what = {"title": "", "unit": "", "better": "lower", "window": "whole", "needs": ""}
+            effect = "difference" if counts else "ratio"
+            row = Measured(0, 1, f"m{number}", effect=effect, values=(first, other), value=1.0, judged=True, counts=counts, **what)
+            family.append(estimated(row, pairing, SmallestEffect(), tests, share))
+        return any(verdict.is_decided for verdict in verdicts.correct(family, share))
+
+    false = dict.fromkeys(ways, 0)
+    for _ in range(experiments):
+        shapes = (rng.normal(size=(2, most)), rng.standard_t(2, size=(2, most)).clip(-50, 50))
+        samples = [(*(10.0**shape), False) for shape in shapes] + [(*rng.poisson(0.7, (2, most)).astype(float), True)]
+        for way, looks in ways.items():
+            false[way] += any(different(samples, pairs, share) for pairs, share in looks.items())
+    print(f"{experiments:,} experiments without a difference, {tests} measures, up to {most} pairs: a difference is found in")
+    for way, count in false.items():
+        print(f"  {count / experiments:6.1%}  {way}: {', '.join(map(str, ways[way]))} pairs")
+    return {way: count / experiments for way, count in false.items()}
+
+
 def _best(call: Callable[[], object], times: int) -> float:
     seconds = []
     for _ in range(times):
@@ -374,7 +419,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
-    parser.add_argument("--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track"])
+    parser.add_argument(
+        "--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track", "sequential"]
+    )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -398,6 +445,8 @@ def main() -> None:
             found["control"] = bench_control(100, folder)
         if args.only in (None, "track"):
             found["track"] = bench_track(200_000, folder)
+        if args.only in (None, "sequential"):
+            found["sequential"] = bench_sequential(2000)
         if args.only in (None, "rendering"):
             found["rendering"] = bench_rendering(args.frames, folder)
     if args.json:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
 from curriculum.measure import effects, exact, stats, verdicts
-from curriculum.measure.judging import estimated
-from curriculum.measure.measuring import Measured, measured
+from curriculum.measure.judging import estimated, judge
+from curriculum.measure.measuring import Measured, Measurements, measured
 from curriculum.measure.metric import Metric
-from curriculum.measure.pairing import Pairing
+from curriculum.measure.pairing import ComparedRun, Lineup, Pairing
 from curriculum.measure.verdicts import CONTRADICTED, INCONCLUSIVE, NOTHING, SUPPORTED, SmallestEffect, Verdict
 
 VALUES = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0])  # often equal
@@ -378,3 +378,31 @@ def test_ties_are_said_as_ties():
     first, other = np.array([1.0, 1, 1, 1, 1, 0, 0, 2]), np.ones(8)
     assert "better in 2 and tied in 5 of 8 pairs" in verdict_on("C", "count", "difference", "lower", first, other).sentence("ab")
     assert "tied in all 8 pairs" in verdict_on("C", "count", "difference", "lower", other, other).sentence("ab")
+
+
+def measurements_of(own, varied) -> Measurements:
+    """Give the ratios of 32 pairs in one measure, and with other settings of it."""
+    ones, places = np.ones(32), tuple(range(32))
+    metric = Metric("H1a", "largest rise", "", lambda trace, window: 0.0, effect="ratio", better="lower")
+    pairing = Pairing(0, 1, places, places, paired=True, tested=True)
+    row, *others = (measured(metric, "whole", (values, ones), pairing) for values in (own, *varied))
+    whole = {"whole": np.ones(100, dtype=bool)}
+    return Measurements(pairing, whole, 0, True, (), 1, (), (row,), (), (), (), {"H1a": tuple(others)})
+
+
+def test_a_finding_that_other_settings_of_the_window_do_not_show_says_so():
+    """The ratio is below 1 in all pairs; with other settings it is as clear, no longer significant, or turned round."""
+    rng = np.random.default_rng(0)
+    clear, turned = (10 ** rng.normal(mean, 0.1, 32) for mean in (-0.3, 0.3))
+    weak = 10 ** np.linspace(-0.22, 0.18, 32)
+    runs = tuple(ComparedRun(name, name, "finished", "s.csv", "", 100, 99, tuple(range(32)), {}, None) for name in "ab")
+    assert effects.effect(weak, np.ones(32), "ratio", True) < 1  # the same sign, but
+    assert effects.estimate(weak, np.ones(32), "ratio", True).p > 0.05
+    for varied in ([], [clear], [clear, weak], [weak, turned]):
+        found = measurements_of(clear, varied)
+        (verdict,) = judge([found], Lineup(runs, (found.pairing,), ()), {}, SmallestEffect()).verdicts
+        assert verdict.verdict == SUPPORTED
+        last = varied[-1] if varied else clear
+        said = "depends on the window" if last is turned else "not significant in every window" if last is weak else None
+        assert verdict.caveats == (() if said is None else (said,))
+        assert said is None or f"supported ({said})" in verdict.sentence("ab")

@@ -139,26 +139,47 @@ def compare_and_print(
     form: Format = Format.text,
 ) -> Comparison:
     """Compare runs, store the comparison, and print it."""
+    found = measured(chosen, smallest, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
+    store_and_print(chosen, found, runs, as_json, full, form)
+    return found
+
+
+def measured(
+    chosen: list[Run],
+    smallest: SmallestEffect | None = None,
+    *,
+    baseline: int | None = None,
+    all_pairs: bool = False,
+    unequal: bool = False,
+    primary: Sequence[str] | None = None,
+) -> Comparison:
+    """Compare runs, with a progress bar."""
     from curriculum.cli.progress import Bar
-    from curriculum.draw.figures import draw_comparison
     from curriculum.measure.comparison import compare as compare_runs
     from curriculum.measure.comparison import seeds_to_measure
-    from curriculum.store.shelf import new_comparison
 
     with Bar("measuring", seeds_to_measure(chosen, baseline, all_pairs), "seed", patience=2.0) as bar:
-        found = compare_runs(chosen, smallest, bar.update, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
+        return compare_runs(chosen, smallest, bar.update, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
+
+
+def store_and_print(
+    chosen: list[Run], found: Comparison, runs: Path, as_json: bool, full: bool = False, form: Format = Format.text
+) -> None:
+    """Store a comparison of runs with its figures, and print it."""
+    from curriculum.draw.figures import draw_comparison
+    from curriculum.store.shelf import new_comparison
+
     folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})
-        return found
+        return
     if form != Format.text:
         put(table(found, form))
         for note in found.notes:
             say(f"note: {note}")
-        return found
+        return
     print_comparison(found, full)
     put(f"figures and compare.json: {folder}{'' if full else '; every table: add --full'}")
-    return found
 
 
 def _amounts(texts: Sequence[str]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curriculum.cli.compare import compare_and_print
+from curriculum.cli.compare import compare_and_print, measured, store_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, undecidable
@@ -18,10 +18,12 @@ from curriculum.console import put, put_json, put_table, say
 from curriculum.errors import InputError
 
 if TYPE_CHECKING:
+    from curriculum.measure.comparison import Comparison
     from curriculum.runner.arms import Study
     from curriculum.runner.plan import Plan
     from curriculum.store.reader import Run
 
+MOST_SEEDS = 256  # of each arm, if --max-seeds does not say otherwise
 MOST_NAMED = 4  # arms, beyond which the progress bar counts them
 
 
@@ -35,6 +37,13 @@ def run_experiment(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until every measure that is judged is decided, or --max-seeds is reached.")
+    ] = False,
+    max_seeds: Annotated[
+        int | None,
+        typer.Option("--max-seeds", min=1, help=f"The most seeds of each arm with --until-decided. Default: {MOST_SEEDS}."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", min=1, help="Of an experiment with a command: processes at a time. Default: as many as cores."),
@@ -48,6 +57,9 @@ def run_experiment(
     The arms train together as one stack, as far as they share task, optimizer and number of steps. Finished arms are not retrained.
     More seeds than before are trained as further blocks.
 
+    With --until-decided, the number of seeds doubles from look to look. Each look may spend a part of the allowed error, so that all of
+    them together find a false difference in at most 5% of experiments.
+
     If the experiment has a 'command', that trains each seed of each arm in a process of its own, such as a script of yours that
     calls curriculum.track().
 
@@ -59,17 +71,26 @@ def run_experiment(
 
       curriculum experiment smooth-vs-stepped --seeds 1000:1064 --runs runs/again
 
+      curriculum experiment smooth-vs-stepped --seeds 0:16 --until-decided --max-seeds 128
+
       curriculum experiment study.yaml --workers 2
     """
+    if max_seeds is not None and not until_decided:
+        raise InputError("--max-seeds belongs to --until-decided: add it, or use --seeds")
     from curriculum.runner.commands import has_command
 
     if has_command(name):
         if steps is not None or device is not None:
             raise InputError("--steps and --device are for tasks: this experiment trains by its own command")
+        if until_decided:
+            raise InputError("--until-decided is for tasks: this experiment trains by its own command")
         _run_commands(name, seed, workers, overrides or [], dry_run, runs, as_json)
         return
     if workers is not None:
         raise InputError("--workers is for experiments with a command: the arms of this one train together as one stack")
+    if until_decided:
+        _grow(name, seed, steps, with_device(overrides, device), max_seeds or MOST_SEEDS, dry_run, runs, as_json)
+        return
     from curriculum.runner.experiment_file import plan_study
 
     study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
@@ -117,12 +138,38 @@ def train_study(study: Study) -> list[Run]:
         if done:
             say(f"{path} is already finished")
 
-    def train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
-        train_open(
-            plans,
-            paths,
-            title=lambda paths: f"training {', '.join(path.name for path in paths) if len(paths) <= MOST_NAMED else f'{len(paths)} arms'}",
-            again=lambda _: "run the same command again",
-        )
+    return run_study(study, _train_arms)
 
-    return run_study(study, train_arms)
+
+def _train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
+    """Train arms as one stack, with a progress bar."""
+    from curriculum.store.blocks import run_of, seeds_text
+
+    names = [(run_of(path) or path).name for path in paths]
+    what = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} arms"
+    block = f", seeds {seeds_text(plans[0].seeds)}" if run_of(paths[0]) else ""
+    train_open(plans, paths, title=lambda _: f"training {what}{block}", again=lambda _: "run the same command again")
+
+
+def _grow(
+    name: str, seed: str | None, steps: int | None, overrides: list[str], most: int, dry_run: bool, runs: Path, as_json: bool
+) -> None:
+    """Train and compare an experiment until it is decided, say at each look what is not, and print the last comparison."""
+    from curriculum.runner.until_decided import plan_growing, train_until_decided
+    from curriculum.store.reader import Run
+
+    growing = plan_growing(name, runs, most, overrides=overrides, seeds=seed, steps=steps)
+    study = growing.study
+    if dry_run:
+        print_study(study, as_json)
+        return
+
+    def look(place: int, chosen: list[Run]) -> Comparison:
+        found = measured(chosen, baseline=study.baseline, primary=study.record.primary)
+        count, names = len(found.undecided), ", ".join(dict.fromkeys(verdict.id for verdict in found.undecided))
+        said = f"{count} of {found.tests} tests inconclusive ({names})" if count else "every measure that is judged is decided"
+        say(f"look {place + 1} of {len(growing.looks)}, {growing.looks[place].seeds} seeds: {said}")
+        return found
+
+    found = train_until_decided(growing, _train_arms, look)
+    store_and_print([Run(path) for path in study.paths], found, runs, as_json)

@@ -11,22 +11,16 @@ if TYPE_CHECKING:
     from curriculum.runner.arms import Study
 
 
-def tests_of(study: Study) -> int:
-    """Count the tests of an experiment that are corrected together: those of all measures that are judged, in each pair of arms."""
-    from curriculum.measure.measures import count_tests, primary_ids
-    from curriculum.runner.provenance import planned_look
-
-    look, primary = planned_look(study.plans[0]), study.record.primary
-    return count_tests(look, None if primary is None else primary_ids(look, primary)) * (len(study.names) - 1)
-
-
 def undecidable(study: Study) -> Iterator[str]:
     """Say before training that there are too few seeds to decide anything, and how many it takes."""
     from curriculum.measure.exact import pairs_needed, smallest_p
     from curriculum.measure.pairing import FEWEST
     from curriculum.measure.verdicts import ALPHA
+    from curriculum.runner.experiment_file import tests_of
 
     seeds, tests = min(len(checked.seeds) for checked in study.plans), tests_of(study)
+    if study.record.looks is not None:
+        return  # looks that could not find anything are not planned
     if seeds < FEWEST:
         yield f"with {seeds} seed{'' if seeds == 1 else 's'}, nothing is judged: at least {max(FEWEST, pairs_needed(tests))} are needed"
     elif smallest_p(seeds, tests) > ALPHA:
@@ -39,6 +33,7 @@ def undecidable(study: Study) -> Iterator[str]:
 def print_study(study: Study, as_json: bool) -> None:
     """Print what would be trained and judged."""
     from curriculum.measure.exact import smallest_p
+    from curriculum.runner.experiment_file import tests_of
     from curriculum.runner.opening import is_unfinished
 
     states = [
@@ -52,7 +47,13 @@ def print_study(study: Study, as_json: bool) -> None:
             for name, path, checked, state in zip(study.names, study.paths, study.plans, states, strict=True)
         ]
         stacks = [[study.names[place] for place in places] for places in study.stacks]
-        judged = {"baseline": record.baseline, "primary": record.primary, "tests": tests, "smallest_p": smallest_p(seeds, tests)}
+        judged: dict[str, object] = {
+            "baseline": record.baseline,
+            "primary": record.primary,
+            "tests": tests,
+            "smallest_p": smallest_p(seeds, tests),
+        }
+        judged["looks"] = None if record.looks is None else [look.model_dump() for look in record.looks]
         put_json({"arms": arms, "seeds": list(study.plans[0].seeds), "stacks": stacks, **judged, "warnings": list(undecidable(study))})
         return
     rows = [
@@ -74,5 +75,8 @@ def print_study(study: Study, as_json: bool) -> None:
     against = f"each other arm against {record.baseline}" if record.baseline else f"{study.names[0]} against each other arm"
     what = ", ".join(record.primary) if record.primary else "every measure of the task"
     put(f"judged: {against}, by {what}: {tests} tests; the smallest possible p is {smallest_p(seeds, tests):.2g}")
+    if record.looks is not None:
+        looks = ", ".join(f"{look.seeds} (p up to {look.alpha:.2g})" for look in record.looks)
+        put(f"looks, until every measure that is judged is decided, at this many seeds: {looks}")
     for warning in undecidable(study):
         put(f"warning: {warning}")

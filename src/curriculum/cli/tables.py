@@ -30,7 +30,7 @@ def table(found: Comparison, form: Format) -> str:
 def _rows(found: Comparison, pair: Pair) -> list[list[str]]:
     from curriculum.measure import effects
 
-    rows = [["measure", found.names[pair.first], found.names[pair.other], "effect", "95% interval", "pairs", "p", "verdict"]]
+    rows = [["measure", found.names[pair.first], found.names[pair.other], "effect", f"{found.level} interval", "pairs", "p", "verdict"]]
     for verdict in (*found.verdicts, *found.guards):
         if (verdict.first, verdict.other) == (pair.first, pair.other):
             # The label of a final error has its unit.

@@ -178,4 +178,4 @@ def _print_margins(found: Comparison) -> None:
     if margins:
         texts = [f"{text} ({', '.join(ids)})" for text, ids in margins.items()]
         put(f"smallest effects of interest: {'; '.join(texts)}")
-        put(f"{found.tests} tests are corrected together (Holm); intervals are of 95% each")
+        put(f"{found.tests} tests are corrected together (Holm); intervals are of {found.level} each")

@@ -16,11 +16,12 @@ from curriculum.errors import InputError, unknown
 from curriculum.measure.effects import text
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
+from curriculum.measure.looks import Look, look_of, said
 from curriculum.measure.measures import FINAL, metrics_of, primary_ids, score_metrics
 from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
 from curriculum.measure.metric import label
 from curriculum.measure.pairing import ComparedRun, line_up
-from curriculum.measure.verdicts import SmallestEffect, Verdict
+from curriculum.measure.verdicts import INCONCLUSIVE, SmallestEffect, Verdict
 from curriculum.measure.windows import Mask, intervals
 from curriculum.sheet.diff import SheetDiff, diff_sheets
 from curriculum.sheet.schedule import RATE
@@ -54,7 +55,7 @@ class Comparison:
 
     Rows of measures, verdicts, hypotheses and tails say by `first` and `other`, gates and tails also by `run`, which of `runs` they
     are about. `primary` are the ids of the measures that alone are judged, None where all are. `tests` counts the verdicts that are
-    corrected together, those of final errors (`guards`) among them.
+    corrected together, those of final errors (`guards`) among them. `look` is that at an experiment that grows until it is decided.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -71,12 +72,23 @@ class Comparison:
     tails: tuple[Tail, ...]
     smallest: SmallestEffect
     primary: tuple[str, ...] | None
+    look: Look | None
     last_losses: tuple[dict[str, float], ...]
     notes: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(run.name for run in self.runs)
+
+    @property
+    def level(self) -> str:
+        """The level of each interval alone, such as `95%`; at one look of several it is higher."""
+        return "95%" if self.look is None else f"{100 * (1 - self.look.alpha):.1f}%"
+
+    @property
+    def undecided(self) -> tuple[Verdict, ...]:
+        """The verdicts that neither find a difference nor exclude one that matters."""
+        return tuple(verdict for verdict in (*self.verdicts, *self.guards) if verdict.verdict == INCONCLUSIVE)
 
     def __str__(self) -> str:
         """Say what was found: the hypotheses, a sentence for each verdict, the effects of pairs that are not judged, and the notes."""
@@ -160,9 +172,10 @@ def compare(
     chosen = None if primary is None else primary_ids(runs[0], primary)
     done = itertools.count(1)
     found = [measure(runs, pairing, lambda: watch(next(done))) for pairing in lineup.pairings]
-    judged = judge(found, lineup, runs[0].look.hypotheses, smallest, chosen)
+    look = look_of(runs)
+    judged = judge(found, lineup, runs[0].look.hypotheses, smallest, chosen, look.share if look else 1.0)
     gates = {(gate.id, gate.run): gate for own in reversed(found) for gate in own.gates}
-    notes = (*lineup.notes, *judged.notes, *(note for own in found for note in gaps(own, lineup.runs)))
+    notes = (*said(look), *lineup.notes, *judged.notes, *(note for own in found for note in gaps(own, lineup.runs)))
     return Comparison(
         runs=lineup.runs,
         pairs=tuple(_pair(runs, own) for own in found),
@@ -178,6 +191,7 @@ def compare(
         tails=tuple(tail for own in found for tail in tails(own.measures)),
         smallest=smallest,
         primary=chosen,
+        look=look,
         last_losses=tuple(_last_losses(run) for run in runs),
         notes=tuple(dict.fromkeys(notes)),
     )

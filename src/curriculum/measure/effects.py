@@ -44,13 +44,16 @@ def effect(first: Array, other: Array, kind: str, paired: bool) -> float:
     return math.nan if np.isnan(a).any() or np.isnan(b).any() else unscaled(stats.shift(a, b, kind == COUNT), kind)
 
 
-def estimate(first: Array, other: Array, kind: str, paired: bool, tests: int = 1) -> Estimate:
-    """Estimate the same effect with its intervals and test, as one of so many tests; a ratio as its log10."""
+def estimate(first: Array, other: Array, kind: str, paired: bool, tests: int = 1, share: float = 1.0) -> Estimate:
+    """Estimate the same effect with its intervals and test, as one of so many tests; a ratio as its log10.
+
+    The intervals have a `share` of the error that they may have.
+    """
     if kind == "share":
-        return stats.share_estimate(first, other, paired, tests)
+        return stats.share_estimate(first, other, paired, tests, share)
     if paired:
-        return stats.paired_estimate(pair_effects(first, other, kind), kind == COUNT, tests)
-    return stats.unpaired_estimate(_on_scale(first, kind), _on_scale(other, kind), kind == COUNT, tests)
+        return stats.paired_estimate(pair_effects(first, other, kind), kind == COUNT, tests, share)
+    return stats.unpaired_estimate(_on_scale(first, kind), _on_scale(other, kind), kind == COUNT, tests, share)
 
 
 def unscaled(value: float, kind: str) -> float:

@@ -44,15 +44,16 @@ def signed_rank_p(differences: Array) -> float:
     return sign_flip_p(2 * rankdata(np.abs(differences)) * np.sign(differences))
 
 
-def smallest_p(pairs: int, tests: int) -> float:
+def smallest_p(pairs: int, tests: float) -> float:
     """Give the smallest p that so many pairs can reach as one of so many tests, after Holm's correction.
 
-    It is reached where all pairs differ in the same direction: two of the 2^pairs ways to flip their signs.
+    It is reached where all pairs differ in the same direction: two of the 2^pairs ways to flip their signs. At one look of several,
+    `tests` is their number divided by the share of the error that it may spend.
     """
     return min(1.0, tests * 2.0 ** (1 - pairs))
 
 
-def pairs_needed(tests: int, alpha: float = 0.05) -> int:
+def pairs_needed(tests: float, alpha: float = 0.05) -> int:
     """Give the smallest number of pairs of which so many tests can decide anything at all."""
     return next(pairs for pairs in range(1, 1100) if smallest_p(pairs, tests) <= alpha)
 

@@ -53,29 +53,34 @@ def judge(
     questions: Mapping[str, HypothesisManifest],
     smallest: SmallestEffect,
     primary: Collection[str] | None = None,
+    share: float = 1.0,
 ) -> Judgement:
     """Judge the effects of the pairs of runs that have enough seeds; `questions` are the hypotheses.
 
     Of the measures that could be judged only those with `primary` ids are, if any are given; the others are exploratory.
+    All verdicts together may spend a `share` of the error that is allowed.
     """
     tested = [own for own in found if own.pairing.tested]
     able = [(own, row) for own in tested for row in (*own.measures, *own.final) if _is_judged(row, own)]
-    rows = [(own, row) for own, row in able if primary is None or row.id in primary]
-    others = [(own, row) for own, row in able if primary is not None and row.id not in primary]
-    family = verdicts.correct([estimated(row, own.pairing, smallest, len(rows)) for own, row in rows])
+    explored = [(own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value)]
+    rows, others = able, explored
+    if primary is not None:
+        every = [(own, row) for own in tested for row in (*own.measures, *own.exploratory, *own.final) if _is_judged(row, own)]
+        rows = [(own, row) for own, row in every if row.id in primary]
+        others = [(own, row) for own, row in (*able, *explored) if row.id not in primary]
+    family = verdicts.correct([estimated(row, own.pairing, smallest, len(rows), share) for own, row in rows], share)
     guards = [verdict for verdict in family if verdict.id == FINAL]
     judged = [
         replace(verdict, caveats=tuple(_caveats(verdict, row, own, guards, lineup.runs)))
         for verdict, (own, row) in zip(family, rows, strict=True)
     ]
-    shown = [*others, *((own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value))]
     return Judgement(
         tests=len(rows),
         verdicts=tuple(verdict for verdict in judged if verdict.id != FINAL),
         guards=tuple(verdict for verdict in judged if verdict.id == FINAL),
-        explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in shown])),
+        explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in others])),
         hypotheses=tuple(hypothesis for own in tested for hypothesis in _hypotheses(judged, own, questions, primary)),
-        notes=(*(note for own in tested for note in _not_judged(own, lineup.runs)), *_undecidable(judged)),
+        notes=(*(note for own in tested for note in _not_judged(own, lineup.runs)), *_undecidable(judged, share)),
     )
 
 
@@ -106,20 +111,21 @@ def _not_judged(found: Measurements, runs: Sequence[ComparedRun]) -> Iterator[st
         yield f"{start}the final error of {first} is {apart} of {other}'s, beyond a factor of {TRAINED_ALIKE}"
 
 
-def _undecidable(judged: Sequence[Verdict]) -> Iterator[str]:
+def _undecidable(judged: Sequence[Verdict], share: float) -> Iterator[str]:
     """Say how small p can get, where that is not small enough to find anything."""
     fewest = min((verdict.estimate.n for verdict in judged if verdict.estimate.paired), default=0)
-    if fewest and smallest_p(fewest, len(judged)) > ALPHA:
+    least = smallest_p(fewest, len(judged) / share)
+    if fewest and least > ALPHA:
         yield (
-            f"with {fewest} pairs and {len(judged)} tests, p cannot be below {smallest_p(fewest, len(judged)):.2g}, so that no difference "
-            f"can be found: {pairs_needed(len(judged))} pairs or fewer tests are needed"
+            f"with {fewest} pairs and {len(judged)} tests, p cannot be below {least:.2g}, so that no difference "
+            f"can be found: {pairs_needed(len(judged) / share)} pairs or fewer tests are needed"
         )
 
 
-def estimated(row: Measured, pairing: Pairing, smallest: SmallestEffect, tests: int) -> Verdict:
+def estimated(row: Measured, pairing: Pairing, smallest: SmallestEffect, tests: int, share: float = 1.0) -> Verdict:
     """Make the verdict of one measure as one of so many tests, not yet corrected for its family."""
     first, other = pairing.pick(row.values)
-    estimate = effects.estimate(first, other, row.kind, pairing.paired, tests)
+    estimate = effects.estimate(first, other, row.kind, pairing.paired, tests, share)
     largest = smallest.margin(row, other)
     return Verdict(
         first=row.first,

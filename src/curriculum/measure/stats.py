@@ -74,30 +74,31 @@ def shift(first: Array, second: Array, counts: bool = False) -> float:
     return 0.0 if a == b else a - b
 
 
-def paired_estimate(differences: Array, counts: bool = False, tests: int = 1) -> Estimate:
+def paired_estimate(differences: Array, counts: bool = False, tests: int = 1, share: float = 1.0) -> Estimate:
     """Estimate the effect from the differences of pairs `[N]`, first minus second, as one of so many tests.
 
     The interquartile mean with a percentile bootstrap over pairs, and a two-sided exact Wilcoxon signed-rank test; of counts the
     mean, and the exact test of all sign flips of that mean. Infinite differences, of a run that diverged, count as one beyond all
-    others in the tests.
+    others in the tests. The intervals have a `share` of the error that they may have: that of one look among several.
     """
     rounded = np.round(differences, ROUNDING)
     d, n = _finite(rounded), len(differences)
     value = center(rounded, counts)
     drawn = _resampled(rounded, 0 if counts else n // 4)
-    low, high = interval(drawn, n, value, LEVEL)
-    wide = interval(drawn, n, value, _level(tests))
-    mean = wide if counts else interval(_resampled(d, 0), n, float(d.mean()), _level(tests))
+    plain, joint = _level(1, share), _level(tests, share)
+    low, high = interval(drawn, n, value, plain)
+    wide = interval(drawn, n, value, joint)
+    mean = wide if counts else interval(_resampled(d, 0), n, float(d.mean()), joint)
     if counts:
-        low, high = _with_rare_events(d, (low, high), LEVEL)
-        wide = mean = _with_rare_events(d, wide, _level(tests))
+        low, high = _with_rare_events(d, (low, high), plain)
+        wide = mean = _with_rare_events(d, wide, joint)
     rank = _rank_biserial(d) if d.any() else 0.0
     p = sign_flip_p(d) if counts and (d == np.round(d)).all() else signed_rank_p(d)
     return Estimate(value, low, high, p, wide, mean, *_signs(d), rank, n, paired=True)
 
 
-def unpaired_estimate(first: Array, second: Array, counts: bool = False, tests: int = 1) -> Estimate:
-    """Estimate the effect from two independent samples `[N]` and `[M]`, as one of so many tests.
+def unpaired_estimate(first: Array, second: Array, counts: bool = False, tests: int = 1, share: float = 1.0) -> Estimate:
+    """Estimate the effect from two independent samples `[N]` and `[M]`, as one of so many tests, with a `share` of their error.
 
     The difference of interquartile means, or of counts of means, with a bootstrap stratified by sample, and a two-sided Mann-Whitney
     test.
@@ -112,24 +113,25 @@ def unpaired_estimate(first: Array, second: Array, counts: bool = False, tests: 
     with np.errstate(invalid="ignore"):
         drawn = _resampled(own, 0 if counts else len(a) // 4) - _resampled(others, 0 if counts else len(b) // 4, 1)
     drawn[np.isnan(drawn)] = 0.0  # infinite alike
-    low, high = interval(drawn, fewest, value, LEVEL)
-    wide = interval(drawn, fewest, value, _level(tests))
-    mean = wide if counts else interval(_resampled(a, 0) - _resampled(b, 0, 1), fewest, float(a.mean() - b.mean()), _level(tests))
+    plain, joint = _level(1, share), _level(tests, share)
+    low, high = interval(drawn, fewest, value, plain)
+    wide = interval(drawn, fewest, value, joint)
+    mean = wide if counts else interval(_resampled(a, 0) - _resampled(b, 0, 1), fewest, float(a.mean() - b.mean()), joint)
     if counts and not both.any():
-        low, high = -most_often(0, len(b), LEVEL), most_often(0, len(a), LEVEL)
-        wide = mean = -most_often(0, len(b), _level(tests)), most_often(0, len(a), _level(tests))
+        low, high = -most_often(0, len(b), plain), most_often(0, len(a), plain)
+        wide = mean = -most_often(0, len(b), joint), most_often(0, len(a), joint)
     ranks = _ranks(a, b)
     sign = np.sign(ranks[: len(a), None] - ranks[None, len(a) :])
     p = 1.0 if not sign.any() else float(mannwhitneyu(ranks[: len(a)], ranks[len(a) :]).pvalue)
     return Estimate(value, low, high, p, wide, mean, *_signs(sign), float(sign.mean()), fewest, paired=False)
 
 
-def share_estimate(first: Array, second: Array, paired: bool, tests: int = 1) -> Estimate:
+def share_estimate(first: Array, second: Array, paired: bool, tests: int = 1, share: float = 1.0) -> Estimate:
     """Estimate the difference of the shares of two samples of zeros and ones, first minus second, as one of so many tests.
 
     Of pairs an exact McNemar test, else Fisher's exact test. The interval is made of Wilson's for each share, for pairs
     with their correlation (Newcombe 1998, methods 10 and, unpaired, 10 of the companion paper): it exists too where all
-    seeds agree.
+    seeds agree. The intervals have a `share` of the error that they may have.
     """
     from scipy.stats import binomtest, fisher_exact
 
@@ -159,8 +161,8 @@ def share_estimate(first: Array, second: Array, paired: bool, tests: int = 1) ->
 
     decided_sign = sign[sign != 0]
     rank = float(decided_sign.mean()) if decided_sign.size else 0.0
-    wide = limits(_level(tests))
-    return Estimate(p1 - p2, *limits(LEVEL), p, wide, wide, *_signs(sign), rank, min(n, m), paired)
+    wide = limits(_level(tests, share))
+    return Estimate(p1 - p2, *limits(_level(1, share)), p, wide, wide, *_signs(sign), rank, min(n, m), paired)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -201,9 +203,9 @@ def _with_rare_events(d: Array, found: tuple[float, float], level: float) -> tup
     )
 
 
-def _level(tests: int) -> float:
-    """Give the level at which each of so many intervals must hold for all of them to hold at LEVEL (Bonferroni)."""
-    return 1 - (1 - LEVEL) / tests
+def _level(tests: int, share: float) -> float:
+    """Give the level at which each of so many intervals must hold for all of them to have a share of the error of LEVEL (Bonferroni)."""
+    return 1 - (1 - LEVEL) * share / tests
 
 
 def _resampled(values: Array, cut: int, stream: int = 0) -> Array:

@@ -162,9 +162,12 @@ def _within(interval: tuple[float, float], margin: float) -> bool:
     return -margin <= interval[0] and interval[1] <= margin
 
 
-def correct(family: Sequence[Verdict]) -> list[Verdict]:
-    """Correct a family of verdicts for each other (Holm), and judge each."""
-    adjusted = holm([verdict.p for verdict in family])
+def correct(family: Sequence[Verdict], share: float = 1.0) -> list[Verdict]:
+    """Correct a family of verdicts for each other (Holm), and judge each.
+
+    Their chance of any false one is at most a `share` of ALPHA: p is divided by it, so that it is still compared with ALPHA.
+    """
+    adjusted = [min(1.0, p / share) for p in holm([verdict.p for verdict in family])]
     return [
         replace(verdict, p_corrected=p, verdict=judge(verdict.estimate, p, _largest(verdict), verdict.better))
         for verdict, p in zip(family, adjusted, strict=True)

@@ -15,7 +15,7 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Config, Seeds, Settings
 from curriculum.errors import ConfigError, InputError, unknown
 from curriculum.find_file import read_config
-from curriculum.measure.measures import primary_ids
+from curriculum.measure.measures import count_tests, primary_ids
 from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.plan import Plan, plan
@@ -128,6 +128,12 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
         except InputError as error:
             raise ConfigError([configs.locate(text, source, own, ("primary",), str(error))]) from None
     return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record)
+
+
+def tests_of(study: Study) -> int:
+    """Count the tests of an experiment that are corrected together: those of all measures that are judged, in each pair of arms."""
+    look, primary = planned_look(study.plans[0]), study.record.primary
+    return count_tests(look, None if primary is None else primary_ids(look, primary)) * (len(study.names) - 1)
 
 
 def _flat(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

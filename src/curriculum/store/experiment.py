@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,19 +46,37 @@ class ArmRecord(BaseModel):
     color: Color = None
 
 
+class LookRecord(BaseModel):
+    """A planned look at an experiment that grows: the seeds of each arm by then, and the error that it may spend."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    seeds: Annotated[int, Field(ge=1)]
+    alpha: Annotated[float, Field(gt=0, le=1)]
+
+
 class ExperimentRecord(BaseModel):
-    """What an experiment says: its `arms` by the names of their runs, its `baseline`, and the ids that are `primary`."""
+    """What an experiment says: its `arms` by the names of their runs, its `baseline`, and the ids that are `primary`.
+
+    `looks` are planned for one that grows until it is decided; `looked_before` tells that there were runs before they were.
+    """
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     arms: Annotated[dict[str, ArmRecord], Field(max_length=1000)] = {}
     baseline: str | None = None
     primary: Annotated[list[str], Field(max_length=1000)] | None = None
+    looks: Annotated[list[LookRecord], Field(max_length=1000)] | None = None
+    looked_before: bool = False
 
 
 def write_experiment(folder: Path, record: ExperimentRecord) -> None:
-    """Store what an experiment says in the folder of its arms."""
+    """Store what an experiment says in the folder of its arms; looks that were planned before stay planned."""
     folder.mkdir(parents=True, exist_ok=True)
+    if record.looks is None:
+        with suppress(RunError):
+            stored = read_experiment(folder) or record
+            record = record.model_copy(update={"looks": stored.looks, "looked_before": stored.looked_before})
     write_file(folder / EXPERIMENT, (record.model_dump_json(indent=2) + "\n").encode())
 
 

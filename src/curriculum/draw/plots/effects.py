@@ -45,7 +45,7 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         figure.text(
             0.02,
             0.12 / height,
-            f"left of the line: better in {better}. Dots: pairs of seeds. Thick: 95% interval; thin: the same "
+            f"left of the line: better in {better}. Dots: pairs of seeds. Thick: {found.level} interval; thin: the same "
             f"for all {found.tests} tests together. Gray: too small to matter.",
             color=theme.muted,
         )
