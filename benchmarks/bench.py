@@ -322,6 +322,28 @@ def _differentiated(sheet: str, kind: type, torch: Any) -> tuple[float, float]:
     return tuple(_best(lambda call=call: call(*given), 10) * 1e3 for call in (models.differentiate, models.gradients))  # type: ignore[return-value]
 
 
+def bench_track(steps: int, folder: Path) -> dict[str, float]:
+    """Time a loop that does nothing but go through the steps and log three numbers, and what storing them takes at the end."""
+    import torch
+
+    from curriculum import track
+
+    sheet = folder / "track.csv"
+    sheet.write_text(f"STEP,lr\n0,0.01\n{steps - 1},0.001\n")
+    loss, before = torch.tensor(0.5), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with track(folder / "tracked", sheet=str(sheet)) as run:
+        began = time.perf_counter()
+        for step, now in run.steps():
+            run.log(loss=loss, accuracy=0.5, rate=now["lr"] + step)
+        logged = time.perf_counter() - began
+        began = time.perf_counter()
+    ended = time.perf_counter() - began
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"a tracked loop, {steps:,} steps, three numbers logged at each:")
+    print(f"  {1e6 * logged / steps:.1f} microseconds a step (target: at most 20), {ended:.2f} s at the end, {grown:.0f} MiB more memory")
+    return {"microseconds_per_step": 1e6 * logged / steps, "end_s": ended, "memory_mib": grown}
+
+
 def bench_startup() -> dict[str, float]:
     from curriculum.find_file import SHEETS, find_file
     from curriculum.sheet.parse import parse
@@ -405,7 +427,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
     parser.add_argument(
-        "--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "sequential"]
+        "--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track", "sequential"]
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
@@ -428,6 +450,8 @@ def main() -> None:
             found["general"] = bench_general(min(args.steps, 2000))
         if args.only in (None, "control"):
             found["control"] = bench_control(100, folder)
+        if args.only in (None, "track"):
+            found["track"] = bench_track(200_000, folder)
         if args.only in (None, "sequential"):
             found["sequential"] = bench_sequential(2000)
         if args.only in (None, "rendering"):

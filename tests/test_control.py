@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from batches import NO_KEYS, batch_of
 from curriculum.config.settings import Adam
@@ -300,6 +301,26 @@ def test_a_horizon_takes_the_loss_at_its_last_step():
         torch.testing.assert_close(found.gradient, again.gradient, rtol=1e-3, atol=1e-7)
         parts.append(found.terms)
     assert not torch.allclose(parts[0], parts[1])
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that is made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.numbers = max(self.numbers, found.numel())
+        return found
+
+
+def test_to_steer_the_test_states_takes_no_more_memory_than_their_states():
+    task = control()
+    layout, flat = initial_parameters(task, [0, 1])
+    with Largest() as made:
+        Ensemble(task).observe(layout.views(flat), task.tested)
+    assert made.numbers <= max((task.system.steps + 1) * 2 * task.tested.numel(), 2 * len(task.tested) * 100)
 
 
 # What comes out

@@ -300,6 +300,15 @@ def test_a_key_is_where_a_cell_is_filled():
         ('STEP,lr\n0,"1,5"\n', (2, 2), ["'1,5'", "'1.5'"]),
         ("STEP;lr\n0;1.000,5\n", (2, 2), ["'1.000,5'"]),
         ("STEP,lr\n0,5 %\n", (2, 2), ["'%'"]),
+        ("STEP,lr\n0,1 000\n", (2, 2), ["'1 000' is not a finite decimal number"]),
+        # an exponent that no number has
+        ("STEP,lr\n0,1e9999999999%\n", (2, 2), ["'1e9999999999%'"]),
+        ("STEP,lr\n0,1\n1e99999999999999999999,1\n", (3, 1), ["'1e99999999999999999999'"]),
+        ("STEP,lr\n0,1\n1e-99999999999999999999,1\n", (3, 1), ["'1e-99999999999999999999'"]),
+        # a comma that may separate thousands
+        ("STEP;lr\n0;0,1\n1,000;2\n", (3, 1), ["'1,000'", "thousands", "'1000'"]),
+        ("STEP;lr\n0;1,250\n1000;2\n", (2, 2), ["'1,250'", "write '1250' or '1.250'"]),
+        ("STEP;lr\n0;1\n1000;50,125%\n", (3, 2), ["'50,125%'", "write '50125%' or '50.125%'"]),
         ("STEP,lr\n0,1\n5,2 liner\n", (3, 2), ["'liner'", "did you mean 'linear'"]),
         ("STEP,lr\n0,1\n5,2 step linear\n", (3, 2), ["'step linear'"]),
         ("STEP,lr\n0,1 linear\n5,2\n", (2, 2), ["lr", "first key", "'linear'"]),
@@ -516,6 +525,13 @@ def test_what_a_spreadsheet_wrote_is_read_and_said():
     )
     assert parse(write(sheet)).rows == sheet.rows
     assert parse(write(sheet)).readings == ()
+
+
+def test_a_comma_is_decimal_where_another_number_settles_it():
+    sheet = parse("STEP;lr\n0;1,250\nprev+0,5;0,5\n10;2,5 linear\n")
+    assert sheet.keys("lr") == ((0, 1.25), (5, 0.5), (10, 2.5))
+    assert sheet.readings[1] == "line 3, STEP: 'prev+0,5' is prev+0.5"
+    assert parse(write(sheet)).rows == sheet.rows
 
 
 def test_a_plain_sheet_is_read_as_it_is_written():

@@ -114,7 +114,7 @@ def test_too_few_seeds_are_said_before_training(folder, here, seeds, said):
     [
         ("baseline: slow", "baseline: slwo", "race.yaml:4:1: baseline cannot be 'slwo': unknown arm 'slwo', did you mean 'slow'?"),
         ("primary: [final]", "primary: [finl]", "race.yaml:5:1: unknown measure or hypothesis 'finl', did you mean 'final'?"),
-        ("primary: [final]", "primary: [E6]", "race.yaml:5:1: the measure 'E6' cannot be primary: it is never judged"),
+        ("primary: [final]", "primary: [G5]", "race.yaml:5:1: the measure 'G5' cannot be primary: it is a gate"),
         ("primary: [final]", "primary: []", "race.yaml:5:1: primary cannot be []: name at least one"),
         ('"#aa3377"', "pink", "race.yaml:8:47: arms.fast.color cannot be 'pink': a color is written as '#rrggbb'"),
         ('"High rate"', '""', "race.yaml:8:27: arms.fast.label cannot be '': a label is up to 60 printable characters"),

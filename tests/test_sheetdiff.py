@@ -161,3 +161,13 @@ def test_the_shipped_sheets():
     assert {curve.property: curve.area for curve in found.curves}["loss-recon"] == 0
     assert KeyChange("changed", "reg-planar", 500, 0.2, 500, 0.1) in found.keys
     assert KeyChange("moved", "reg-planar", 1400, 0.0, 1000, 0.0) in found.keys
+
+
+def test_a_key_that_is_reached_on_another_timing_is_named(tmp_path, here):
+    text = "STEP,lr,mix\n0,0,1\n10,1 linear,\n30,0 cosine,2\n"
+    found = diff_sheets(parse(text), parse(text.replace("0 cosine", "0 linear").replace("1 linear", "1")))
+    assert found.timings == (("lr at step 10", "linear", "minjerk"), ("lr at step 30", "cosine", "linear"))
+    for name, timing in (("a", "cosine"), ("b", "linear")):
+        (tmp_path / f"{name}.csv").write_text(text.replace("cosine", timing))
+    shown = here("dopesheet", "diff", tmp_path / "a.csv", tmp_path / "b.csv").out
+    assert f"lr at step 30: cosine in {tmp_path / 'a.csv'}, linear in {tmp_path / 'b.csv'}" in shown

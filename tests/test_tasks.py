@@ -12,6 +12,7 @@ from curriculum import plugins
 from curriculum.config.settings import schema_of
 from curriculum.errors import DivergedError
 from curriculum.runner.execute import execute
+from curriculum.runner.fork import make_fork
 from curriculum.runner.inputs import check_sheet, load_config
 from curriculum.runner.plan import plan
 from curriculum.sheet.document import write
@@ -273,8 +274,8 @@ def test_a_training_that_skips_updates_resumes_with_the_same_bits_is_verified_an
     with pytest.raises(KeyboardInterrupt):
         execute(checked, runs / "again", watch=[Hook(PreStep, stop)], figures=False)
     again = execute(checked, runs / "again", figures=False)
-    forked = here("train", "--runs", runs, "--fork", "whole", "--at", 10, "--name", "fork", "--steps", 14, "--dopesheet", written[1])
-    assert forked.code == 0, forked.err
+    make_fork(Run(runs / "whole"), 10, checked, runs / "fork", [])
+    assert execute(checked, runs / "fork", figures=False).skipped == whole.skipped
     assert whole.skipped == again.skipped
     assert {own.updates for own in whole.skipped.values()} <= {12, 13}
     for name in ("whole", "again", "fork"):

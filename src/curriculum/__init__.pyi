@@ -1,6 +1,7 @@
 from .config.settings import TaskSettings as TaskSettings
 from .errors import CurriculumError as CurriculumError
 from .measure.metric import Metric as Metric
+from .play.mixture import MixtureSampler as MixtureSampler
 from .play.playhead import Now as Now
 from .play.playhead import Playhead as Playhead
 from .runner.compare import compare as compare

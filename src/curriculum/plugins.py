@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
         "curriculum.measures", ("measure/metrics/*.py", "tasks/*/metrics/*.py"), "METRIC", type="curriculum.measure.metric:Metric"
     ),
     "figure": Kind("curriculum.figures", ("draw/plots/*.py", "tasks/*/plots/*.py"), "draw"),
+    "comparison figure": Kind("curriculum.comparison_figures", ("tasks/*/comparisons/*.py",), "draw"),
     "timing": Kind("curriculum.timings", table="curriculum.sheet.easings:EASINGS"),
     "film": Kind("curriculum.films", ("draw/films/*.py", "tasks/*/films/*.py"), "FILM"),
 }

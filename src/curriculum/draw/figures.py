@@ -34,7 +34,11 @@ def draw_run(run: Run) -> None:
 
 
 def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
-    """Draw the figures of a comparison: losses, schedules, bands over the steps, and final latents and effects where there are any."""
+    """Draw the figures of a comparison: losses, schedules, bands over the steps, and final latents and effects where there are any.
+
+    Also those of the task: a figure of a run may have a form for several, under the same name.
+    """
+    from curriculum import plugins
     from curriculum.draw import style
     from curriculum.draw.plots import bands, effects, finals, losses, schedules
     from curriculum.measure.bands import curves
@@ -54,3 +58,6 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
         style.save(shown, folder / "latents.png")
     if found.verdicts or found.guards:
         style.save(effects.draw(found, theme), folder / "effects.png")
+    for name in plugins.shipped_names("comparison figure"):
+        if all(name in run.look.plots for run in runs):
+            style.save(plugins.shipped("comparison figure", name)(runs, names, theme), folder / f"{name.replace('_', '-')}.png")

@@ -62,20 +62,23 @@ def judge(
     """
     tested = [own for own in found if own.pairing.tested]
     able = [(own, row) for own in tested for row in (*own.measures, *own.final) if _is_judged(row, own)]
-    rows = [(own, row) for own, row in able if primary is None or row.id in primary]
-    others = [(own, row) for own, row in able if primary is not None and row.id not in primary]
+    explored = [(own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value)]
+    rows, others = able, explored
+    if primary is not None:
+        every = [(own, row) for own in tested for row in (*own.measures, *own.exploratory, *own.final) if _is_judged(row, own)]
+        rows = [(own, row) for own, row in every if row.id in primary]
+        others = [(own, row) for own, row in (*able, *explored) if row.id not in primary]
     family = verdicts.correct([estimated(row, own.pairing, smallest, len(rows), share) for own, row in rows], share)
     guards = [verdict for verdict in family if verdict.id == FINAL]
     judged = [
         replace(verdict, caveats=tuple(_caveats(verdict, row, own, guards, lineup.runs)))
         for verdict, (own, row) in zip(family, rows, strict=True)
     ]
-    shown = [*others, *((own, row) for own in tested for row in own.exploratory if row.judged and not math.isnan(row.value))]
     return Judgement(
         tests=len(rows),
         verdicts=tuple(verdict for verdict in judged if verdict.id != FINAL),
         guards=tuple(verdict for verdict in judged if verdict.id == FINAL),
-        explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in shown])),
+        explored=tuple(verdicts.explore([estimated(row, own.pairing, smallest, 1) for own, row in others])),
         hypotheses=tuple(hypothesis for own in tested for hypothesis in _hypotheses(judged, own, questions, primary)),
         notes=(*(note for own in tested for note in _not_judged(own, lineup.runs)), *_undecidable(judged, share)),
     )

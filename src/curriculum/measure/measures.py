@@ -10,9 +10,10 @@ from typing import Protocol
 from curriculum import plugins
 from curriculum.errors import InputError, unknown
 from curriculum.measure.metric import Metric
+from curriculum.measure.of_scores import metrics_of_score
 from curriculum.measure.trace import Trace, scored
 from curriculum.measure.windows import Mask
-from curriculum.store.manifest import LookManifest, OwnMeasureManifest, ProbeManifest
+from curriculum.store.manifest import LookManifest, OwnMeasureManifest, ProbeManifest, ScoreManifest
 
 FINAL = "final"  # the id of final errors
 LAST = "last 5% of steps"  # of each run, the window of its scores and final errors
@@ -36,10 +37,10 @@ class Looked(Protocol):
 def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
     """Give the ids of measures that are meant by names, each the id of a measure or of a hypothesis.
 
-    Raises `InputError` for a name of neither, and for a measure that is not judged.
+    An exploratory measure that is named becomes one that is judged. Raises `InputError` for a name of neither, and for a gate.
     """
     metrics = [*score_metrics(looked), *metrics_of(looked), *final_metrics(looked)[:1]]
-    judged = [metric.id for metric in metrics if not metric.exploratory and metric.limit is None]
+    judged = [metric.id for metric in metrics if metric.limit is None]
     questions = looked.look.hypotheses
     found: list[str] = []
     for name in names:
@@ -49,7 +50,7 @@ def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
             ids = questions[name].measures
             found += [id_ for id_ in judged if (id_.startswith(name) if ids is None else id_ in ids)]
         elif name in [metric.id for metric in metrics]:
-            raise InputError(f"the measure {name!r} cannot be primary: it is never judged")
+            raise InputError(f"the measure {name!r} cannot be primary: it is a gate, which seeds pass or fail")
         else:
             raise InputError(unknown("measure or hypothesis", name, [*judged, *questions]))
     return tuple(dict.fromkeys(found))
@@ -58,14 +59,17 @@ def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
 def count_tests(looked: Looked, primary: Collection[str] | None) -> int:
     """Count the tests of one pair of runs, of which all measures have a value."""
     metrics = [*score_metrics(looked), *metrics_of(looked), *final_metrics(looked)]
-    judged = [metric for metric in metrics if not metric.exploratory and metric.limit is None]
-    return sum(primary is None or metric.id in primary for metric in judged)
+    judged = [metric for metric in metrics if metric.limit is None]
+    return sum(not metric.exploratory if primary is None else metric.id in primary for metric in judged)
 
 
 def metrics_of(run: Looked) -> list[Metric]:
     """Find the measures by which a run's task is compared, in their order, the task's own last."""
     found: list[Metric] = [plugins.shipped("measure", name) for name in run.look.measures]
     found = [metric for metric in found if run.has_latents or not metric.latents]
+    for id_, (name, shown, probe) in _scores_by_id(run).items():
+        about = f"{name} on {probe.title}" if probe.title else name
+        found += metrics_of_score(id_, f"{name}.{probe.name}", about, shown, END)
     return [*sorted(found, key=lambda metric: metric.order), *(_own_metric(own) for own in run.look.own_measures)]
 
 
@@ -93,16 +97,13 @@ def _final_error(trace: Trace, window: Mask, probe: str) -> float:
 
 def score_metrics(run: Looked) -> list[Metric]:
     """Make a measure of each score on each probe that has one; on the first of them, its id is the score's name."""
-    found: dict[str, Metric] = {}
-    for name, shown, probe in scored(run.look, run.probes):
-        place = f"{name}.{probe.name}"
-        id_ = place if name in found else name
-        found[id_] = Metric(
+    return [
+        Metric(
             order=0,
             id=id_,
             title=f"{name} on {probe.title}" if probe.title else f"{name} at the end",
             unit=shown.unit,
-            compute=partial(_score, place=place),
+            compute=partial(_score, place=f"{name}.{probe.name}"),
             windowed=False,
             effect="difference",
             better=shown.better,
@@ -110,7 +111,16 @@ def score_metrics(run: Looked) -> list[Metric]:
             needs="the last steps of the run, where this score is recorded",
             smallest=shown.smallest,
         )
-    return list(found.values())
+        for id_, (name, shown, probe) in _scores_by_id(run).items()
+    ]
+
+
+def _scores_by_id(run: Looked) -> dict[str, tuple[str, ScoreManifest, ProbeManifest]]:
+    """List the scores by their ids: the name on the first probe, `NAME.PROBE` on the others."""
+    found: dict[str, tuple[str, ScoreManifest, ProbeManifest]] = {}
+    for name, shown, probe in scored(run.look, run.probes):
+        found[f"{name}.{probe.name}" if name in found else name] = (name, shown, probe)
+    return found
 
 
 def _score(trace: Trace, window: Mask, place: str) -> float:

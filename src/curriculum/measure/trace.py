@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.errors import RunError
-from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, ScoreManifest, skipped_updates
 from curriculum.store.names import ABSENT, STEPS
 from curriculum.store.reader import Run
 
@@ -27,11 +27,12 @@ class Trace:
     `y` `[F]` is log10 of the unweighted error on the main probe at `steps` `[F]`, which are `stride` apart
     (dex; 0.3 is a factor of 2). `latents` `[G, N, L]` are those of the motion probe at `motion_steps` `[G]`.
     Of a task without latents, both are empty. `final` is the mean over the run's last 5% of steps of the same logarithm, on each
-    final probe; `scores` is that of each score as it is shown, by `NAME.PROBE`.
+    final probe; `scores` is that of each score as it is shown, by `NAME.PROBE`, and `score_curves` are all its recorded values
+    `[F]` with their steps `[F]`.
 
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
     actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
-    the sheet says, `[T]` by name.
+    the sheet says, `[T]` by name. `skipped` is the share of its updates that the seed skipped because they were not finite.
     """
 
     stride: int
@@ -46,6 +47,8 @@ class Trace:
     fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     properties: Mapping[str, Array] = field(default_factory=dict)
+    score_curves: Mapping[str, tuple[NDArray[np.int64], Array]] = field(default_factory=dict)
+    skipped: float = 0.0
 
     @property
     def motion_stride(self) -> int:
@@ -64,6 +67,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
     Raises `RunError` where the run has none.
     """
     steps, errors = _errors(run)
+    scores = scores_of(run)
     kept = steps % strides[0] == 0
     motion_steps, latents = _latents(run)
     moving = motion_steps % strides[1] == 0
@@ -74,13 +78,20 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         motion_steps=motion_steps[moving],
         latents=latents[moving, seed_index].astype(np.float64),
         final={probe.name: final_error(run, probe.name, seed_index) for probe in run.probes if "final" in probe.uses},
-        scores={f"{score.name}.{score.probe.name}": score.final(seed_index) for score in scores_of(run)},
+        scores={f"{score.name}.{score.probe.name}": score.final(seed_index) for score in scores},
+        score_curves={f"{score.name}.{score.probe.name}": score.of(seed_index) for score in scores},
         last_step=run.schedule.last_step,
         curves={name: (run.traces[f"{name}.{STEPS}"], run.traces[name][:, seed_index]) for name in _names(run)},
         exhibits={name: array[seed_index] for name, array in run.exhibits.items()},
         fixed=run.fixed,
         properties={name: run.schedule.column(name) for name in run.schedule.properties},
+        skipped=_skipped(run, run.seeds[seed_index]),
     )
+
+
+def _skipped(run: Run, seed: int) -> float:
+    found = skipped_updates(run.manifest)
+    return found[seed].updates / max(run.trained_steps, 1) if seed in found else 0.0
 
 
 def final_error(run: Run, probe: str, seed_index: int) -> float:
@@ -111,9 +122,13 @@ class ScoreCurve:
 
     def final(self, seed_index: int) -> float:
         """Compute the mean over the seed's last 5% of steps; NaN where the run was stopped before them."""
-        there = slice(None) if self.absent is None else ~self.absent[:, seed_index]
-        steps, values = self.steps[there], self.values[there, seed_index]
+        steps, values = self.of(seed_index)
         return float(values[_last(steps)].mean()) if len(steps) else math.nan
+
+    def of(self, seed_index: int) -> tuple[NDArray[np.int64], Array]:
+        """Give the values of one seed `[F]`, with their steps `[F]`."""
+        there = slice(None) if self.absent is None else ~self.absent[:, seed_index]
+        return self.steps[there], self.values[there, seed_index]
 
 
 def scores_of(run: Run) -> list[ScoreCurve]:

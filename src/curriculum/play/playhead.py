@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from typing import Any, Literal
 
@@ -139,11 +140,11 @@ class Playhead:
 
     def state_dict(self) -> dict[str, Any]:
         """Give all that is to be stored with a checkpoint, as plain values that JSON can hold."""
-        return {"committed": self._committed, "retargets": [list(one) for one in self._retargets], "schedule": self._hash()}
+        return {"committed": self._committed, "retargets": [list(one) for one in self._retargets], "schedule": self._hash}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go back to where a checkpoint was stored. Raises `InputError` for the state of another schedule."""
-        if state.get("schedule") != self._hash():
+        if state.get("schedule") != self._hash:
             raise InputError("the state of this playhead is that of another schedule: the sheet has changed since the checkpoint")
         schedule = self._origin
         for name, step, value, duration in state["retargets"]:
@@ -152,6 +153,7 @@ class Playhead:
         self._retargets = [(name, step, value, duration) for name, step, value, duration in state["retargets"]]
         self._committed = self._at = int(state["committed"])
 
+    @cached_property
     def _hash(self) -> str:
         found = hashlib.sha256(repr((self._origin.properties, self._origin.phases, self._origin.actions)).encode())
         found.update(self._origin.values.tobytes())

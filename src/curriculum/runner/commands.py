@@ -56,6 +56,7 @@ class MetricSettings(Settings):
     unit: str | None = Field(None, description="the unit in which it is shown")
     scale: float | None = Field(None, gt=0, description="what a logged value is multiplied by to be shown")
     smallest: float | None = Field(None, gt=0, description="the smallest difference that matters, in that unit")
+    level: float | None = Field(None, description="a value that training is to reach, in that unit")
 
 
 class CommandSettings(Settings):

@@ -96,7 +96,7 @@ class Prober:
             if probe.uses == {"final"}:
                 # It counts only at the end: in the last steps, or in a short run at the last such step.
                 chosen &= steps >= min(math.floor((1 - FINAL_SHARE) * self.steps), (self.steps - 1) // every * every)
-            self._look(partial(self._observe, probe), models_at_once(probe.inputs), flat, steps, chosen, there)
+            self._look(partial(self._observe, probe), models_at_once(self.task, probe.inputs), flat, steps, chosen, there)
         if self.task.examine_every:
             chosen = steps % (self.stride * self.task.examine_every) == 0
             self._look(self.ensemble.examine, EXAMINED_AT_ONCE, flat, steps, chosen, there)

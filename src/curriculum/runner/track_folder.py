@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from curriculum.train.scores import Score
 TASK = {"name": "tracked", "version": 1}
 LOGGED = "logged"  # the probe of metrics that a loop logs
 OVER = ("finished", "diverged")
+PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,11 @@ def open_block(path: Path, inputs: Inputs) -> Block:
 
 
 def _lock(path: Path, block: Path, seed: int) -> Lock:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with suppress(InUseError):
+            return Lock(block)
+        time.sleep(0.02)
     try:
         return Lock(block)
     except InUseError:

@@ -46,6 +46,9 @@ class Recording:
         self._flushed = time.monotonic()
         self._began = self._flushed - (record.seconds if record else 0.0)
         self._events: list[dict[str, Any]] = []
+        phases = [(phase.start, "phase-start", {"phase": phase.name}) for phase in inputs.schedule.phases]
+        actions = [(at, "action", {"name": name}) for at, name in inputs.schedule.actions]
+        self._upcoming = sorted([*phases, *actions], key=lambda event: event[0])[::-1]  # the next one last
         self._looks: dict[str, list[tuple[int, Array]]] = {}
         self._marks: dict[str, Array] = {}
 
@@ -53,13 +56,10 @@ class Recording:
         """Go to a later step; what was logged before is stored if it is time to."""
         if self.buffer.count >= FLUSH_VALUES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
-        for phase in self.inputs.schedule.phases:
-            if self.step < phase.start <= step:
-                self.note("phase-start", phase.start, phase=phase.name)
-        for at, name in self.inputs.schedule.actions:
-            if self.step < at <= step:
-                self.note("action", at, name=name)
-        self._events.sort(key=lambda event: int(event["step"]))
+        while self._upcoming and self._upcoming[-1][0] <= step:
+            at, kind, more = self._upcoming.pop()
+            if at > self.step:
+                self.note(kind, at, **more)
         self.step = step
 
     def note(self, kind: str, step: int, **more: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RESERVED = ("step", "seed", "total")  # columns of the stored table that are no metrics
 LOSS = "loss"  # is stored as the total, as the loss of any run is
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,79}")
-FIELDS = ("better", "unit", "scale", "smallest")
+FIELDS = ("better", "unit", "scale", "smallest", "level")
 Series = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps [F] and values [F]
 
 
@@ -51,12 +51,16 @@ def declared(metrics: Mapping[str, object]) -> dict[str, Score]:
             value = known.get(key, 1.0)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise InputError(f"the metric {name!r}: {key} must be a number above 0, not {value!r}")
+        level = known.get("level", 0.0)
+        if isinstance(level, bool) or not isinstance(level, int | float) or not math.isfinite(level):
+            raise InputError(f"the metric {name!r}: level must be a number, not {level!r}")
         if not fields and isinstance(given, str):
             found[name] = score
         else:
             scale, smallest = known.get("scale", score.scale if "unit" not in known else 1.0), known.get("smallest")
             unit = str(known.get("unit", score.unit if "scale" not in known else ""))
-            found[name] = Score(score.better, unit, float(scale), None if smallest is None else float(smallest))
+            numbers = (None if value is None else float(value) for value in (smallest, known.get("level")))
+            found[name] = Score(score.better, unit, float(scale), *numbers)
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from curriculum.sheet.document import Dopesheet
+from curriculum.sheet.document import Column, Dopesheet
 from curriculum.sheet.schedule import Schedule, compile_sheet
 
 SAME = 1e-12  # of the larger peak: two curves that differ by less agree
@@ -87,7 +87,10 @@ def diff_sheets(a: Dopesheet, b: Dopesheet, steps: int | None = None) -> SheetDi
         steps=(len(first), len(second)),
         only_a=only_a,
         only_b=only_b,
-        timings=tuple((name, f"{x.space} {x.timing}", f"{y.space} {y.timing}") for name, x, y in headers),
+        timings=(
+            *((name, f"{x.space} {x.timing}", f"{y.space} {y.timing}") for name, x, y in headers),
+            *(change for name in common for change in _own_timings(name, a, b, by_a[name], by_b[name])),
+        ),
         keys=keys,
         curves=curves,
         phase_ends=_phase_ends(first, second, common),
@@ -110,6 +113,16 @@ def _key_changes(name: str, a: Sequence[tuple[int, float]], b: Sequence[tuple[in
             changes.append(KeyChange("removed", name, step, value, None, None))
     changes += [KeyChange("added", name, None, None, step, value) for step, value in come]
     return sorted(changes, key=lambda change: change.step_a if change.step_a is not None else change.step_b or 0)
+
+
+def _own_timings(name: str, a: Dopesheet, b: Dopesheet, column_a: Column, column_b: Column) -> Iterator[tuple[str, str, str]]:
+    """Find the keys of both sheets that are reached on a timing of their own in one of them, and on another one in the other."""
+    own_a, own_b = a.own_timings(name), b.own_timings(name)
+    both = {step for step, _ in a.keys(name)} & {step for step, _ in b.keys(name)}
+    for step in sorted(both & (own_a.keys() | own_b.keys())):
+        timings = own_a.get(step, column_a.timing), own_b.get(step, column_b.timing)
+        if timings[0] != timings[1]:
+            yield f"{name} at step {step}", *timings
 
 
 def _curve_diff(name: str, a: Schedule, b: Schedule) -> CurveDiff:

@@ -7,10 +7,7 @@ a typo, no row is dropped or sorted.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from decimal import Decimal
 from itertools import pairwise
 
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem, SheetError
@@ -18,11 +15,11 @@ from curriculum.sheet.document import LAST_STEP_ALLOWED, RESERVED, VALUES_ALLOWE
 from curriculum.sheet.easings import ALIASES, EASINGS, SPACES, Curve
 from curriculum.sheet.header_grammar import read_column, reserved_word, unknown_timing
 from curriculum.sheet.lines import Line, NotCsvError, decode, delimiter_of, records, separator_in
-from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, plain_step, resolve
+from curriculum.sheet.spreadsheets import advice, plain
+from curriculum.sheet.step_grammar import DECIMAL, INTEGER, UNREADABLE, anchors, resolve
 from curriculum.sheet.table import Table, TimingError, tables_in, tabulate
 
 CELL_LIMIT = 10_000  # characters; longer than any name or number
-DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?%?")
 UNRESOLVED = -1  # the step of a row whose STEP cannot be read
 
 
@@ -57,7 +54,8 @@ class _Parser:
         header, body = lines[0], lines[1:]
         self.stored = tables_in(text)
         names, columns = self._header(header)
-        body = [self._plain(line, names) for line in body]
+        body, readings = plain(body, names, self.commas)
+        self.readings += readings
         for line in body:
             self._check_headers(line, header)
         if not body:
@@ -138,26 +136,6 @@ class _Parser:
             self._report(header.number, 1, f"the header row has no STEP column; it starts with {first[:40]!r}")
         return {index: name for name, index in places.items()}, columns
 
-    def _plain(self, line: Line, names: Mapping[int, str]) -> Line:
-        """Write numbers as spreadsheets have them in plain form, and say so: decimal commas, percentages, and steps such as 100.0."""
-        cells = list(line.cells)
-        for index, cell in enumerate(cells):
-            name = names.get(index)
-            if name is None or name in ("PHASE", "ACTION") or not cell:
-                continue
-            number, space, rest = cell.partition(" ")
-            read = number
-            if self.commas and DECIMAL_COMMA.fullmatch(number):
-                read = number.replace(",", ".")
-            if name == "STEP":
-                read = plain_step(read)
-            elif read.endswith("%") and DECIMAL.fullmatch(read[:-1]):
-                read = f"{Decimal(read[:-1]) / 100:f}"
-            if read != number:
-                cells[index] = f"{read}{space}{rest}"
-                self.readings.append(f"line {line.number}, {name}: {number!r} is {read}")
-        return replace(line, cells=tuple(cells))
-
     def _mistake_in(self, timing: str) -> str:
         """Find a timing that is not built in; say what is wrong with it."""
         if timing in self.tables:
@@ -236,6 +214,8 @@ class _Parser:
                     self._report(line.number, index + 1, f"{name} {cell!r} contains characters that are not printable")
                 continue
             amount, _, timing = cell.partition(" ")
+            if timing.strip()[:1].isdigit():
+                amount, timing = cell, ""  # thousands set apart by spaces
             try:
                 if timing := ALIASES.get(timing.strip(), timing.strip()):
                     if wrong := self._mistake_in(timing) if timing not in EASINGS else "":
@@ -276,9 +256,7 @@ class _Parser:
 def _number(cell: str, column: Column) -> float:
     """Read a key. Raises `ValueError` with a sentence that says what is wrong with it."""
     if not DECIMAL.fullmatch(cell):
-        dotted = cell.replace(",", ".")
-        advice = f"; write {dotted!r} with a decimal point" if DECIMAL.fullmatch(dotted) else ""
-        raise ValueError(f"{cell!r} is not a finite decimal number{advice}")
+        raise ValueError(f"{cell!r} is not a finite decimal number{advice(cell)}")
     value = float(cell)
     if not math.isfinite(value):
         raise ValueError(f"{cell!r} is too large: numbers can be at most about 1.8e308")

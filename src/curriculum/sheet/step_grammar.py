@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from curriculum.sheet.spreadsheets import step_advice
+
 INTEGER = re.compile(r"[0-9]{1,18}")
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 UNREADABLE = -1  # stands for an anchor that cannot be read
@@ -14,14 +16,6 @@ UNREADABLE = -1  # stands for an anchor that cannot be read
 _RELATIVE = re.compile(r"(?:prev)?(?P<sign>\+)(?P<ahead>.+)|(?:next)?(?P<minus>-)(?P<back>.+)|(?P<percent>.+%)")
 _FRACTION = re.compile(r"[0-9]*\.[0-9]+|[0-9]+(\.[0-9]*)?%")
 _FORMS = "write a step such as 500, or one relative to the steps above and below it: prev+10, next-1, 40%, next-40%"
-
-
-def plain_step(cell: str) -> str:
-    """Write a whole step as a spreadsheet may have it, `100.0` or `1e3`, in plain digits; all else as it is."""
-    if INTEGER.fullmatch(cell) or not DECIMAL.fullmatch(cell) or cell[0] in "+-" or len(cell) > 30:
-        return cell
-    value = Decimal(cell)
-    return f"{value:.0f}" if value.adjusted() < 18 and value == value.to_integral_value() else cell
 
 
 def anchors(cells: Sequence[str]) -> list[tuple[int | None, int | None]]:
@@ -89,6 +83,8 @@ def _unreadable(cell: str) -> str:
     if DECIMAL.fullmatch(cell) and 0 < float(cell) < 1:
         percent = f"{Decimal(cell) * 100:f}".rstrip("0").rstrip(".") + "%"
         return f"STEP {cell!r} is a bare fraction; if a spreadsheet turned '+{cell}' into '{cell}', write '{percent}' or 'prev+{percent}'"
+    if hint := step_advice(cell):
+        return f"cannot read STEP {cell!r}: {hint}"
     meant = re.sub(r"\s+", "", cell).replace("\N{MINUS SIGN}", "-").removesuffix(".0")
     if meant != cell and (INTEGER.fullmatch(meant) or _RELATIVE.fullmatch(meant)):
         return f"cannot read STEP {cell!r}: write {meant!r}"

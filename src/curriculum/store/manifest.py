@@ -64,7 +64,10 @@ class HypothesisManifest(BaseModel):
 
 
 class ScoreManifest(BaseModel):
-    """How a score is shown: `scale` times the stored value, in a unit. `smallest` is its smallest effect of interest, in that unit."""
+    """How a score is shown: `scale` times the stored value, in a unit.
+
+    `smallest` is its smallest effect of interest, and `level` one that training is to reach, both in that unit.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -72,6 +75,7 @@ class ScoreManifest(BaseModel):
     unit: str = ""
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     smallest: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    level: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 class OwnMeasureManifest(BaseModel):

@@ -19,13 +19,13 @@ from curriculum.train.stack import one_by_one
 from curriculum.train.task import Directed, Stacked, Task
 
 Result = TypeVar("Result")
-SAMPLES_AT_ONCE = 2**15  # models x inputs in `observe`: few enough to stay in a processor's cache
+SAMPLES_AT_ONCE = 2**15  # models x inputs x passes in `observe`: few enough to stay in a processor's cache
 EXAMINED_AT_ONCE = 16  # models in `examine`, where each may work through a few thousand samples
 
 
-def models_at_once(inputs: Tensor) -> int:
+def models_at_once(task: Task, inputs: Tensor) -> int:
     """Say of how many models `observe` runs each call on inputs `[N, ...]`."""
-    return max(1, SAMPLES_AT_ONCE // len(inputs))
+    return max(1, SAMPLES_AT_ONCE // (len(inputs) * task.passes))
 
 
 class _Caller(nn.Module):
@@ -172,7 +172,7 @@ class Ensemble:
         inputs = inputs.to(next(iter(parameters.values())).device)
         seen = []
         stack = len(next(iter(parameters.values())))
-        models = models_at_once(inputs)
+        models = models_at_once(self.task, inputs)
         with torch.no_grad():
             for start in range(0, stack, models):
                 part = {name: value[start : start + models] for name, value in parameters.items()}

@@ -12,14 +12,16 @@ PERCENT = ("accuracy", "precision", "recall", "f1")  # scores that are shares of
 class Score:
     """A number by which models are judged besides their loss: whether `higher` or `lower` is better, and how it is written.
 
-    A value is shown as `scale` times the value, in `unit`. `smallest` is the smallest difference that matters, before scaling;
-    without it, only the direction of a difference is judged.
+    A value is shown as `scale` times the value, in `unit`. `smallest` is the smallest difference that matters; without it,
+    only the direction of a difference is judged. `level` is a value that training is to reach: how many steps that takes is a
+    measure. Both are in that unit.
     """
 
     better: Literal["higher", "lower"]
     unit: str = ""
     scale: float = 1.0
     smallest: float | None = None
+    level: float | None = None
 
 
 def score_of(name: str, declared: str | Score) -> Score:

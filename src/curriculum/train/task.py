@@ -52,7 +52,8 @@ class Task(ABC):
 
     `measures` names the measures by which runs are compared; a `Metric` of your own may stand among them. `hypotheses` says what is
     judged, by the measures' ids; without any, each score and the stability of training are. `plots` names the figures that draw what
-    is special to this task; a function of your own may stand among them. `film` names what moves in its video.
+    is special to this task; a function of your own may stand among them. `film` names what moves in its video. `passes` is how often
+    `observe` runs a model on each input: where that is more than once, fewer models are observed at a time.
     """
 
     settings_type: ClassVar[type[Settings]] = TaskSettings
@@ -71,6 +72,7 @@ class Task(ABC):
     examine_every: ClassVar[int] = 0
     plots: ClassVar[tuple[Any, ...]] = ()
     film: ClassVar[str] = "latents"
+    passes: int = 1
 
     def __init__(self, settings: Any):
         self.settings = settings

@@ -46,6 +46,15 @@ def forward(network: Stack, system: System, start: Tensor, steps: int, within: T
     return Forward(torch.stack(states), [torch.stack(own, 1) for own in zip(*layers, strict=True)])
 
 
+def steer(network: Stack, system: System, start: Tensor, steps: int) -> Path:
+    """Steer states `[S, B, D]` as `forward` does, but keep no layers: on hundreds of test states these would take gigabytes."""
+    states, controls = [start], []
+    for _ in range(steps):
+        controls.append(network.steer(states[-1])[-1])
+        states.append(system.step(states[-1], controls[-1]))
+    return Path(torch.stack(states[1:]), torch.stack(controls))
+
+
 class Slopes(NamedTuple):
     """How the loss depends on each state `[T, S, B, D]` and each control `[T, S, B, C]` by itself."""
 

@@ -21,7 +21,7 @@ from curriculum.tasks.control.network import Network, Rows, Stack
 from curriculum.tasks.control.rollout import COST, Path, shares, terms, unroll
 from curriculum.tasks.control.settings import ControlSettings
 from curriculum.tasks.control.systems import FINAL, RUNNING, Array
-from curriculum.tasks.control.update import clipped, combine, mixed
+from curriculum.tasks.control.update import clipped, combine, mixed, sketch
 from curriculum.train.batch import Batch, SheetRow, Tensors
 from curriculum.train.probes import Observation, Picture, Probe
 from curriculum.train.samples import EPOCHS
@@ -47,6 +47,7 @@ class ControlTask(Task):
     measures = (
         *("time_to_tenth", "gradient_size", "gradient_largest"),
         *("gradient_cosine", "components_kept", "size_regular", "size_modified", "size_combined"),
+        *("largest_regular", "largest_modified", "largest_combined", "rotation", "updates_skipped"),
     )
     hypotheses = {
         "B": ("the update ends at a lower test loss, and gets there sooner", ("final", "B1")),
@@ -62,7 +63,7 @@ class ControlTask(Task):
         super().__init__(settings)
         self.system = settings.system()
         self.patches = settings.network(self.system).patches
-        steps = self.system.steps
+        self.passes = steps = self.system.steps
         self.controls = {**type(self).controls, HORIZON: (1, steps, steps), **self.system.columns}
         self.integers = (HORIZON, *self.system.integers)
         columns = {name: np.array([value]) for name, value in self.defaults().items()}
@@ -175,8 +176,7 @@ class ControlTask(Task):
     def stacked_observe(self, parameters: Tensors, inputs: Tensor) -> Observation:
         network = Stack.of(parameters, self.patches)
         inputs = inputs.expand(len(network.weights[0]), -1, -1)
-        found = adjoint.forward(network, self.system, inputs, self.system.steps)
-        return self._seen(found.path, found.layers[-2][:, 0])
+        return self._seen(adjoint.steer(network, self.system, inputs, self.system.steps), network.steer(inputs)[-2])
 
     def steered(self, parameters: Tensors, start: Tensor) -> Tensor:
         """Steer initial states `[N, D]` by a stack of models: the states of all steps, with the first, `[S, T + 1, N, D]`.
@@ -184,9 +184,10 @@ class ControlTask(Task):
         What is not finite is NaN, which is not drawn.
         """
         network = Stack.of(parameters, self.patches)
+        start = start.expand(len(network.weights[0]), -1, -1)
         with torch.no_grad():
-            found = adjoint.forward(network, self.system, start.expand(len(network.weights[0]), -1, -1), self.system.steps)
-        return torch.where(found.states.isfinite(), found.states, torch.nan).transpose(0, 1)
+            states = torch.cat([start[None], adjoint.steer(network, self.system, start, self.system.steps).states])
+        return torch.where(states.isfinite(), states, torch.nan).transpose(0, 1)
 
     def _seen(self, path: Path, latents: Tensor) -> Observation:
         errors = self.system.error(path.states, self._published(path.states))
@@ -212,7 +213,7 @@ class ControlTask(Task):
     def examine(self, model: nn.Module) -> dict[str, Tensor]:
         """Find on the first test states how long the regular, the modified and the combined gradient are: `gradient.norms` `[3]`.
 
-        Also the cosine of the regular and the modified one, and the share of components that the combined one keeps.
+        Also their directions as sketches, the cosine of the first two, and the share of components that the combined one keeps.
         """
         start = self.tested[: self.settings.batch][None]
         steps, aim = self.system.steps, self._published(start)
@@ -224,13 +225,14 @@ class ControlTask(Task):
         slopes = adjoint.slopes(found.path, self.system, counted, weights, aim)
         regular = adjoint.gradient(network, self.system, found, slopes)[0]
         modified = adjoint.modified_gradient(network, self.system, found, slopes)[0]
-        combined = combine(modified, regular)
-        norms = torch.linalg.vector_norm(torch.stack([regular, modified, combined]), dim=-1, dtype=torch.float64)
+        each = torch.stack([regular, modified, mixed(modified, regular, start.new_ones(()))])
+        norms = torch.linalg.vector_norm(each, dim=-1, dtype=torch.float64)
         cosine = (regular.double() * modified.double()).sum() / (norms[0] * norms[1]).clamp_min(torch.finfo(torch.float64).tiny)
         # What is 0 in both, as before a network has learned, is neither kept nor dropped.
         some = (modified != 0) | (regular != 0)
-        kept = (combined != 0).sum() / some.sum().clamp_min(1)
-        return {"gradient.norms": norms.float(), "gradient.cosine": cosine.float(), "gradient.kept": kept}
+        kept = (combine(modified, regular) != 0).sum() / some.sum().clamp_min(1)
+        curves = {"norms": norms.float(), "directions": sketch(each), "cosine": cosine.float(), "kept": kept}
+        return {f"gradient.{name}": values for name, values in curves.items()}
 
     def picture(self) -> Picture:
         return Picture(self.tested[:SHOWN], probe="hidden")
