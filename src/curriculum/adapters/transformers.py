@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch.optim import Optimizer
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from curriculum.adapters.follower import Follower, OnAction, Sheet
 from curriculum.play.playhead import Now, Playhead
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 STORED = "curriculum"  # where the state stands in a checkpoint's trainer_state.json, next to those of other callbacks
 

@@ -15,6 +15,7 @@ from curriculum.cli import (
     convert,
     dopesheet,
     experiment,
+    init,
     join,
     new,
     power,
@@ -29,6 +30,7 @@ from curriculum.console import put, report
 
 app = typer.Typer(no_args_is_help=True, context_settings=HELP, rich_markup_mode=None)
 
+app.command("init")(init.init)
 app.command("new")(new.new)
 app.command("train")(train.train)
 app.command("experiment")(experiment.run_experiment)

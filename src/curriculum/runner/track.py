@@ -171,6 +171,11 @@ class TrackedRun:
             recording.look(name, _array(value, np.float32), marks)
 
     @property
+    def playhead(self) -> Playhead:
+        """The position in the schedule, for an adapter: `ScheduleCallback(run.playhead)`. To retarget, call `retarget` of this run."""
+        return self._playhead
+
+    @property
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
         if self._recording is None:
