@@ -368,6 +368,33 @@ def test_a_run_is_found_from_anywhere_and_changed_code_is_named_and_refused(empt
         found = process(*command, work / "runs" / "a", cwd=empty / "elsewhere")
         assert found.code in (1, 2)
         assert re.search(rf"{said} .*the code of (its|the) task in .*own\.py has changed", found.err)
+    assert "or resume it all the same with --accept-changed-code" in found.err
+
+
+def test_changed_code_is_accepted_where_it_is_asked_for_and_then_said(empty, monkeypatch, here, process):
+    (empty / "own.py").write_text(OWN.read_text())
+    (empty / "own.yaml").write_text("task: {name: ./own.py:Plain}\nrecord: {checkpoint_every: 20}\n")
+    (empty / "a.csv").write_text(SHEET)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan("own.yaml", "a.csv"), Path("runs/a"), watch=[Interrupted(45).hook])
+    (empty / "own.py").write_text(OWN.read_text() + "\n# A comment.\n")
+    found = process("train", "--resume", "a", "--accept-changed-code", cwd=empty)
+    assert found.code == 0, found.err
+    assert "warning: runs/a: the code of the task in" in found.err
+    assert "own.py has changed, and is accepted" in found.err
+    first, last = Run(Path("runs/a")).manifest["segments"]
+    assert "task" not in first
+    assert last["from"] in (40, 45)
+    assert last["task"]["source"] != Run(Path("runs/a")).manifest["task"]["source"]
+    assert process("train", "--config", "own.yaml", "--dopesheet", "a.csv", "--name", "b", cwd=empty).code == 0
+    compared = process("compare", "a", "b", cwd=empty)
+    assert f"note: a was trained by other code of the task from step {last['from']} on than before" in compared.out
+    # Seeds of one run are trained alike: none are added by other code.
+    grown = process(
+        "train", "--config", "own.yaml", "--dopesheet", "a.csv", "--name", "a", "--seeds", "0:3", "--accept-changed-code", cwd=empty
+    )
+    assert grown.code != 0
+    assert "no seeds can be added to runs/a: the code of the task in" in grown.err
 
 
 # Mistakes

@@ -11,7 +11,7 @@ import typer
 
 from curriculum.cli.compare import compare_and_print, measured, store_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, undecidable
 from curriculum.cli.train import train_open
 from curriculum.console import put, put_json, put_table, say
@@ -37,6 +37,7 @@ def run_experiment(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    accept_changed_code: AcceptCode = False,
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="Add seeds until every measure that is judged is decided, or --max-seeds is reached.")
     ] = False,
@@ -93,7 +94,9 @@ def run_experiment(
         return
     from curriculum.runner.experiment_file import plan_study
 
-    study = plan_study(name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    study = plan_study(
+        name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps, accept_changed_code=accept_changed_code
+    )
     if dry_run:
         print_study(study, as_json)
         return

@@ -13,6 +13,10 @@ Overrides = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="The device to train on: cpu or cuda. Same as --set device=DEVICE.")
 ]
+AcceptCode = Annotated[
+    bool,
+    typer.Option("--accept-changed-code", help="Resume although the code or the data of your task have changed; the run records it."),
+]
 
 
 def with_device(overrides: list[str] | None, device: str | None) -> list[str]:

@@ -6,13 +6,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.console import losses_text, put, put_json, say
 from curriculum.find_file import DEFAULT_CONFIG
 
@@ -42,6 +43,7 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    accept_changed_code: AcceptCode = False,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Resume this unfinished run.")] = None,
     fork: Annotated[str | None, typer.Option("--fork", metavar="RUN", help="Copy this run up to --at, and continue as a new run.")] = None,
     at: Annotated[
@@ -105,7 +107,10 @@ def train(
         stored = find_run(resume, runs)
         if not unfinished_parts(stored):
             raise _nothing_left(stored)
-        parts = tuple((plan_of(own, **given), own.path) for own in unfinished_parts(stored))
+        own_plans = [
+            (replace(plan_of(own, **given), accepts_changed_code=accept_changed_code), own.path) for own in unfinished_parts(stored)
+        ]
+        parts = tuple(own_plans)
         growth, checked = Growth(stored.path, parts, stored.seeds), parts[0][0]
     elif fork is not None:
         from curriculum.runner.fork import check_fork, make_fork
@@ -121,7 +126,7 @@ def train(
         growth = Growth(path, ((checked, path),))
     else:
         assert dopesheet is not None
-        checked = plan(**{**given, "config": config or DEFAULT_CONFIG})
+        checked = replace(plan(**{**given, "config": config or DEFAULT_CONFIG}), accepts_changed_code=accept_changed_code)
         path = new_path(runs, name, checked)
         growth = Growth(path, ((checked, path),)) if numbered else grow(checked, path)
     for warning in checked.warnings:

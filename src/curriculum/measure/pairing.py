@@ -190,6 +190,9 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
         if run.status != "finished":
             ended = "diverged" if run.status == "diverged" else "was interrupted"
             yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
+        for segment in run.manifest.get("segments", []):
+            if "task" in segment:
+                yield f"{name} was trained by other code of the task from step {segment['from']:,} on than before (--accept-changed-code)"
         if run.diverged:
             lost = ", ".join(map(str, run.diverged))
             yield f"{name}: {len(run.diverged)} of {len(run.seeds)} seeds diverged and rank worst (seed {lost})"

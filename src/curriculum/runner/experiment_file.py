@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,7 +77,15 @@ class StudySettings(Settings):
         return primary
 
 
-def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), seeds: str | None = None, steps: int | None = None) -> Study:
+def plan_study(
+    reference: str,
+    folder: Path,
+    *,
+    overrides: Iterable[str] = (),
+    seeds: str | None = None,
+    steps: int | None = None,
+    accept_changed_code: bool = False,
+) -> Study:
     """Read an experiment and check every arm of it.
 
     The runs of the arms are stored in a folder named after the experiment. A run with the same sheet, config and seeds is
@@ -108,7 +117,8 @@ def plan_study(reference: str, folder: Path, *, overrides: Iterable[str] = (), s
                 known = partial(settings_of, near=near)
                 config, given = configs.load(text, source, known, plugins.names("task"), [*common, *changes], fields), []
             wanted, like = seeds if seeds is not None else settings.seeds, plans[0] if plans else None
-            plans.append(plan(config, chosen.sheet, overrides=given, seeds=wanted, steps=steps, near=near, like=like))
+            checked = plan(config, chosen.sheet, overrides=given, seeds=wanted, steps=steps, near=near, like=like)
+            plans.append(replace(checked, accepts_changed_code=accept_changed_code))
         except ConfigError as error:
             # What an arm sets is read as an override; where it is wrong, it stands in the experiment's file.
             mine = {f"--set {change}" for change in changes}

@@ -68,6 +68,8 @@ def grow(checked: Plan, path: Path, advice: str = "Choose another --name, or rem
     asked = set(checked.seeds)
     parts = [(with_own_seeds(checked, own.seeds), own.path) for own in holders if is_unfinished(own.path) and asked & set(own.seeds)]
     missing = [seed for seed in checked.seeds if seed not in stored]
+    if missing and (found := differences(replace(checked, accepts_changed_code=False), run, only=("task",))):
+        raise OutputExistsError(f"no seeds can be added to {path}: {'; '.join(found)}, and the seeds of a run are trained alike. {advice}")
     if missing:
         check_distinct([*((str(own.path), own.seeds) for own in holders), ("--seeds", missing)])
         parts.append((with_own_seeds(checked, missing), path / BLOCKS / block_name(missing)))

@@ -15,8 +15,8 @@ from torch import Tensor
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
-from curriculum.runner.provenance import manifest_of
-from curriculum.runner.same import check_arms, check_same, other_versions, uncertain
+from curriculum.runner.provenance import identity, manifest_of
+from curriculum.runner.same import changed, check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
 from curriculum.runner.stamps import close_segments, new_segment
 from curriculum.sheet.schedule import Schedule
@@ -89,7 +89,8 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folders.append(None)
             elif path in runs:
                 found = checkpoints[path]
-                segments = [*close_segments(runs[path].manifest.get("segments", []), state.step, "killed"), new_segment(state.step)]
+                begun = {**new_segment(state.step), **_other_code(checked, runs[path])}
+                segments = [*close_segments(runs[path].manifest.get("segments", []), state.step, "killed"), begun]
                 record = found.record if found else None
                 folders.append(RunFolder.reopen(runs[path], locks[path], record, segments=segments, **stack))
             else:
@@ -129,7 +130,14 @@ def _check(checked: Plan, run: Run) -> list[str]:
         raise OutputExistsError(f"{run.path} already exists: choose another --name, or remove it first")
     _ = run.config_text, run.sheet_bytes  # as they were stored, or an error
     check_same(checked, run)
-    return [*other_versions(run), *uncertain(checked, run)]
+    accepted = changed(identity(checked), run.manifest["task"])
+    return [*(f"{run.path}: {one}, and is accepted" for one in accepted), *other_versions(run), *uncertain(checked, run)]
+
+
+def _other_code(checked: Plan, run: Run) -> dict[str, Any]:
+    """Say in a segment by which code it is trained, where that is not the code that the run began with."""
+    made = identity(checked)
+    return {"task": made} if changed(made, run.manifest["task"]) else {}
 
 
 def _lock(path: Path) -> Lock:

@@ -48,6 +48,7 @@ class Plan:
     """A fully checked run: nothing in it can be rejected after training has started.
 
     `source` is where the task comes from, None for one that is shipped; `own` are the measures and figures of a user's that it names.
+    A plan that `accepts_changed_code` resumes a run although the code or the data of the task are not what the run began with.
     """
 
     config: Config[Any, Any]
@@ -59,6 +60,7 @@ class Plan:
     warnings: tuple[str, ...]
     source: Source | None = None
     own: Own = NOTHING_OWN
+    accepts_changed_code: bool = False
 
     @property
     def stacked(self) -> bool:

@@ -20,14 +20,15 @@ from curriculum.train.make import settings_of
 
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
 
+CODE = ("the code of the task", "the data of the task")  # how differences begin that a user may accept
+
 
 def check_same(checked: Plan, run: Run) -> None:
     """Raise `InputError` with the differences if a plan differs from that of a run."""
     found = differences(checked, run)
     if found:
-        raise InputError(
-            f"cannot resume {run.path}: it was created with different inputs: {'; '.join(found)}. Choose another --name for a new run"
-        )
+        what = f"it was created with different inputs: {'; '.join(found)}"
+        raise InputError(f"cannot resume {run.path}: {what}. Choose another --name for a new run{_accept(found)}")
 
 
 def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
@@ -35,7 +36,7 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
     made, stored = made_from(checked), run.manifest
     found = []
     if "task" in only:
-        found += _task_differences(made["task"], stored["task"])
+        found += [] if checked.accepts_changed_code and same_task(made["task"], stored["task"]) else changed(made["task"], stored["task"])
     for key in ("seeds", "steps"):
         if key in only and stored.get(key) != made[key]:
             found.append(f"{key} = {_short(made[key])}, was {_short(stored.get(key))}")
@@ -49,9 +50,19 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
     return found
 
 
-def _task_differences(made: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
-    """Say in what a task differs from that of a run: in its name, its version, or the code in its file."""
-    if (made["name"], made["version"]) != (stored["name"], stored["version"]):
+def _accept(found: Sequence[str]) -> str:
+    """Say what resumes all the same, where only code or data have changed."""
+    return ", or resume it all the same with --accept-changed-code" if all(one.startswith(CODE) for one in found) else ""
+
+
+def same_task(made: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Tell whether a task has the name and the version of that of a run."""
+    return bool((made["name"], made["version"]) == (stored["name"], stored["version"]))
+
+
+def changed(made: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Say in what a task differs from that of a run: in its name, its version, the code in its file, or its data."""
+    if not same_task(made, stored):
         return [f"task = {_short(made)}, was {_short(stored)}"]
     if made.get("source") != stored.get("source"):
         return [f"the code of the task in {made.get('file', 'the package')} has changed"]
