@@ -66,7 +66,7 @@ def start(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
 
         # Figures and comparisons come after all that is tried here, and would take most of the time.
         execute.draw_run = lambda run: None
-        experiment.compare_and_print = lambda *args: None
+        experiment.compare_and_print = lambda *args, **more: None
         app.main()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1

@@ -69,7 +69,7 @@ SHEETS = {
     "duplicate column": (f"STEP,PHASE,lr,lr:log,loss-recon\n0,{PHASE},0.01,0.01,1\n9,,,,\n", ":1:4: ", "'lr'", "column 3"),
     "duplicate STEP": (f"STEP,PHASE,lr,loss-recon,STEP\n0,{PHASE},0.01,1,\n9,,,,\n", ":1:5: ", "'STEP'"),
     "text in a cell": (HEAD + f"0,{PHASE},,fast,1\n9,,,,\n", ":2:4: ", "'fast'"),
-    "decimal comma": (f"STEP;PHASE;lr;loss-recon\n0;{PHASE};0,01;1\n9;;;\n", ":2:3: ", "'0,01'", "'0.01'"),
+    "decimal comma": (f'STEP,PHASE,lr,loss-recon\n0,{PHASE},"0,01",1\n9,,,\n', ":2:3: ", "'0,01'", "'0.01'"),
     "nan": (HEAD + FIRST + "9,,,nan,\n", ":3:4: ", "'nan'"),
     "inf": (HEAD + FIRST + "9,,,-inf,\n", ":3:4: ", "'-inf'"),
     "too large a number": (HEAD + FIRST + "9,,,1e999,\n", ":3:4: ", "'1e999'"),

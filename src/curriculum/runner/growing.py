@@ -11,7 +11,7 @@ from curriculum.errors import OutputExistsError
 from curriculum.runner.inputs import with_seeds
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan
-from curriculum.runner.same import differences
+from curriculum.runner.same import accept_hint, differences
 from curriculum.store.blocks import block_name, block_paths, check_distinct
 from curriculum.store.names import BLOCKS, check_new, is_run
 from curriculum.store.reader import Run
@@ -60,7 +60,9 @@ def grow(checked: Plan, path: Path, advice: str = "Choose another --name, or rem
         check_new(path)
     run = Run(path)
     if found := differences(checked, run, only=BUT_SEEDS):
-        raise OutputExistsError(f"{path} already exists, but was created with different inputs: {'; '.join(found)}. {advice}")
+        raise OutputExistsError(
+            f"{path} already exists, but was created with different inputs: {'; '.join(found)}. {advice}{accept_hint(found)}"
+        )
     holders = [Run(own) for own in block_paths(path)]
     if run.manifest.get("blocks") is None:
         holders = [run, *(holder for holder in holders if holder.seeds != run.seeds)]

@@ -28,7 +28,7 @@ def check_same(checked: Plan, run: Run) -> None:
     found = differences(checked, run)
     if found:
         what = f"it was created with different inputs: {'; '.join(found)}"
-        raise InputError(f"cannot resume {run.path}: {what}. Choose another --name for a new run{_accept(found)}")
+        raise InputError(f"cannot resume {run.path}: {what}. Choose another --name for a new run{accept_hint(found)}")
 
 
 def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds", "steps", "sheet", "config", "hooks")) -> list[str]:
@@ -50,7 +50,7 @@ def differences(checked: Plan, run: Run, only: Sequence[str] = ("task", "seeds",
     return found
 
 
-def _accept(found: Sequence[str]) -> str:
+def accept_hint(found: Sequence[str]) -> str:
     """Say what resumes all the same, where only code or data have changed."""
     return ", or resume it all the same with --accept-changed-code" if all(one.startswith(CODE) for one in found) else ""
 
