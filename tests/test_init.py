@@ -12,7 +12,7 @@ from curriculum.store.reader import Run
 NEEDS = {"script": "torch", "lightning": "lightning", "hf": "transformers", "task": "torch"}
 
 
-@pytest.mark.parametrize("template", list(NEEDS))
+@pytest.mark.parametrize("template", ["script", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lightning", "hf", "task"))])
 def test_a_new_study_trains_and_compares(process, tmp_path, template):
     if importlib.util.find_spec(NEEDS[template]) is None:
         pytest.skip(f"{NEEDS[template]} is not installed")

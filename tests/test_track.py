@@ -208,7 +208,7 @@ def killed_at_random(folder: Path, kills: int, seed: int = 0) -> None:
 
 
 def test_a_script_killed_at_random_instants_resumes_to_the_same_numbers(place):
-    killed_at_random(place, kills=4)
+    killed_at_random(place, kills=2)
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ def test_at_most_ten_lines_of_the_script_change():
     assert "nine lines are new or changed" in PAGE.read_text().replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_the_experiment_of_the_page_gives_a_verdict(page, here):
     done = here("experiment", "study.yaml", "--seeds", "0:2")
     assert done.code == 0, done.err
