@@ -156,3 +156,12 @@ def test_an_experiment_is_compared_from_python_by_its_name(done, folder):
         curriculum.compare(runs, metric="H2", better="higher")
     with pytest.raises(InputError, match="the baseline 'narrow' is not one of the runs"):
         curriculum.compare(runs, baseline=folder / "runs/race/narrow")
+
+
+def test_runs_that_grew_after_a_look_are_marked(folder, here, tmp_path):
+    for seeds in ("0:8", "0:12", "0:12"):
+        found = here("experiment", folder / "race.yaml", "--seeds", seeds, "--runs", tmp_path / "runs", "--json")
+        assert found.code == 0, found.err
+        plain = json.loads(found.out)
+        marked = [note for note in plain["notes"] if "compared before with 8 seeds" in note]
+        assert (len(marked), plain["earlier_looks"]) == ((0, []) if seeds == "0:8" else (1, [8]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,10 +166,14 @@ def measured(
 def store_and_print(
     chosen: list[Run], found: Comparison, runs: Path, as_json: bool, full: bool = False, form: Format = Format.text
 ) -> None:
-    """Store a comparison of runs with its figures, and print it."""
+    """Store a comparison of runs with its figures, and print it; with a note where they have grown since they were compared before."""
     from curriculum.draw.figures import draw_comparison
-    from curriculum.store.shelf import new_comparison
+    from curriculum.store.shelf import earlier_looks, new_comparison
 
+    if found.look is None and (earlier := earlier_looks(runs, found.to_json())):
+        seeds = " and ".join(map(str, earlier))
+        note = f"the same runs were compared before with {seeds} seeds: p and intervals do not allow for having looked in between"
+        found = replace(found, earlier_looks=earlier, notes=(*found.notes, f"{note} (experiment --until-decided does)"))
     folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
         put_json({**found.to_json(), "folder": str(folder)})

@@ -56,6 +56,7 @@ class Comparison:
     Rows of measures, verdicts, hypotheses and tails say by `first` and `other`, gates and tails also by `run`, which of `runs` they
     are about. `primary` are the ids of the measures that alone are judged, None where all are. `tests` counts the verdicts that are
     corrected together, those of final errors (`guards`) among them. `look` is that at an experiment that grows until it is decided.
+    `earlier_looks` are the numbers of seeds with which the same runs were compared before, without planned looks.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -73,6 +74,7 @@ class Comparison:
     smallest: SmallestEffect
     primary: tuple[str, ...] | None
     look: Look | None
+    earlier_looks: tuple[int, ...]
     last_losses: tuple[dict[str, float], ...]
     notes: tuple[str, ...]
 
@@ -191,6 +193,7 @@ def compare(
         tails=tuple(tail for own in found for tail in tails(own.measures)),
         smallest=smallest,
         primary=chosen,
+        earlier_looks=(),
         look=look,
         last_losses=tuple(_last_losses(run) for run in runs),
         notes=tuple(dict.fromkeys(notes)),
