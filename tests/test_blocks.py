@@ -185,6 +185,7 @@ joining.join(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_rename_leaves_the_old_run_or_the_new_one(tmp_path):
     accuracy = np.linspace(0.9, 0.95, 3)
     for name, seeds in (("run", [0, 1, 2]), ("run/blocks/3-5", [3, 4, 5])):

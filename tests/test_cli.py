@@ -339,6 +339,7 @@ def test_an_mp4_can_play_while_it_loads(here, bench):
     assert " 12 fps" in decode(bench / "v.mp4")[1]
 
 
+@pytest.mark.slow
 def test_a_poster_shows_the_step_dims_and_theme_asked_for(here, bench):
     looks = {
         "last": (),

@@ -137,6 +137,7 @@ def test_another_sheet_is_refused_and_a_dry_run_starts_nothing(study, here):
         plan_commands("study.yaml", Path("runs"), overrides=["task.hidden=3"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_experiment_leaves_no_process_behind_and_resumes(study, here):
     environment = {**os.environ, "SLOW": "0.2"}
     command = [sys.executable, "-c", "from curriculum.cli.app import main; main()", "experiment", "study.yaml", "--workers", "2"]

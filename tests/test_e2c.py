@@ -177,6 +177,7 @@ def size_e(tmp_path_factory) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize("variant", ["shared", "fresh"])
+@pytest.mark.slow
 def test_both_variants_unfold_the_easy_world(size_e, variant):
     stored = size_e[variant]
     assert measured(stored, "worst_r2").min() > 0.95

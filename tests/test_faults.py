@@ -358,6 +358,7 @@ def test_the_process_itself_ends_in_order(process, bench, tree, args, code, text
 # the environment
 
 
+@pytest.mark.slow
 def test_a_backend_that_matplotlib_does_not_know_changes_nothing(process, empty):
     """Figures are drawn without any of matplotlib's backends, so what MPLBACKEND names does not matter."""
     env = {"MPLBACKEND": "nosuch"}
@@ -444,6 +445,7 @@ def hidden(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
 
 
+@pytest.mark.slow
 def test_trainings_without_a_name_started_at_once_each_get_their_own(bench):
     shutil.copy(find_file("smooth", SHEETS_FOLDER), bench / "short.csv")
     train = ("train", "-d", "short.csv", "--steps", "13", "--json")
@@ -477,6 +479,7 @@ def test_a_sheet_that_is_called_as_a_folder_of_results_is_trained_under_another_
     assert Run(empty / "runs" / "videos-2").status == "finished"
 
 
+@pytest.mark.slow
 def test_videos_made_at_once_each_get_their_own_name_and_comparisons_are_whole(bench):
     outcomes = at_once(bench, *[("compare", "a", "b")] * 3, *[("animate", "a", "b", "--stride", "10", *SMALL)] * 3)
     for outcome in outcomes:
@@ -509,6 +512,7 @@ def test_a_video_that_appears_while_another_is_drawn_is_not_replaced(bench, tree
     [("animate", "a", "b", "-o", "v.mp4", *SMALL), ("animate", "a", "-o", "v.png"), ("dopesheet", "plot", "smooth", "-o", "v.png")],
     ids=["video", "poster", "plot"],
 )
+@pytest.mark.slow
 def test_of_two_that_draw_to_one_file_at_once_one_is_refused(bench, tree, args):
     before = tree(bench)
     outcomes = sorted(at_once(bench, args, args), key=lambda outcome: outcome.code)
@@ -1239,6 +1243,7 @@ def test_a_dry_run_executes_no_hook(here, empty, tree):
     assert not (empty / "executed").exists()
 
 
+@pytest.mark.slow
 def test_trainings_from_python_started_at_once_each_get_their_own_name(bench):
     code = "from curriculum import run; print(run('default', 'short.csv', folder='runs').run.path.name)"
     (bench / "short.csv").write_text(SHORT)

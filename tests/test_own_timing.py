@@ -194,6 +194,7 @@ def test_a_run_is_read_without_the_code_of_its_timings(here, ease):
     assert not (ease / "executed").exists()
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_its_table_and_not_with_a_changed_timing(process, ease):
     body = "import os\n\ndef watch(event):\n    if os.path.exists('stop') and event.step == 60:\n        raise KeyboardInterrupt\n"
     (ease / "hooks.py").write_text(body)

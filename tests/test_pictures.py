@@ -259,6 +259,7 @@ def test_a_sheet_with_odd_names_is_plotted_with_all_of_them(process, tmp_path):
     assert [*ODD, "lr"] == [name for own in legends(figure) for name in own]
 
 
+@pytest.mark.slow
 def test_runs_with_odd_names_are_drawn_compared_and_shown_with_all_of_them(process, odd):
     runs = [Run(odd / "runs" / name) for name in ("_x_y", "_z")]
     assert sorted(path.name for path in runs[0].figure("losses.png").parent.iterdir()) == ["latents.png", "losses.png", "timeline.png"]

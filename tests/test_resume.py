@@ -409,6 +409,7 @@ def test_a_changed_hook_of_a_config_is_noticed(process, empty):
     assert resumed.code == 0, resumed.err
 
 
+@pytest.mark.slow
 def test_a_hook_in_a_file_is_the_same_hook_in_another_folder(process, empty):
     body = "import os\n\ndef watch(event):\n    if os.path.exists('stop') and event.step == 60:\n        raise KeyboardInterrupt\n"
     (empty / "one").mkdir()

@@ -17,6 +17,7 @@ def tortured(*args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_few_broken_trainings_lose_nothing():
     out = tortured("--kills", "2", "--stops", "1", "--share", "0", "--damaged", "4", "--inputs", "0")
     assert "| SIGKILL at a random moment" in out

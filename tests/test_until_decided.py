@@ -65,6 +65,7 @@ def test_what_is_decided_at_the_first_look_does_not_grow(here, folder):
     assert "% interval" in here("compare", "clear", "--runs", folder / "runs", "--format", "markdown").out
 
 
+@pytest.mark.slow
 def test_what_is_open_grows_to_the_last_look_and_is_compared_by_it_ever_after(here, folder):
     done = grow(here, folder, "open", "--max-seeds", "16")
     assert done.code == 0, done.err
