@@ -172,3 +172,4 @@ def test_mistakes(ablated, folder, here, more, message):
     found = here("ablate", folder / "high.csv", folder / "low.csv", "--seeds", "0:8", "--runs", folder / "other", "--steps", "2", *more)
     assert found.code == 2
     assert message in found.err
+    assert not (folder / "other").exists()

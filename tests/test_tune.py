@@ -62,6 +62,7 @@ def test_repeating_the_command_trains_nothing(tuned, folder, here):
         (["--grid", "1"], "at least two different factors"),
         (["--grid", "1,two"], "cannot read --grid '1,two'"),
         (["--grid", "1,-2"], "factors above 0"),
+        (["--measure", "H9"], "unknown measure 'H9'"),
         (["--factor", "rate"], "unknown column 'rate'"),
         (["--tuning-seeds", "7:12"], "seed 7 is one of the experiment's"),
     ],

@@ -62,9 +62,11 @@ def ablate(
     from curriculum.draw.plots import ablation
     from curriculum.measure import ablation as measured
     from curriculum.runner.exchange import plan_exchange
+    from curriculum.runner.provenance import planned_look
     from curriculum.store.files import write_file
 
     exchange = plan_exchange(first, second, runs, config, by=by.value, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    measured.metrics_to_take_apart(planned_look(exchange.study.plans[0]), measure or ())
     stored = train_study(exchange.study)
     count, names = len(exchange.parts), exchange.names
     with Bar("measuring", measured.pairs_to_measure(count), "pair of runs", patience=2.0) as bar:

@@ -59,17 +59,22 @@ def tune(
     from curriculum.cli.progress import Bar
     from curriculum.draw import style
     from curriculum.draw.plots import tuning as plot
-    from curriculum.measure.tuned import search
+    from curriculum.measure.tuned import metric_to_choose_by, search
+    from curriculum.runner.provenance import planned_look
     from curriculum.runner.tuning import plan_tuned, plan_tuning
     from curriculum.store.files import write_file
 
     changes = with_device(overrides, device)
     tuning = plan_tuning(name, runs, factor, _factors(grid), tuning_seeds=tuning_seeds, overrides=changes, seeds=seed, steps=steps)
+    metric_to_choose_by(planned_look(tuning.base.plans[0]), measure)
     trials = train_study(tuning.trials)
+    arms = tuning.base.record.arms
+    labels = [arms[name].label or name for name in tuning.arms]
+    theme = style.with_runs(style.LIGHT, [arms[name].color for name in tuning.arms])
     with Bar("measuring", len(trials), "run", patience=2.0) as bar:
-        found = search(tuning.arms, factor, tuning.grid, trials, measure, bar.update)
+        found = search(labels, factor, tuning.grid, trials, measure, bar.update)
     write_file(tuning.folder / "tuning.json", (json.dumps(_plain(asdict(found)), indent=2, allow_nan=False) + "\n").encode())
-    figure = style.save(plot.draw(found), tuning.folder / "tuning.png")
+    figure = style.save(plot.draw(found, theme), tuning.folder / "tuning.png")
     if not as_json:
         _print(found)
         put(f"figure and tuning.json: {figure}")

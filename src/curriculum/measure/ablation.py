@@ -17,7 +17,7 @@ import numpy as np
 from curriculum.errors import InputError, unknown
 from curriculum.measure import effects
 from curriculum.measure.effects import COUNT, SCALED
-from curriculum.measure.measures import final_metrics, metrics_of, score_metrics
+from curriculum.measure.measures import Looked, final_metrics, metrics_of, score_metrics
 from curriculum.measure.measuring import Measured, measure_only
 from curriculum.measure.metric import Metric, label
 from curriculum.measure.pairing import line_up
@@ -127,7 +127,7 @@ def ablate(
     `alone` are the runs of the second sheet with each part of the first, `without` those of the first with each part of the second.
     Raises `InputError` for a measure that cannot be taken apart, and where too few seeds are trained in every arm.
     """
-    chosen = _chosen(bases[0], measures)
+    chosen = metrics_to_take_apart(bases[0], measures)
     first, second = bases
     runs = [first, second, *alone, *without]
     seeds = [seed for seed in first.seeds if all(seed in run.seeds and seed not in run.diverged for run in runs)]
@@ -148,7 +148,11 @@ def pairs_to_measure(parts: int) -> int:
     return 1 + 2 * parts
 
 
-def _chosen(run: Run, measures: Sequence[str]) -> list[Metric]:
+def metrics_to_take_apart(run: Looked, measures: Sequence[str] = ()) -> list[Metric]:
+    """Find the measures that are asked for in a run, or in the plan of one: without any, the scores and the first final error.
+
+    Raises `InputError` for a measure that there is not, and for one whose effect is not one of single seeds.
+    """
     final, scores = final_metrics(run), score_metrics(run)
     if not measures:
         return [*scores, *final[:1]]

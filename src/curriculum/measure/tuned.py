@@ -10,7 +10,7 @@ import numpy as np
 
 from curriculum.errors import InputError, unknown
 from curriculum.measure.effects import SCALED
-from curriculum.measure.measures import final_metrics, metrics_of, score_metrics
+from curriculum.measure.measures import Looked, final_metrics, metrics_of, score_metrics
 from curriculum.measure.measuring import measure_alone
 from curriculum.measure.metric import Metric, label
 from curriculum.store.reader import Run
@@ -68,7 +68,7 @@ def search(
     `runs` are those of each arm in turn, in the order of `grid`. Of factors that are equally good, the one nearest to 1 is taken.
     Raises `InputError` for a measure that there is not, or that has no value in any seed of an arm.
     """
-    metric = _chosen(runs[0], measure)
+    metric = metric_to_choose_by(runs[0], measure)
     sign = 1 if metric.better == "lower" else -1
     found = []
     for done, run in enumerate(runs, start=1):
@@ -98,7 +98,11 @@ def search(
     )
 
 
-def _chosen(run: Run, measure: str | None) -> Metric:
+def metric_to_choose_by(run: Looked, measure: str | None = None) -> Metric:
+    """Find the measure that is asked for in a run, or in the plan of one: else the first score, else the first final error.
+
+    Raises `InputError` for a measure that there is not.
+    """
     scores, final = score_metrics(run), final_metrics(run)[:1]
     known = {metric.id: metric for metric in (*scores, *final, *(metric for metric in metrics_of(run) if metric.limit is None))}
     if measure is None:
