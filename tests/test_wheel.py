@@ -1,5 +1,6 @@
 """What a user gets who installs the package: a wheel in another place, without the checkout."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -71,3 +72,14 @@ def test_the_readme_on_a_package_index_has_no_dead_links(installed):
     assert "describes the whole format" in text
     assert re.findall(r"\]\((?!https://)", text) == []
     assert "Left:" not in text, "the caption of a picture"
+
+
+@pytest.mark.slow
+def test_a_study_of_a_script_starts_and_is_judged_without_the_checkout(command, installed, empty):
+    """The script imports the installed package, and its runs are compared."""
+    made = command("init", "mine")
+    assert made.returncode == 0, made.stderr
+    done = command("experiment", "mine/study.yaml", "--seeds", "0:1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [run["name"] for run in json.loads(done.stdout)["runs"]] == ["annealed", "constant"]
+    assert (empty / "runs" / "study" / "logs" / "annealed" / "0.log").is_file()
