@@ -109,6 +109,7 @@ def test_a_script_that_tracks_nothing_is_told_so(study):
         ("python train.py", "python trian.py", "there is no file 'trian.py'"),
         ("{seed}", "{seeds}", "unknown placeholder 'seeds', did you mean 'seed'"),
         ("accuracy: higher", "accuracy: up", "higher"),
+        ("primary: [accuracy]", "primary: ['accuracy:bst']", "unknown metric 'accuracy:bst', did you mean 'accuracy:best'"),
         ("primary: [accuracy]", "primary: [acuracy]", "unknown metric 'acuracy', did you mean 'accuracy'"),
         ("baseline: low", "baseline: lo", "unknown arm 'lo', did you mean 'low'"),
         ("low: low.csv", "low: lo.csv", "there is no dopesheet 'lo.csv', did you mean 'low.csv'"),

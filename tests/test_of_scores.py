@@ -54,6 +54,7 @@ def test_the_measures_of_a_logged_metric(folder):
     own = trace(run, 0, (1, 1))
     metrics = {metric.id: metric for metric in metrics_of(run)}
     found = {id_: metric.compute(own, np.ones(1001, bool)) for id_, metric in metrics.items()}
+    assert [*of_scores.ids_of("accuracy", has_level=True)] == ["accuracy", *found]
     assert found["accuracy:best"] == pytest.approx(90, abs=1)
     assert found["accuracy:worsening"] == pytest.approx(20, abs=1)
     assert found["accuracy:steps"] in (400, 500)

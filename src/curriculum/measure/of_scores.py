@@ -24,6 +24,7 @@ SUDDEN = 100  # steps within which a change is sudden
 SPIKE = 7.0  # times the interquartile range of all changes
 FEWEST_CHANGES = 4
 ORDER = 900  # after the measures that are shipped, before the task's own
+NAMES, UNTIL = ("best", "mean", "worsening", "spikes", "fluctuation"), "steps"  # after the id of a score and a colon
 TOLERANCE = 1e-12  # of a level: 0.9 as a float32 reaches 0.9
 
 
@@ -75,6 +76,11 @@ def reached(trace: Trace, window: Mask, place: str, sign: int, level: float) -> 
     return float(steps[there[0]]) if len(there) else float(trace.last_step + 1)
 
 
+def ids_of(id_: str, has_level: bool) -> list[str]:
+    """List the ids of a score's measures: its own, and those of this module."""
+    return [id_, *(f"{id_}:{name}" for name in (*NAMES, *([UNTIL] if has_level else [])))]
+
+
 def metrics_of_score(id_: str, place: str, about: str, shown: ScoreManifest, window: str) -> list[Metric]:
     """Make the measures of a score that is stored at a `place`, with ids such as `accuracy:best`; `about` names it in titles."""
     sign = 1 if shown.better == "lower" else -1
@@ -96,7 +102,7 @@ def metrics_of_score(id_: str, place: str, about: str, shown: ScoreManifest, win
         unit = f"{shown.unit}" if shown.unit == "%" else f" {shown.unit}".rstrip()
         found.append(
             Metric(
-                id=f"{id_}:steps",
+                id=f"{id_}:{UNTIL}",
                 title=f"steps until {about} is {shown.level:g}{unit}",
                 unit="steps",
                 compute=partial(reached, place=place, sign=sign, level=shown.level),

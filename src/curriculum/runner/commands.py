@@ -23,12 +23,14 @@ from curriculum.config import yaml as configs
 from curriculum.config.settings import Seeds, Settings
 from curriculum.errors import ConfigError, CurriculumError, InputError, OutputExistsError, unknown
 from curriculum.find_file import find_file, read_config
+from curriculum.measure.of_scores import ids_of
+from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
 from curriculum.runner.track_folder import OVER, read_inputs
 from curriculum.runner.track_values import declared
 from curriculum.store.blocks import block_paths
-from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label, write_experiment
+from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
 from curriculum.store.files import digest
 from curriculum.store.joining import join
 from curriculum.store.names import check_name, is_run
@@ -41,14 +43,6 @@ GRACE = 10.0  # seconds that a process has to end in when the experiment is inte
 PLACEHOLDERS = ("sheet", "seed", "run")
 
 
-class CommandArm(Settings):
-    """The settings of one arm."""
-
-    sheet: str = Field(description="the sheet of the arm: a path, or the name of a sheet")
-    label: Label = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
-    color: Color = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
-
-
 class MetricSettings(Settings):
     """How a metric that the command logs is judged."""
 
@@ -59,14 +53,14 @@ class MetricSettings(Settings):
     level: float | None = Field(None, description="a value that training is to reach, in that unit")
 
 
-class CommandSettings(Settings):
+class CommandSettings(ComparedArms):
     """The settings in the file of an experiment whose arms are trained by a command."""
 
     command: str = Field(
         min_length=1, description="what trains one seed of an arm, with {sheet}, {seed} and {run}, or these in the environment"
     )
     seeds: Seeds = Field(description="the seeds of every arm, such as 0:32 or [0, 3, 5]")
-    arms: dict[str, Annotated[CommandArm, BeforeValidator(lambda value: {"sheet": value} if isinstance(value, str) else value)]] = Field(
+    arms: dict[str, Annotated[ShownArm, BeforeValidator(named_sheet)]] = Field(
         description="the arms by the names of their runs, at least two: each a sheet, or a mapping with sheet, label and color"
     )
     metrics: dict[str, Annotated[MetricSettings, BeforeValidator(lambda value: {"better": value} if isinstance(value, str) else value)]] = (
@@ -75,24 +69,11 @@ class CommandSettings(Settings):
     baseline: str | None = Field(None, description="the arm that each of the others is measured against; by default the first arm is")
     primary: list[str] | None = Field(None, min_length=1, description="the metrics that are judged; the others are then exploratory")
 
-    @field_validator("arms")
-    @classmethod
-    def _two_or_more(cls, arms: dict[str, CommandArm]) -> dict[str, CommandArm]:
-        if len(arms) < 2:
-            raise ValueError("an experiment needs at least two arms")
-        return arms
-
-    @field_validator("baseline")
-    @classmethod
-    def _is_an_arm(cls, baseline: str | None, info: ValidationInfo) -> str | None:
-        if baseline is not None and "arms" in info.data and baseline not in info.data["arms"]:
-            raise ValueError(unknown("arm", baseline, list(info.data["arms"])))
-        return baseline
-
     @field_validator("primary")
     @classmethod
     def _are_metrics(cls, primary: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        known = list(info.data.get("metrics", {}))
+        metrics = info.data.get("metrics", {})
+        known = [own for name, metric in metrics.items() for own in ids_of(name, metric.level is not None)]
         for name in primary or ():
             if known and name not in known:
                 raise ValueError(unknown("metric", name, known))

@@ -9,43 +9,37 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
-from curriculum.config.settings import Config, Seeds, Settings
-from curriculum.errors import ConfigError, InputError, unknown
+from curriculum.config.settings import Config, Seeds
+from curriculum.errors import ConfigError, InputError
 from curriculum.find_file import read_config
 from curriculum.measure.measures import count_tests, primary_ids
 from curriculum.runner.arms import Study, study_of
+from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.plan import Plan, plan
 from curriculum.runner.provenance import planned_look
-from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label
+from curriculum.store.experiment import ArmRecord, ExperimentRecord
 from curriculum.train.make import settings_of
 
 
-class ArmSettings(Settings):
+class ArmSettings(ShownArm):
     """The settings of one arm."""
 
-    sheet: str = Field(description="the sheet of the arm: a path, or the name of a sheet")
     set: dict[str, Any] = Field({}, description="settings of the config that this arm alone has, such as {optimizer.weight_decay: 0.1}")
-    label: Label = Field(None, description="the name of the arm in texts, figures and videos; by default that of its run")
-    color: Color = Field(None, description="the color of the arm in figures and videos, such as '#0072b2'")
 
 
-def _named_sheet(value: object) -> object:
-    return {"sheet": value} if isinstance(value, str) else value
-
-
-class StudySettings(Settings):
+class StudySettings(ComparedArms):
     """The settings in the file of an experiment."""
 
     config: str | None = Field(
         None, description="the config that all arms share: a path, or the name of a config; or its settings stand in the experiment itself"
     )
     seeds: Seeds = Field(description="the seeds of every arm, such as 0:32 or [0, 3, 5]")
-    arms: dict[str, Annotated[ArmSettings, BeforeValidator(_named_sheet)]] = Field(
+    arms: dict[str, Annotated[ArmSettings, BeforeValidator(named_sheet)]] = Field(
         description="the arms by the names of their runs, at least two: each a sheet, or a mapping with sheet, set, label and color"
     )
     baseline: str | None = Field(
@@ -54,20 +48,6 @@ class StudySettings(Settings):
     primary: list[str] | None = Field(
         None, description="the measures or hypotheses that are judged, by their ids; the others are then exploratory; by default all"
     )
-
-    @field_validator("arms")
-    @classmethod
-    def _two_or_more(cls, arms: dict[str, ArmSettings]) -> dict[str, ArmSettings]:
-        if len(arms) < 2:
-            raise ValueError("an experiment needs at least two arms")
-        return arms
-
-    @field_validator("baseline")
-    @classmethod
-    def _is_an_arm(cls, baseline: str | None, info: ValidationInfo) -> str | None:
-        if baseline is not None and "arms" in info.data and baseline not in info.data["arms"]:
-            raise ValueError(unknown("arm", baseline, list(info.data["arms"])))
-        return baseline
 
     @field_validator("primary")
     @classmethod
