@@ -178,4 +178,5 @@ def _print_margins(found: Comparison) -> None:
     if margins:
         texts = [f"{text} ({', '.join(ids)})" for text, ids in margins.items()]
         put(f"smallest effects of interest: {'; '.join(texts)}")
-        put(f"{found.tests} tests are corrected together (Holm); intervals are of {found.level} each")
+        corrected = f"{found.tests} tests are corrected together (Holm)" if found.tests > 1 else "a single test needs no correction"
+        put(f"{corrected}; intervals are of {found.level} each")
