@@ -25,7 +25,7 @@ from curriculum.errors import ConfigError, CurriculumError, InputError, OutputEx
 from curriculum.find_file import find_file, read_config
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
-from curriculum.runner.track_folder import OVER, read_inputs
+from curriculum.runner.track_folder import OVER, check_logged, check_metrics, read_inputs
 from curriculum.runner.track_values import declared
 from curriculum.store.blocks import block_paths
 from curriculum.store.experiment import ArmRecord, Color, ExperimentRecord, Label, write_experiment
@@ -36,6 +36,7 @@ from curriculum.store.reader import Run
 
 LOGS = "logs"
 LAST_LINES = 12  # of its log, that are shown of a seed that failed
+LONGEST = 1000  # characters of such a line: the last one is often an error that says what to do at its end
 HOPELESS = 3  # seeds that fail before any has ended well: then no others are started
 GRACE = 10.0  # seconds that a process has to end in when the experiment is interrupted
 PLACEHOLDERS = ("sheet", "seed", "run")
@@ -174,6 +175,8 @@ def plan_commands(reference: str, folder: Path, *, overrides: Sequence[str] = ()
         made = read_inputs(sheet, 0, scores)
         if os.path.lexists(path) and Run(path).manifest["hashes"]["sheet"] != digest(made.sheet_bytes):
             raise OutputExistsError(f"{path} already exists, but was created with another sheet. Remove or rename it first")
+        if os.path.lexists(path):
+            check_metrics(Run(path), scores)
         done = seeds_of(path)
         for seed in (seed for seed in settings.seeds if seed not in done):
             values = {"sheet": str(sheet), "seed": str(seed), "run": str(path.resolve())}
@@ -250,8 +253,13 @@ def run_commands(study: CommandStudy, workers: int | None = None, watch: Callabl
         left = sum(job.seed not in seeds_of(job.run) for job in study.jobs)
         shown = "\n".join(map(str, failures[:HOPELESS]))
         more = f"\n... and {len(failures) - HOPELESS} more" if len(failures) > HOPELESS else ""
-        raise CurriculumError(f"{left} of {len(study.jobs)} seeds were not trained; run the same command again to retry\n{shown}{more}")
-    return [Run(path) for path in study.paths]
+        what = f"{left} of {len(study.jobs)} seeds were not trained; run the same command again to retry"
+        if all(failure.job.seed in seeds_of(failure.job.run) for failure in failures):
+            what = f"{len(failures)} of {len(study.jobs)} seeds were trained, but their command failed"
+        raise CurriculumError(f"{what}\n{shown}{more}")
+    runs = [Run(path) for path in study.paths]
+    check_logged(runs)
+    return runs
 
 
 def _run_all(jobs: Sequence[Job], workers: int, cores: int, watch: Callable[[int], None]) -> Iterator[Failure]:
@@ -309,7 +317,7 @@ def _failure(job: Job, code: int) -> Failure | None:
         why = f"the command failed with the exit code {code}"
     with suppress(OSError):
         lines = job.log.read_bytes()[-20_000:].decode("utf-8", "replace").splitlines()
-        return Failure(job, why, tuple(line[:200] for line in lines[-LAST_LINES:]))
+        return Failure(job, why, tuple(line[:LONGEST] for line in lines[-LAST_LINES:]))
     return Failure(job, why, ())
 
 
