@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from curriculum import track
+from curriculum.draw.plots.losses import logged
 from curriculum.errors import InputError, InUseError, RunError
 from curriculum.measure.comparison import compare
 from curriculum.runner.track_state import decode, encode
@@ -582,3 +583,14 @@ def test_mistakes_in_arguments_are_said_in_words(place):
             run.log(x=None)
         with pytest.raises(InputError, match="apply needs an optimizer with param_groups, not Linear"):
             run.at(0).apply(torch.nn.Linear(1, 1))
+
+
+def test_a_metric_whose_higher_side_is_better_is_not_drawn_among_the_losses(place):
+    train(0)
+    _, values = logged(Run(Path("runs/mine")), 0)
+    assert set(values) == {"total", "error"}
+    with track("runs/only", sheet="a.csv", metrics={"accuracy": "higher"}) as run:
+        for _ in run.steps():
+            run.log(accuracy=0.5)
+    _, values = logged(Run(Path("runs/only")), 0)
+    assert set(values) == {"accuracy"}  # else there is nothing to draw
