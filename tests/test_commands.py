@@ -176,3 +176,12 @@ def test_metrics_that_were_changed_after_training_are_refused_not_ignored(study,
     assert "runs/study/high was created with different inputs: the metric 'accuracy' is better lower" in done.err
     assert "smallest 2.0, was better higher" in done.err
     assert here("experiment", "study.yaml", "--dry-run").code == 2
+
+
+def test_a_script_that_changed_between_the_seeds_of_a_run_is_said(study, here):
+    assert "the script has changed" not in here("experiment", "study.yaml").out
+    (study / "train.py").write_text(SCRIPT.replace("0.9 +", "0.8 +"))
+    done = here("experiment", "study.yaml", "--seeds", "0:4")
+    assert done.code == 0, done.err
+    assert "the script has changed between the seeds of A high rate: 0-2; 3" in done.out
+    assert "between A high rate and low" not in done.out
