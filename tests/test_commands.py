@@ -185,3 +185,10 @@ def test_a_script_that_changed_between_the_seeds_of_a_run_is_said(study, here):
     assert done.code == 0, done.err
     assert "the script has changed between the seeds of A high rate: 0-2; 3" in done.out
     assert "between A high rate and low" not in done.out
+
+
+def test_a_dry_run_says_what_will_be_judged_and_that_seeds_are_too_few(study, here):
+    done = here("experiment", "study.yaml", "--dry-run")
+    assert "judged: accuracy (higher is better)" in done.out
+    assert "warning: with 3 seeds, nothing is judged: at least 8 are needed" in done.err
+    assert "warning" not in here("experiment", "study.yaml", "--dry-run", "--seeds", "0:8").err

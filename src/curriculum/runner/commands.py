@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,7 @@ class CommandStudy:
     seeds: tuple[int, ...]
     jobs: tuple[Job, ...]
     record: ExperimentRecord
+    judged: Mapping[str, str]  # the metrics of the file that are judged, with the side that is better
 
     @property
     def baseline(self) -> int | None:
@@ -192,9 +193,10 @@ def plan_commands(reference: str, folder: Path, *, overrides: Sequence[str] = ()
         primary=settings.primary,
     )
     paths = tuple(place / arm for arm in settings.arms)
+    judged = {name: score.better for name, score in scores.items() if settings.primary is None or name in settings.primary}
     # Seed by seed, so that pairs are whole wherever it is interrupted.
     jobs.sort(key=lambda job: settings.seeds.index(job.seed))
-    return CommandStudy(place, tuple(settings.arms), tuple(sheets), paths, settings.seeds, tuple(jobs), record)
+    return CommandStudy(place, tuple(settings.arms), tuple(sheets), paths, settings.seeds, tuple(jobs), record, judged)
 
 
 def seeds_of(path: Path) -> set[int]:
