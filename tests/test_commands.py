@@ -153,3 +153,43 @@ def test_an_interrupted_experiment_leaves_no_process_behind_and_resumes(study, h
         assert Run(block).shown_status == "killed"
     assert here("experiment", "study.yaml").code == 0
     assert Run(Path("runs/study/high")).seeds == (0, 1, 2)
+
+
+def test_a_declared_metric_that_no_seed_logged_is_an_error_each_time_and_says_what_to_remove(study, here):
+    (study / "study.yaml").write_text(STUDY.replace("{accuracy: higher}", "{accuracy: higher, acuracy: higher}"))
+    first = here("experiment", "study.yaml", "--seeds", "0:1")
+    assert first.code == 1
+    assert "2 of 2 seeds were trained, but their command failed" in first.err
+    assert "run the same command again" not in first.err
+    assert "To train this seed again, remove" in first.err
+    assert "blocks/0" in first.err  # not cut
+    again = here("experiment", "study.yaml", "--seeds", "0:1")
+    assert again.code == 2
+    assert "the metric 'acuracy' is declared, but was never logged" in again.err
+    assert "remove runs/study/high and runs/study/low" in again.err
+
+
+def test_metrics_that_were_changed_after_training_are_refused_not_ignored(study, here):
+    assert here("experiment", "study.yaml").code == 0
+    (study / "study.yaml").write_text(STUDY.replace("{accuracy: higher}", "{accuracy: {better: lower, smallest: 2}}"))
+    done = here("experiment", "study.yaml")
+    assert done.code == 2
+    assert "runs/study/high was created with different inputs: the metric 'accuracy' is better lower" in done.err
+    assert "smallest 2.0, was better higher" in done.err
+    assert here("experiment", "study.yaml", "--dry-run").code == 2
+
+
+def test_a_script_that_changed_between_the_seeds_of_a_run_is_said(study, here):
+    assert "the script has changed" not in here("experiment", "study.yaml").out
+    (study / "train.py").write_text(SCRIPT.replace("0.9 +", "0.8 +"))
+    done = here("experiment", "study.yaml", "--seeds", "0:4")
+    assert done.code == 0, done.err
+    assert "the script has changed between the seeds of A high rate: 0-2; 3" in done.out
+    assert "between A high rate and low" not in done.out
+
+
+def test_a_dry_run_says_what_will_be_judged_and_that_seeds_are_too_few(study, here):
+    done = here("experiment", "study.yaml", "--dry-run")
+    assert "judged: accuracy (higher is better)" in done.out
+    assert "warning: with 3 seeds, nothing is judged: at least 8 are needed" in done.err
+    assert "warning" not in here("experiment", "study.yaml", "--dry-run", "--seeds", "0:8").err

@@ -254,3 +254,21 @@ def test_a_sheet_is_opened_by_its_path_or_name(tmp_path):
 def test_nothing_of_pytorch_is_imported():
     code = "import sys, curriculum; curriculum.Playhead('smooth').seek(3); print('torch' in sys.modules, 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "allowed"),
+    [("lr", -0.01, "at least 0"), ("weight-decay", -1, "at least 0"), ("momentum", 1.5, "0 to 1"), ("lr*head", -2, "at least 0")],
+)
+def test_a_value_that_an_optimizer_cannot_have_is_refused(column, value, allowed):
+    """An optimizer checks its settings only when it is made: a negative rate would silently climb."""
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW([{"params": [model.weight], "name": "head"}], lr=0.1)
+    before = dict(optimizer.param_groups[0])
+    head = Playhead(parse(f"STEP,{'lr,' if column != 'lr' else ''}{column}\n0,{'0.1,' if column != 'lr' else ''}{value}\n9,\n", "bad.csv"))
+    setting = column.partition("*")[0]
+    with pytest.raises(InputError, match=rf"step 3: {setting} cannot be -?[0-9.]+ \(allowed: {allowed}\)"):
+        head.seek(3).apply(optimizer)
+    assert optimizer.param_groups[0]["betas"] == before["betas"]
+    tiny = Playhead(Schedule.from_values({"lr": np.array([0.1, -1e-17])}))
+    tiny.seek(1).apply(optimizer)  # rounding is no mistake

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from curriculum import track
+from curriculum.draw.plots.losses import logged
 from curriculum.errors import InputError, InUseError, RunError
 from curriculum.measure.comparison import compare
 from curriculum.runner.track_state import decode, encode
@@ -240,7 +241,7 @@ def test_nothing_is_imported_that_is_slow(place):
 def test_a_run_that_is_not_whole_says_so(place, here):
     train(0)
     other = track("runs/mine", sheet="a.csv", seed=1, metrics=METRICS)
-    next(iter(other.steps()))
+    next(other.__enter__().steps())
     assert "1 of 2 seeds is still training (seed 1)" in here("runs").err
     with pytest.raises(InUseError, match=rf"seed 1 is being trained by another process \(process {os.getpid()} on"):
         track("runs/mine", sheet="a.csv", seed=1, metrics=METRICS)
@@ -271,7 +272,7 @@ def test_a_seed_that_was_trained_has_no_steps_left(place, capfd):
         ("0.9", "'accuracy' is not a number: it is str '0.9'"),
         (np.zeros(3), r"it is an array of shape \[3\]"),
         (torch.zeros(2, 1), r"it is a tensor of shape \[2, 1\]; log its mean"),
-        (None, "it is NoneType None"),
+        (None, "it is None"),
         ([0.5], "it is list"),
     ],
 )
@@ -544,3 +545,52 @@ def test_now_sets_the_optimizer_and_says_what_has_come_up(place):
                 run.checkpoint(weights, optimizer)
     np.testing.assert_allclose(rates, run.schedule.column("lr"), rtol=1e-12)
     assert actions == [(40, "note")]
+
+
+def test_a_loop_outside_the_with_block_is_refused_before_it_trains(place):
+    run = track("runs/mine", sheet="a.csv", metrics={"accuracy": "higher"})
+    with pytest.raises(InputError, match=r"outside its `with` block: write `with run:` around the loop"):
+        next(run.steps())
+    with run:
+        for _ in run.steps():
+            run.log(accuracy=0.5)
+    assert Run(Path("runs/mine")).status == "finished"
+
+
+def test_a_step_past_the_end_of_the_sheet_is_refused_and_damages_nothing(place):
+    with (
+        pytest.raises(InputError, match=r"step 100 is past the end of the sheet a\.csv, whose last step is 99: "),
+        track("runs/mine", sheet="a.csv", metrics={"accuracy": "higher"}) as run,
+    ):
+        run.at(99)
+        run.log(accuracy=0.5)
+        run.at(100)
+    assert Run(Path("runs/mine/blocks/0")).status == "failed"
+
+
+def test_mistakes_in_arguments_are_said_in_words(place):
+    with pytest.raises(InputError, match=r"metrics must be a mapping such as \{'accuracy': 'higher'\}, not list"):
+        track("runs/mine", sheet="a.csv", metrics=["accuracy"])
+    with track("runs/mine", sheet="a.csv") as run:
+        run.at(0)
+        with pytest.raises(InputError, match="look: nothing to record: pass latents by name"):
+            run.look()
+        with pytest.raises(InputError, match="the value must be a finite number, not 'x'"):
+            run.retarget("lr", "x", 5)
+        with pytest.raises(InputError, match="an object of type int cannot be stored in a checkpoint"):
+            run.checkpoint(3)
+        with pytest.raises(InputError, match="the metric 'x' is not a number: it is None"):
+            run.log(x=None)
+        with pytest.raises(InputError, match="apply needs an optimizer with param_groups, not Linear"):
+            run.at(0).apply(torch.nn.Linear(1, 1))
+
+
+def test_a_metric_whose_higher_side_is_better_is_not_drawn_among_the_losses(place):
+    train(0)
+    _, values = logged(Run(Path("runs/mine")), 0)
+    assert set(values) == {"total", "error"}
+    with track("runs/only", sheet="a.csv", metrics={"accuracy": "higher"}) as run:
+        for _ in run.steps():
+            run.log(accuracy=0.5)
+    _, values = logged(Run(Path("runs/only")), 0)
+    assert set(values) == {"accuracy"}  # else there is nothing to draw

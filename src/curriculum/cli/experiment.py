@@ -12,7 +12,7 @@ import typer
 from curriculum.cli.compare import compare_and_print, measured, store_and_print
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
-from curriculum.cli.study_text import print_study, undecidable
+from curriculum.cli.study_text import print_study, too_few, undecidable
 from curriculum.cli.train import train_open
 from curriculum.console import put, put_json, put_table, say
 from curriculum.errors import InputError
@@ -112,6 +112,8 @@ def _run_commands(name: str, seed: str | None, workers: int | None, overrides: l
 
     study = plan_commands(name, runs, overrides=overrides, seeds=seed)
     left = {arm: sum(job.arm == arm for job in study.jobs) for arm in study.names}
+    for warning in too_few(len(study.seeds), max(1, len(study.judged) * (len(study.names) - 1))):
+        say(f"warning: {warning}")
     if dry_run:
         arms = [
             {"name": arm, "path": str(path), "sheet": sheet, "seeds": len(study.seeds), "left": left[arm]}
@@ -122,13 +124,15 @@ def _run_commands(name: str, seed: str | None, workers: int | None, overrides: l
             return
         rows = [[str(value) for value in arm.values()] for arm in arms]
         put_table(["arm", "run", "sheet", "seeds", "left to train"], rows, f"Arms of {study.folder.name}", right=[3, 4])
+        if study.judged:
+            put(f"judged: {', '.join(f'{name} ({better} is better)' for name, better in study.judged.items())}")
         if study.jobs:
             put(f"first command: {shlex.join(study.jobs[0].command)}")
         return
     for arm, path in zip(study.names, study.paths, strict=True):
         if not left[arm]:
             say(f"{path} is already finished")
-    with Bar(f"training {', '.join(study.names)}", max(1, len(study.jobs)), "seed") as bar:
+    with Bar(f"training {', '.join(study.names)}", max(1, len(study.jobs)), "process") as bar:
         found = run_commands(study, workers, bar.update)
     compare_and_print(found, runs, as_json, baseline=study.baseline, primary=study.record.primary)
 

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 def undecidable(study: Study) -> Iterator[str]:
     """Say before training that there are too few seeds to decide anything, and how many it takes."""
+    from curriculum.runner.experiment_file import tests_of
+
+    if study.record.looks is None:  # looks that could not find anything are not planned
+        yield from too_few(min(len(checked.seeds) for checked in study.plans), tests_of(study))
+
+
+def too_few(seeds: int, tests: int) -> Iterator[str]:
+    """Say that so many seeds cannot decide so many tests, and how many it takes."""
     from curriculum.measure.exact import pairs_needed, smallest_p
     from curriculum.measure.pairing import FEWEST
     from curriculum.measure.verdicts import ALPHA
-    from curriculum.runner.experiment_file import tests_of
 
-    seeds, tests = min(len(checked.seeds) for checked in study.plans), tests_of(study)
-    if study.record.looks is not None:
-        return  # looks that could not find anything are not planned
     if seeds < FEWEST:
         yield f"with {seeds} seed{'' if seeds == 1 else 's'}, nothing is judged: at least {max(FEWEST, pairs_needed(tests))} are needed"
     elif smallest_p(seeds, tests) > ALPHA:

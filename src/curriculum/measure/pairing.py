@@ -12,6 +12,7 @@ import numpy as np
 
 from curriculum.errors import InputError
 from curriculum.measure.stats import Array
+from curriculum.store.blocks import seeds_text
 from curriculum.store.experiment import arm_of
 from curriculum.store.manifest import skipped_updates
 from curriculum.store.reader import Run
@@ -187,6 +188,9 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
         if repeated := len(run.seeds) - len(_distinct(run.seeds)):
             yield f"{name}: {repeated} of its seeds equal another one modulo 2^32, so they are no replicates, and are left out"
         yield from (f"{name}: {note}" for note in waiting(run))
+        if len(versions := _versions(run)) > 1:
+            what = "the script" if run.tracked else "the code of the task"
+            yield f"{what} has changed between the seeds of {name}: {'; '.join(map(seeds_text, versions))}"
         if run.status != "finished":
             ended = "diverged" if run.status == "diverged" else "was interrupted"
             yield f"{name} {ended} after {run.trained_steps:,} of its {run.manifest['steps']:,} steps"
@@ -204,6 +208,15 @@ def _notes(runs: Sequence[Run], names: Sequence[str], pairings: Sequence[Pairing
             )
         if _diverged_share(run) > DIVERGED_SHARE:
             yield f"more than {DIVERGED_SHARE:.0%} of the seeds of {name} diverged: nothing else is tested"
+
+
+def _versions(run: Run) -> list[list[int]]:
+    """Group the seeds of the blocks of a run by the code that trained them."""
+    found: dict[str, list[int]] = {}
+    for block in run.manifest.get("blocks") or ():
+        if "source" in block:
+            found.setdefault(block["source"], []).extend(block["seeds"])
+    return [sorted(seeds) for seeds in found.values()]
 
 
 def _differences(first: Run, other: Run, name: str, other_name: str, pairing: Pairing) -> Iterator[str]:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from curriculum.measure.of_scores import ids_of
 from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
-from curriculum.runner.track_folder import OVER, read_inputs
+from curriculum.runner.track_folder import OVER, check_logged, check_metrics, read_inputs
 from curriculum.runner.track_values import declared
 from curriculum.store.blocks import block_paths
 from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
@@ -38,6 +38,7 @@ from curriculum.store.reader import Run
 
 LOGS = "logs"
 LAST_LINES = 12  # of its log, that are shown of a seed that failed
+LONGEST = 1000  # characters of such a line: the last one is often an error that says what to do at its end
 HOPELESS = 3  # seeds that fail before any has ended well: then no others are started
 GRACE = 10.0  # seconds that a process has to end in when the experiment is interrupted
 PLACEHOLDERS = ("sheet", "seed", "run")
@@ -103,6 +104,7 @@ class CommandStudy:
     seeds: tuple[int, ...]
     jobs: tuple[Job, ...]
     record: ExperimentRecord
+    judged: Mapping[str, str]  # the metrics of the file that are judged, with the side that is better
 
     @property
     def baseline(self) -> int | None:
@@ -155,6 +157,8 @@ def plan_commands(reference: str, folder: Path, *, overrides: Sequence[str] = ()
         made = read_inputs(sheet, 0, scores)
         if os.path.lexists(path) and Run(path).manifest["hashes"]["sheet"] != digest(made.sheet_bytes):
             raise OutputExistsError(f"{path} already exists, but was created with another sheet. Remove or rename it first")
+        if os.path.lexists(path):
+            check_metrics(Run(path), scores)
         done = seeds_of(path)
         for seed in (seed for seed in settings.seeds if seed not in done):
             values = {"sheet": str(sheet), "seed": str(seed), "run": str(path.resolve())}
@@ -170,9 +174,10 @@ def plan_commands(reference: str, folder: Path, *, overrides: Sequence[str] = ()
         primary=settings.primary,
     )
     paths = tuple(place / arm for arm in settings.arms)
+    judged = {name: score.better for name, score in scores.items() if settings.primary is None or name in settings.primary}
     # Seed by seed, so that pairs are whole wherever it is interrupted.
     jobs.sort(key=lambda job: settings.seeds.index(job.seed))
-    return CommandStudy(place, tuple(settings.arms), tuple(sheets), paths, settings.seeds, tuple(jobs), record)
+    return CommandStudy(place, tuple(settings.arms), tuple(sheets), paths, settings.seeds, tuple(jobs), record, judged)
 
 
 def seeds_of(path: Path) -> set[int]:
@@ -231,8 +236,13 @@ def run_commands(study: CommandStudy, workers: int | None = None, watch: Callabl
         left = sum(job.seed not in seeds_of(job.run) for job in study.jobs)
         shown = "\n".join(map(str, failures[:HOPELESS]))
         more = f"\n... and {len(failures) - HOPELESS} more" if len(failures) > HOPELESS else ""
-        raise CurriculumError(f"{left} of {len(study.jobs)} seeds were not trained; run the same command again to retry\n{shown}{more}")
-    return [Run(path) for path in study.paths]
+        what = f"{left} of {len(study.jobs)} seeds were not trained; run the same command again to retry"
+        if all(failure.job.seed in seeds_of(failure.job.run) for failure in failures):
+            what = f"{len(failures)} of {len(study.jobs)} seeds were trained, but their command failed"
+        raise CurriculumError(f"{what}\n{shown}{more}")
+    runs = [Run(path) for path in study.paths]
+    check_logged(runs)
+    return runs
 
 
 def _run_all(jobs: Sequence[Job], workers: int, cores: int, watch: Callable[[int], None]) -> Iterator[Failure]:
@@ -290,7 +300,7 @@ def _failure(job: Job, code: int) -> Failure | None:
         why = f"the command failed with the exit code {code}"
     with suppress(OSError):
         lines = job.log.read_bytes()[-20_000:].decode("utf-8", "replace").splitlines()
-        return Failure(job, why, tuple(line[:200] for line in lines[-LAST_LINES:]))
+        return Failure(job, why, tuple(line[:LONGEST] for line in lines[-LAST_LINES:]))
     return Failure(job, why, ())
 
 

@@ -56,6 +56,8 @@ def track(
     if text is not None and not text.isdecimal():
         raise InputError(f"cannot read {SEED}={text!r}: a seed is a whole number from 0 on")
     own = int(text) if text is not None else 0 if seed is None else seed
+    if not isinstance(metrics, Mapping | None):
+        raise InputError(f"metrics must be a mapping such as {{'accuracy': 'higher'}}, not {type(metrics).__name__}")
     given = {**(metrics or {}), **json.loads(os.environ.get(METRICS_OF, "{}"))}
     assert path is not None
     assert source is not None
@@ -84,11 +86,12 @@ class TrackedRun:
         self._random: Mapping[str, Any] | None = None
         self._seconds, self._every = checkpoint_seconds, checkpoint_every
         self._kept, self._kept_step = time.monotonic(), 0
-        self._over = False
+        self._entered = self._over = False
         if self.done:
             say(f"{path}: seed {self.seed} has been trained already: nothing to do (remove {block.path} to train it again)")
 
     def __enter__(self) -> Self:
+        self._entered = True
         return self
 
     def resume(self, *objects: Any, **named: Any) -> int:
@@ -126,11 +129,17 @@ class TrackedRun:
     def at(self, step: int) -> Now:
         """Go to a step, and give what the schedule says there. For loops that are not yours; in your own, use `steps`.
 
-        Raises `InputError` for a step before the present one, and after the end of the run.
+        Raises `InputError` for a step before the present one or past the end of the sheet, outside the `with` block, and after the end
+        of the run.
         """
         recording = self._recording or self._begin()
         if step < self.step:
             raise InputError(f"step {step} comes after step {self.step}: steps cannot go backwards")
+        if step > self.schedule.last_step:
+            raise InputError(
+                f"step {step:,} is past the end of the sheet {self._inputs.sheet}, whose last step is {self.schedule.last_step:,}: "
+                "train fewer steps, or add a row to the sheet"
+            )
         if step > self.step:
             recording.advance(step)
             self.step = step
@@ -142,6 +151,8 @@ class TrackedRun:
         Raises `InputError` for a column that the sheet does not have, and what else `Playhead.retarget` does.
         """
         if (recording := self._open("retarget")) is not None:
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise InputError(f"cannot retarget {name!r}: the value must be a finite number, not {value!r}")
             self._playhead.retarget(name, value, duration)
             recording.note("retarget", self.step, name=name, value=float(value), duration=int(duration))
 
@@ -165,6 +176,8 @@ class TrackedRun:
         """
         if (recording := self._open("look")) is None:
             return
+        if not latents:
+            raise InputError("look: nothing to record: pass latents by name, such as look(hidden=latents)")
         given = {"labels": (labels, np.int64), "colors": (colors, np.float32)}
         marks = {name: _array(own, kind) for name, (own, kind) in given.items() if own is not None}
         for name, value in latents.items():
@@ -217,6 +230,8 @@ class TrackedRun:
     def _begin(self) -> Recording:
         if self._over:
             raise InputError(f"the run {self.path} is over")
+        if not self._entered:
+            raise InputError(f"the loop of the run {self.path} is outside its `with` block: write `with run:` around the loop")
         if self.done:
             raise InputError(f"{self.path}: seed {self.seed} has been trained already: it has no steps left")
         record = self._checkpoint.record if self._checkpoint else None
@@ -258,7 +273,8 @@ def _named(objects: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]
         if name in ("playhead", "random"):
             raise InputError(f"{name!r} is stored by itself: choose another name")
         if not hasattr(found[name], "state_dict") or not hasattr(found[name], "load_state_dict"):
-            raise InputError(f"a {type(found[name]).__name__} cannot be stored in a checkpoint: it has no state_dict and load_state_dict")
+            kind = type(found[name]).__name__
+            raise InputError(f"an object of type {kind} cannot be stored in a checkpoint: it has no state_dict and load_state_dict")
     return found
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -204,13 +204,39 @@ def _check_same(run: Run, inputs: Inputs, manifest: Mapping[str, Any]) -> None:
         line = next((number for number, (one, two) in enumerate(lines, 1) if one != two), None)
         found.append(f"the sheet {inputs.sheet} differs" + (f", first at line {line}" if line else ""))
     before, after = run.manifest["look"]["scores"], manifest["look"]["scores"]
-    found += [
-        f"the metric {name!r} is {_shown(after.get(name))}, was {_shown(before.get(name))}"
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
-    ]
+    found += _other_metrics(before, after, dict.fromkeys([*before, *after]))
     if found:
         raise InputError(f"{run.path} was created with different inputs: {'; '.join(found)}. Choose another folder for a new run")
+
+
+def check_metrics(run: Run, scores: Mapping[str, Score]) -> None:
+    """Check that a run judges these metrics as they are declared now; it may have others. Raises `InputError`."""
+    if found := _other_metrics(run.manifest["look"]["scores"], {name: asdict(score) for name, score in scores.items()}, scores):
+        what = f"{run.path} was created with different inputs: {'; '.join(found)}"
+        raise InputError(f"{what}. Restore the metrics, or remove or rename the run to train again")
+
+
+def check_logged(runs: Sequence[Run]) -> None:
+    """Check that every declared metric was logged. Raises `InputError` with the runs to remove."""
+    missing = {name: [run for run in runs if _lacks(run, name)] for run in runs for name in run.manifest["look"]["scores"]}
+    for name, lacking in missing.items():
+        if lacking:
+            paths = " and ".join(str(run.path) for run in lacking)
+            raise InputError(
+                f"the metric {name!r} is declared, but was never logged. Correct its name, remove {paths}, and run the same command again"
+            )
+
+
+def _lacks(run: Run, name: str) -> bool:
+    return name in run.manifest["look"]["scores"] and f"score.{name}.{LOGGED}" not in run.traces
+
+
+def _other_metrics(before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [
+        f"the metric {name!r} is {_shown(after.get(name))}, was {_shown(before.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
 
 
 def _shown(score: Mapping[str, Any] | None) -> str:

@@ -79,7 +79,8 @@ def take(name: str, value: Any) -> Any:
         return value.detach().reshape(()).clone()
     if isinstance(value, np.generic | np.ndarray) and value.size == 1 and value.dtype.kind in "biuf":
         return float(value.item())
-    shown = f"an array of shape {list(value.shape)}" if isinstance(value, np.ndarray) else f"{type(value).__name__} {value!r}"[:60]
+    kind = "" if value is None else f"{type(value).__name__} "
+    shown = f"an array of shape {list(value.shape)}" if isinstance(value, np.ndarray) else f"{kind}{value!r}"[:60]
     raise InputError(f"the metric {name!r} is not a number: it is {shown}")
 
 

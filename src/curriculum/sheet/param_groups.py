@@ -12,6 +12,7 @@ from curriculum.errors import InputError, unknown
 
 BETAS = "betas"
 DECAY, MOMENTUM, BETA2 = "weight-decay", "momentum", "beta2"
+ROUNDING = 1e-12  # a value is below 0 only by more
 SETTINGS = ("lr", DECAY, MOMENTUM, BETA2)  # the columns that move an optimizer
 AT, TIMES = "@", "*"  # before the name of the group that alone is meant: a value of its own, or a factor of everybody's
 
@@ -42,9 +43,11 @@ def apply(values: Mapping[str, float], optimizer: HasGroups, place: str) -> tupl
     `lr@head` holds for the group whose `name` is `head` alone, `lr*head` is a factor of `lr` there. `place` says in errors which
     values these are.
 
-    Raises `InputError` for a group or a setting that the optimizer does not have, for a factor of a column that the sheet does
-    not have, and for a group with both a value of its own and a factor.
+    Raises `InputError` for a group or a setting that the optimizer does not have, for a value that none can have, for a factor of a
+    column that the sheet does not have, and for a group with both a value of its own and a factor.
     """
+    if not hasattr(optimizer, "param_groups"):
+        raise InputError(f"{place}: apply needs an optimizer with param_groups, not {_kind(optimizer)}")
     groups = optimizer.param_groups
     names = [str(group["name"]) for group in groups if "name" in group]
     taken = []
@@ -72,6 +75,10 @@ def apply(values: Mapping[str, float], optimizer: HasGroups, place: str) -> tupl
 
 def _set(group: dict[str, Any], setting: str, value: float, place: str, optimizer: HasGroups) -> None:
     key = {DECAY: "weight_decay"}.get(setting, setting)
+    # PyTorch checks settings only when it makes an optimizer: with a negative learning rate, training would silently climb.
+    if value < -ROUNDING or (setting in (MOMENTUM, BETA2) and value > 1):
+        limits = "0 to 1" if setting in (MOMENTUM, BETA2) else "at least 0"
+        raise InputError(f"{place}: {setting} cannot be {value:.6g} (allowed: {limits})")
     if setting in (MOMENTUM, BETA2) and BETAS in group:
         betas = list(group[BETAS])
         betas[0 if setting == MOMENTUM else 1] = value
@@ -86,7 +93,7 @@ def _set(group: dict[str, Any], setting: str, value: float, place: str, optimize
         raise InputError(f"{place}: nothing takes the column {setting!r}: {_kind(optimizer)} has {', '.join(_settings_of(group))}")
 
 
-def _kind(optimizer: HasGroups) -> str:
+def _kind(optimizer: object) -> str:
     return type(optimizer).__name__
 
 

@@ -174,7 +174,7 @@ def merge(run: Run, blocks: Sequence[Run]) -> dict[str, bytes]:
 
 
 def _described(block: Run) -> dict[str, Any]:
-    """Say which block was joined: its seeds, how it ended, and with which versions it was trained."""
+    """Say which block was joined: its seeds, how it ended, and with which versions and which code it was trained."""
     own = block.manifest
     keys = ("created", "ended", "host", "versions")
     return {
@@ -183,6 +183,7 @@ def _described(block: Run) -> dict[str, Any]:
         "status": block.status,
         "trained": block.trained_steps,
         **{key: own[key] for key in keys if key in own},
+        **({"source": source} if (source := own["task"].get("source")) else {}),
     }
 
 

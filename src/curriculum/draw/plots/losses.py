@@ -51,7 +51,11 @@ def draw(runs: Sequence[Run], run_names: Sequence[str], seed_indices: Sequence[i
 
 
 def logged(run: Run, seed_index: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]:
-    """Read the losses of one seed, as `Run.losses` does. What a training loop logged now and then is joined by lines."""
+    """Read the losses of one seed, as `Run.losses` does.
+
+    What a training loop logged now and then is joined by lines. Its judged metrics of which more is better are left out, unless there
+    is nothing else.
+    """
     steps, values = run.losses(seed_index)
     if not run.tracked:
         return steps, values
@@ -61,7 +65,10 @@ def logged(run: Run, seed_index: int) -> tuple[NDArray[np.int64], dict[str, NDAr
         if there.any():
             inside = (steps >= steps[there][0]) & (steps <= steps[there][-1])
             found[name] = np.where(inside, np.interp(steps, steps[there], own[there]), np.nan).astype(np.float32)
-    return steps, found
+    # An accuracy is no loss, and flat on their log scale: the bands of a comparison show it.
+    judged = run.manifest["look"]["scores"]
+    losses = {name: own for name, own in found.items() if name not in judged or judged[name]["better"] == "lower"}
+    return steps, losses or found
 
 
 def mark_boundaries(axes: Axes, runs: Sequence[Run], theme: style.Theme) -> None:
