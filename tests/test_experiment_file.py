@@ -76,6 +76,30 @@ def test_naming_the_experiment_compares_it_by_its_own_rules(done, folder, here):
     assert other["guards"] == []
 
 
+@pytest.mark.parametrize("name", ["fast", "High rate", "race/fast"])
+def test_another_baseline_is_named_like_the_arm(done, folder, here, name):
+    found = here("compare", "race", "--baseline", name, "--runs", folder / "runs", "--json")
+    assert found.code == 0, found.err
+    assert [(pair["first"], pair["other"]) for pair in json.loads(found.out)["pairs"]] == [(0, 1), (2, 1)]
+    found = here("power", "race", "--baseline", name, "--runs", folder / "runs")
+    assert found.code == 0, found.err
+    assert "slow against High rate" in found.out
+    assert list(curriculum.compare("race", folder=folder / "runs", baseline=name).table["against"]) == ["High rate"] * 4
+
+
+@pytest.mark.parametrize("command", ["compare", "power"])
+def test_a_baseline_that_is_no_arm_is_said(done, folder, here, command):
+    found = here(command, "race", "--baseline", "fsat", "--runs", folder / "runs")
+    assert found.code == 2
+    assert "there is no arm 'fsat' in race, did you mean 'fast'? (allowed: slow, fast, narrow)" in found.err, found.err
+
+
+def test_what_is_said_of_every_table_is_a_command_that_prints_them(done, folder, here):
+    found = here("experiment", folder / "race.yaml", "--runs", folder / "runs")
+    (line,) = [line for line in found.out.splitlines() if "every table: " in line]
+    assert f"every table: curriculum compare race --full --runs {folder / 'runs'}" in line, line
+
+
 def test_labels_stand_in_texts_figures_and_videos(done, folder, here, monkeypatch):
     texts = []
 

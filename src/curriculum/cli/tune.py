@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curriculum.cli.compare import compare_and_print
+from curriculum.cli.compare import compare_and_print, tables_of
 from curriculum.cli.experiment import train_study
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
@@ -81,7 +81,9 @@ def tune(
     for note in found.notes():
         say(f"note: {note}")
     tuned = plan_tuned(tuning, found.factors)
-    compare_and_print(train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary)
+    compare_and_print(
+        train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary, tables=tables_of(tuned.folder)
+    )
 
 
 def _factors(text: str) -> list[float]:
