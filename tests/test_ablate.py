@@ -188,6 +188,26 @@ def test_what_is_trained_is_not_trained_again(ablated, folder, here):
     assert "all parts together" in again.out
 
 
+def test_phases_that_differ_are_said_to_be_left_to_the_interaction(folder, here, tmp_path):
+    text = "STEP,PHASE,lr,loss-recon,data-hues,data-vibrancies\n0,Primary & secondary,0.001,1,0,0\n{}60,,{},1,0,0\n"
+    for name, phase, rate in (("one", "", 0.001), ("two", "30,All hues,,,,\n", 0.001), ("three", "30,All hues,,,,\n", 0.02)):
+        (tmp_path / f"{name}.csv").write_text(text.format(phase, rate))
+    command = ["--config", "color", "--seeds", "0:2", "--runs", tmp_path / "runs"]
+    found = here("ablate", tmp_path / "three.csv", tmp_path / "one.csv", *command)
+    assert found.code == 0, found.err
+    assert "one.csv have different phases, which are not exchanged: what they do counts as interaction" in found.err
+    alone = here("ablate", tmp_path / "two.csv", tmp_path / "one.csv", *command)
+    assert alone.code == 2
+    assert "one.csv differ in their phases alone, which cannot be exchanged" in alone.err
+
+
+def test_one_seed_is_refused_before_training(folder, here, tmp_path):
+    found = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "5", "--runs", tmp_path / "runs")
+    assert found.code == 2
+    assert "an ablation needs at least 2 seeds: pass --seeds 0:8" in found.err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

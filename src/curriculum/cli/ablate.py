@@ -60,6 +60,7 @@ def ablate(
     from curriculum.cli.progress import Bar
     from curriculum.draw import style
     from curriculum.draw.plots import ablation
+    from curriculum.errors import InputError
     from curriculum.measure import ablation as measured
     from curriculum.measure.exact import pairs_needed, smallest_p
     from curriculum.measure.verdicts import ALPHA
@@ -71,6 +72,10 @@ def ablate(
     measured.metrics_to_take_apart(planned_look(exchange.study.plans[0]), measure or ())
     count, names = len(exchange.parts), exchange.names
     seeds, tests = len(exchange.study.plans[0].seeds), measured.tests_of(count)
+    if seeds < measured.FEWEST:
+        raise InputError(f"an ablation needs at least {measured.FEWEST} seeds: pass --seeds 0:8")
+    for warning in exchange.warnings:
+        say(f"warning: {warning}")
     if smallest_p(seeds, tests) > ALPHA:
         say(
             f"warning: with {seeds} seed{'' if seeds == 1 else 's'} and {tests} tests, p cannot be below {smallest_p(seeds, tests):.2g}, "
