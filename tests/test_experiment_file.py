@@ -189,3 +189,15 @@ def test_runs_that_grew_after_a_look_are_marked(folder, here, tmp_path):
         plain = json.loads(found.out)
         marked = [note for note in plain["notes"] if "compared before with 8 seeds" in note]
         assert (len(marked), plain["earlier_looks"]) == ((0, []) if seeds == "0:8" else (1, [8]))
+
+
+def test_a_seed_whose_error_is_lost_although_updates_are_skipped_ranks_worst(folder, here, tmp_path, recwarn):
+    (tmp_path / "huge.csv").write_text("STEP,PHASE,lr,loss-recon\n0,Primary & secondary,0.001,1\n20,,1e30,1\n40,,1e30,1\n")
+    (tmp_path / "lost.yaml").write_text(f"config: color\nseeds: 0:2\narms:\n  huge: huge.csv\n  slow: {folder}/slow.csv\n")
+    found = here("experiment", tmp_path / "lost.yaml", "--set", "optimizer.on_nonfinite=skip", "--runs", tmp_path / "runs", "--json")
+    assert found.code == 0, found.err
+    plain = json.loads(found.out)
+    assert "huge: 2 of 2 seeds diverged and rank worst (seed 0, 1)" in plain["notes"]
+    rows = {row["id"]: row["values"][0] for row in (*plain["final"], *plain["measures"]) if row["window"] != "elsewhere"}
+    assert rows["final"] == rows["H1a"] == rows["H1b"] == ["inf", "inf"]
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
