@@ -1,6 +1,7 @@
 """What the file of an experiment says of its arms: names, colors, settings, the baseline, and what is judged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from matplotlib.text import Text
@@ -8,6 +9,7 @@ from matplotlib.text import Text
 import curriculum
 from curriculum.draw import style
 from curriculum.errors import InputError
+from curriculum.measure.looks import Look, spent
 from curriculum.store.experiment import read_experiment
 from curriculum.store.reader import Run
 
@@ -92,6 +94,22 @@ def test_a_baseline_that_is_no_arm_is_said(done, folder, here, command):
     found = here(command, "race", "--baseline", "fsat", "--runs", folder / "runs")
     assert found.code == 2
     assert "there is no arm 'fsat' in race, did you mean 'fast'? (allowed: slow, fast, narrow)" in found.err, found.err
+
+
+def test_power_names_the_pairs_that_pairing_does_not_help(done, folder, here):
+    found = here("power", "race", "--runs", folder / "runs")
+    assert " pairs of slow, High rate and narrow;" in found.out, found.out
+    said = "".join(line for line in found.out.splitlines() if line.startswith("pairing by seed does not help here: "))
+    names = ["slow", "High rate", "narrow"]
+    for own in json.loads(here("power", "race", "--runs", folder / "runs", "--json").out):
+        pair = f"{own['title']} ({names[own['first']]} against {names[own['other']]})"
+        assert (pair in said) == (own["saved"] <= 1), found.out
+
+
+def test_a_single_look_has_the_level_of_a_comparison(done, folder):
+    found = curriculum.compare("race", folder=folder / "runs")
+    assert replace(found, look=Look(1, 1, 8, spent(1.0), True, False)).level == found.level == "95%"
+    assert replace(found, look=Look(1, 2, 8, 0.0312, True, False)).level == "96.9%"
 
 
 def test_what_is_said_of_every_table_is_a_command_that_prints_them(done, folder, here):
