@@ -151,12 +151,61 @@ def test_the_values_are_those_of_the_stored_runs(ablated, folder):
     assert found["parts"][0]["alone"] == pytest.approx(10 ** np.sort(alone)[2:-2].mean())
 
 
+def test_few_seeds_are_said_before_training_and_in_the_answer(folder, here, tmp_path):
+    found = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:4", "--runs", tmp_path / "runs")
+    assert found.code == 0, found.err
+    assert "warning: with 4 seeds and 3 tests, p cannot be below 0.38, so that no part can be found: 7 seeds are needed" in found.err
+    assert "4 seeds are too few to say which part carries it" in found.out
+    assert "no single part" not in found.out
+
+
+def test_parts_of_which_there_are_two_leave_no_interaction(ablated):
+    (found,) = json.loads(ablated.out)
+    assert found["interaction"]["values"] == [0.0] * 8
+    assert found["interaction"]["value"] == 1
+
+
+def test_a_measure_of_which_a_seed_is_zero_is_named_with_its_seeds_and_the_others_are_shown(folder, here, ablated):
+    command = ["ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:8", "--runs", folder / "runs", "--json"]
+    found = here(*command, "--measure", "H1a", "--measure", "final")
+    assert found.code == 0, found.err
+    assert [own["id"] for own in json.loads(found.out)] == ["final"]
+    assert "note: H1a largest sudden rise (100 steps) is not taken apart: it is 0 for " in found.err
+    assert "of low" in found.err
+    alone = here(*command, "--measure", "H1a")
+    assert alone.code == 2
+    assert "error: H1a largest sudden rise (100 steps) is not taken apart: it is 0 for " in alone.err
+    missing = here(*command, "--measure", "H3b")
+    assert "H3b jitter of the latents is not taken apart: it has no value for any seed of low" in missing.err
+    assert "needs latents over more than 200 steps" in missing.err
+
+
 def test_what_is_trained_is_not_trained_again(ablated, folder, here):
     again = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:8", "--runs", folder / "runs")
     assert again.code == 0
     assert again.err.count("is already finished") == 6
     assert "by part" in again.out
     assert "all parts together" in again.out
+
+
+def test_phases_that_differ_are_said_to_be_left_to_the_interaction(folder, here, tmp_path):
+    text = "STEP,PHASE,lr,loss-recon,data-hues,data-vibrancies\n0,Primary & secondary,0.001,1,0,0\n{}60,,{},1,0,0\n"
+    for name, phase, rate in (("one", "", 0.001), ("two", "30,All hues,,,,\n", 0.001), ("three", "30,All hues,,,,\n", 0.02)):
+        (tmp_path / f"{name}.csv").write_text(text.format(phase, rate))
+    command = ["--config", "color", "--seeds", "0:2", "--runs", tmp_path / "runs"]
+    found = here("ablate", tmp_path / "three.csv", tmp_path / "one.csv", *command)
+    assert found.code == 0, found.err
+    assert "one.csv have different phases, which are not exchanged: what they do counts as interaction" in found.err
+    alone = here("ablate", tmp_path / "two.csv", tmp_path / "one.csv", *command)
+    assert alone.code == 2
+    assert "one.csv differ in their phases alone, which cannot be exchanged" in alone.err
+
+
+def test_one_seed_is_refused_before_training(folder, here, tmp_path):
+    found = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "5", "--runs", tmp_path / "runs")
+    assert found.code == 2
+    assert "an ablation needs at least 2 seeds: pass --seeds 0:8" in found.err
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the file of an experiment says of its arms: names, colors, settings, the baseline, and what is judged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from matplotlib.text import Text
@@ -8,6 +9,7 @@ from matplotlib.text import Text
 import curriculum
 from curriculum.draw import style
 from curriculum.errors import InputError
+from curriculum.measure.looks import Look, spent
 from curriculum.store.experiment import read_experiment
 from curriculum.store.reader import Run
 
@@ -74,6 +76,46 @@ def test_naming_the_experiment_compares_it_by_its_own_rules(done, folder, here):
     assert other["primary"] == ["H2"]
     assert {verdict["id"] for verdict in other["verdicts"]} == {"H2"}
     assert other["guards"] == []
+
+
+@pytest.mark.parametrize("name", ["fast", "High rate", "race/fast"])
+def test_another_baseline_is_named_like_the_arm(done, folder, here, name):
+    found = here("compare", "race", "--baseline", name, "--runs", folder / "runs", "--json")
+    assert found.code == 0, found.err
+    assert [(pair["first"], pair["other"]) for pair in json.loads(found.out)["pairs"]] == [(0, 1), (2, 1)]
+    found = here("power", "race", "--baseline", name, "--runs", folder / "runs")
+    assert found.code == 0, found.err
+    assert "slow against High rate" in found.out
+    assert list(curriculum.compare("race", folder=folder / "runs", baseline=name).table["against"]) == ["High rate"] * 4
+
+
+@pytest.mark.parametrize("command", ["compare", "power"])
+def test_a_baseline_that_is_no_arm_is_said(done, folder, here, command):
+    found = here(command, "race", "--baseline", "fsat", "--runs", folder / "runs")
+    assert found.code == 2
+    assert "there is no arm 'fsat' in race, did you mean 'fast'? (allowed: slow, fast, narrow)" in found.err, found.err
+
+
+def test_power_names_the_pairs_that_pairing_does_not_help(done, folder, here):
+    found = here("power", "race", "--runs", folder / "runs")
+    assert " pairs of slow, High rate and narrow;" in found.out, found.out
+    said = "".join(line for line in found.out.splitlines() if line.startswith("pairing by seed does not help here: "))
+    names = ["slow", "High rate", "narrow"]
+    for own in json.loads(here("power", "race", "--runs", folder / "runs", "--json").out):
+        pair = f"{own['title']} ({names[own['first']]} against {names[own['other']]})"
+        assert (pair in said) == (own["saved"] <= 1), found.out
+
+
+def test_a_single_look_has_the_level_of_a_comparison(done, folder):
+    found = curriculum.compare("race", folder=folder / "runs")
+    assert replace(found, look=Look(1, 1, 8, spent(1.0), True, False)).level == found.level == "95%"
+    assert replace(found, look=Look(1, 2, 8, 0.0312, True, False)).level == "96.9%"
+
+
+def test_what_is_said_of_every_table_is_a_command_that_prints_them(done, folder, here):
+    found = here("experiment", folder / "race.yaml", "--runs", folder / "runs")
+    (line,) = [line for line in found.out.splitlines() if "every table: " in line]
+    assert f"every table: curriculum compare race --full --runs {folder / 'runs'}" in line, line
 
 
 def test_labels_stand_in_texts_figures_and_videos(done, folder, here, monkeypatch):
@@ -165,3 +207,15 @@ def test_runs_that_grew_after_a_look_are_marked(folder, here, tmp_path):
         plain = json.loads(found.out)
         marked = [note for note in plain["notes"] if "compared before with 8 seeds" in note]
         assert (len(marked), plain["earlier_looks"]) == ((0, []) if seeds == "0:8" else (1, [8]))
+
+
+def test_a_seed_whose_error_is_lost_although_updates_are_skipped_ranks_worst(folder, here, tmp_path, recwarn):
+    (tmp_path / "huge.csv").write_text("STEP,PHASE,lr,loss-recon\n0,Primary & secondary,0.001,1\n20,,1e30,1\n40,,1e30,1\n")
+    (tmp_path / "lost.yaml").write_text(f"config: color\nseeds: 0:2\narms:\n  huge: huge.csv\n  slow: {folder}/slow.csv\n")
+    found = here("experiment", tmp_path / "lost.yaml", "--set", "optimizer.on_nonfinite=skip", "--runs", tmp_path / "runs", "--json")
+    assert found.code == 0, found.err
+    plain = json.loads(found.out)
+    assert "huge: 2 of 2 seeds diverged and rank worst (seed 0, 1)" in plain["notes"]
+    rows = {row["id"]: row["values"][0] for row in (*plain["final"], *plain["measures"]) if row["window"] != "elsewhere"}
+    assert rows["final"] == rows["H1a"] == rows["H1b"] == ["inf", "inf"]
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]

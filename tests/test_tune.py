@@ -56,6 +56,13 @@ def test_repeating_the_command_trains_nothing(tuned, folder, here):
     assert again.out == tuned.out
 
 
+def test_too_few_seeds_to_compare_are_said_before_training(folder, here, tmp_path):
+    more = ["--grid", "1,2", "--tuning-seeds", "20:22", "--seeds", "0:3", "--runs", tmp_path / "runs"]
+    found = here("tune", folder / "race.yaml", *more)
+    assert found.code == 0, found.err
+    assert found.err.startswith("warning: with 3 seeds, nothing is judged"), found.err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

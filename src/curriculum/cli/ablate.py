@@ -60,17 +60,30 @@ def ablate(
     from curriculum.cli.progress import Bar
     from curriculum.draw import style
     from curriculum.draw.plots import ablation
+    from curriculum.errors import InputError
     from curriculum.measure import ablation as measured
+    from curriculum.measure.exact import pairs_needed, smallest_p
+    from curriculum.measure.verdicts import ALPHA
     from curriculum.runner.exchange import plan_exchange
     from curriculum.runner.provenance import planned_look
     from curriculum.store.files import write_file
 
     exchange = plan_exchange(first, second, runs, config, by=by.value, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     measured.metrics_to_take_apart(planned_look(exchange.study.plans[0]), measure or ())
-    stored = train_study(exchange.study)
     count, names = len(exchange.parts), exchange.names
+    seeds, tests = len(exchange.study.plans[0].seeds), measured.tests_of(count)
+    if seeds < measured.FEWEST:
+        raise InputError(f"an ablation needs at least {measured.FEWEST} seeds: pass --seeds 0:8")
+    for warning in exchange.warnings:
+        say(f"warning: {warning}")
+    if smallest_p(seeds, tests) > ALPHA:
+        say(
+            f"warning: with {seeds} seed{'' if seeds == 1 else 's'} and {tests} tests, p cannot be below {smallest_p(seeds, tests):.2g}, "
+            f"so that no part can be found: {pairs_needed(tests)} seeds are needed"
+        )
+    stored = train_study(exchange.study)
     with Bar("measuring", measured.pairs_to_measure(count), "pair of runs", patience=2.0) as bar:
-        found = measured.ablate(
+        found, notes = measured.ablate(
             names,
             [part.name for part in exchange.parts],
             (stored[0], stored[1]),
@@ -79,15 +92,18 @@ def ablate(
             measure or (),
             bar.update,
         )
+    for note in notes:
+        say(f"note: {note}")
     documents = [own.to_json() for own in found]
     write_file(exchange.folder / "ablation.json", (json.dumps(documents, indent=2, allow_nan=False) + "\n").encode())
-    figures = [style.save(ablation.draw(own), exchange.folder / f"ablation-{own.id}.png") for own in found]
+    for own in found:
+        style.save(ablation.draw(own), exchange.folder / f"ablation-{own.id}.png")
     if as_json:
         put_json(documents)
         return
     for own in found:
         _print(own)
-    put(f"figures and ablation.json: {', '.join(map(str, figures))}")
+    put(f"figures and ablation.json: {exchange.folder}")
 
 
 def _print(found: Ablation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from curriculum.measure.verdicts import SmallestEffect
     from curriculum.store.reader import Run
 
+TABLES = "add --full"
+
 
 @guarded
 def compare(
@@ -32,7 +35,8 @@ def compare(
         typer.Option(
             "--baseline",
             metavar="RUN",
-            help="The run that each of the others is measured against. Default: the first run is measured against each of the others.",
+            help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
+            "else the first run is measured against each of the others.",
         ),
     ] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Measure every run against every other one.")] = False,
@@ -80,7 +84,7 @@ def compare(
 
       curriculum compare
 
-      curriculum compare smooth-vs-stepped --primary H1
+      curriculum compare smooth-vs-stepped --primary H1 --baseline smooth
 
       curriculum compare runA runB runC --baseline runC --smallest-ratio 0.05
 
@@ -93,8 +97,8 @@ def compare(
     from curriculum.errors import DifferenceError, InputError
     from curriculum.measure.conditions import met, parse_condition
     from curriculum.measure.verdicts import SmallestEffect
-    from curriculum.store.experiment import ExperimentRecord, find_runs
-    from curriculum.store.shelf import find_run, newest_finished
+    from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs
+    from curriculum.store.shelf import newest_finished
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
@@ -104,7 +108,7 @@ def compare(
     if record.baseline is not None and not all_pairs:
         place = list(record.arms).index(record.baseline)
     if baseline is not None:
-        reference = find_run(baseline, runs)
+        reference = find_baseline(baseline, chosen, record, runs)
         paths = [run.path.resolve() for run in chosen]
         if reference.path.resolve() not in paths:
             chosen.append(reference)
@@ -138,11 +142,18 @@ def compare_and_print(
     primary: Sequence[str] | None = None,
     full: bool = False,
     form: Format = Format.text,
+    tables: str = TABLES,
 ) -> Comparison:
-    """Compare runs, store the comparison, and print it."""
+    """Compare runs, store the comparison, and print it; `tables` says how to print everything that was measured."""
     found = measured(chosen, smallest, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
-    store_and_print(chosen, found, runs, as_json, full, form)
+    store_and_print(chosen, found, runs, as_json, full, form, tables)
     return found
+
+
+def tables_of(folder: Path) -> str:
+    """Give the command that prints every table of the experiment in a folder."""
+    shown = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
+    return f"curriculum compare {shlex.quote(folder.name)} --full{shown}"
 
 
 def measured(
@@ -164,7 +175,13 @@ def measured(
 
 
 def store_and_print(
-    chosen: list[Run], found: Comparison, runs: Path, as_json: bool, full: bool = False, form: Format = Format.text
+    chosen: list[Run],
+    found: Comparison,
+    runs: Path,
+    as_json: bool,
+    full: bool = False,
+    form: Format = Format.text,
+    tables: str = TABLES,
 ) -> None:
     """Store a comparison of runs with its figures, and print it; with a note where they have grown since they were compared before."""
     from curriculum.draw.figures import draw_comparison
@@ -184,7 +201,7 @@ def store_and_print(
             say(f"note: {note}")
         return
     print_comparison(found, full)
-    put(f"figures and compare.json: {folder}{'' if full else '; every table: add --full'}")
+    put(f"figures and compare.json: {folder}{'' if full else '; every table: ' + tables}")
 
 
 def _amounts(texts: Sequence[str]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curriculum.cli.compare import compare_and_print, measured, store_and_print
+from curriculum.cli.compare import compare_and_print, measured, store_and_print, tables_of
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, too_few, undecidable
@@ -102,7 +102,9 @@ def run_experiment(
         return
     for warning in undecidable(study):
         say(f"warning: {warning}")
-    compare_and_print(train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary)
+    compare_and_print(
+        train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary, tables=tables_of(study.folder)
+    )
 
 
 def _run_commands(name: str, seed: str | None, workers: int | None, overrides: list[str], dry_run: bool, runs: Path, as_json: bool) -> None:
@@ -134,7 +136,7 @@ def _run_commands(name: str, seed: str | None, workers: int | None, overrides: l
             say(f"{path} is already finished")
     with Bar(f"training {', '.join(study.names)}", max(1, len(study.jobs)), "process") as bar:
         found = run_commands(study, workers, bar.update)
-    compare_and_print(found, runs, as_json, baseline=study.baseline, primary=study.record.primary)
+    compare_and_print(found, runs, as_json, baseline=study.baseline, primary=study.record.primary, tables=tables_of(study.folder))
 
 
 def train_study(study: Study) -> list[Run]:
@@ -179,4 +181,4 @@ def _grow(
         return found
 
     found = train_until_decided(growing, _train_arms, look)
-    store_and_print([Run(path) for path in study.paths], found, runs, as_json)
+    store_and_print([Run(path) for path in study.paths], found, runs, as_json, tables=tables_of(study.folder))

@@ -16,7 +16,10 @@ from curriculum.console import put, put_json, put_table
 def show_power(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more runs, or the name of an experiment that was run.")],
     baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="RUN", help="The run that each of the others is measured against.")
+        str | None,
+        typer.Option(
+            "--baseline", metavar="RUN", help="The run, or the arm of the experiment, that each of the others is measured against."
+        ),
     ] = None,
     smallest_ratio: Annotated[
         float, typer.Option(min=0, max=0.99, help="The smallest effect of interest as a share, as for `compare`.")
@@ -38,13 +41,12 @@ def show_power(
     from curriculum.measure.comparison import compare
     from curriculum.measure.power import CHANCES, power, said
     from curriculum.measure.verdicts import SmallestEffect
-    from curriculum.store.experiment import find_runs
-    from curriculum.store.shelf import find_run
+    from curriculum.store.experiment import find_baseline, find_runs
 
     chosen, record = find_runs(names, runs)
     place = None if record.baseline is None else list(record.arms).index(record.baseline)
     if baseline is not None:
-        path = find_run(baseline, runs).path.resolve()
+        path = find_baseline(baseline, chosen, record, runs).path.resolve()
         paths = [run.path.resolve() for run in chosen]
         if path not in paths:
             raise InputError(f"the baseline {baseline!r} is not one of the runs: name it among them")

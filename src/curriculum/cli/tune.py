@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curriculum.cli.compare import compare_and_print
+from curriculum.cli.compare import compare_and_print, tables_of
 from curriculum.cli.experiment import train_study
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.study_text import undecidable
 from curriculum.console import put, put_table, say
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def tune(
     changes = with_device(overrides, device)
     tuning = plan_tuning(name, runs, factor, _factors(grid), tuning_seeds=tuning_seeds, overrides=changes, seeds=seed, steps=steps)
     metric_to_choose_by(planned_look(tuning.base.plans[0]), measure)
+    for warning in undecidable(tuning.base):
+        say(f"warning: {warning}")
     trials = train_study(tuning.trials)
     arms = tuning.base.record.arms
     labels = [arms[name].label or name for name in tuning.arms]
@@ -74,14 +77,16 @@ def tune(
     with Bar("measuring", len(trials), "run", patience=2.0) as bar:
         found = search(labels, factor, tuning.grid, trials, measure, bar.update)
     write_file(tuning.folder / "tuning.json", (json.dumps(_plain(asdict(found)), indent=2, allow_nan=False) + "\n").encode())
-    figure = style.save(plot.draw(found, theme), tuning.folder / "tuning.png")
+    style.save(plot.draw(found, theme), tuning.folder / "tuning.png")
     if not as_json:
         _print(found)
-        put(f"figure and tuning.json: {figure}")
+        put(f"figure and tuning.json: {tuning.folder}")
     for note in found.notes():
         say(f"note: {note}")
     tuned = plan_tuned(tuning, found.factors)
-    compare_and_print(train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary)
+    compare_and_print(
+        train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary, tables=tables_of(tuned.folder)
+    )
 
 
 def _factors(text: str) -> list[float]:

@@ -8,7 +8,7 @@ their interaction. For two parts this is the Shapley value; for more, it is the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,15 +17,18 @@ import numpy as np
 from curriculum.errors import InputError, unknown
 from curriculum.measure import effects
 from curriculum.measure.effects import COUNT, SCALED
+from curriculum.measure.exact import smallest_p
 from curriculum.measure.measures import Looked, final_metrics, metrics_of, score_metrics
 from curriculum.measure.measuring import Measured, measure_only
 from curriculum.measure.metric import Metric, label
 from curriculum.measure.pairing import line_up
 from curriculum.measure.stats import Array, Estimate, holm, paired_estimate
+from curriculum.measure.verdicts import ALPHA
 from curriculum.store.reader import Run
 
 ALL, INTERACTION = "all parts together", "interaction"
 FEWEST = 2  # seeds
+ROUNDED = 1e-9  # of the largest effect: an interaction below it is none
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Ablation:
     def share(self, own: Contribution) -> float:
         """Give a contribution as a share of the whole effect; NaN where that could be no effect at all."""
         low, whole, high = (self._scaled(end) for end in (self.total.low, self.total.value, self.total.high))
-        return self._scaled(own.value) / whole if low * high > 0 else math.nan
+        return self._scaled(own.value) / whole + 0.0 if low * high > 0 else math.nan  # + 0.0: no share is -0%
 
     def amount(self, value: float) -> str:
         """Write an effect, as `x0.48` or `+1.2 points`."""
@@ -86,13 +89,15 @@ class Ablation:
         whole = f"{self.label}: {self.names[0]} {self.amount(self.total.value)} {link} {self.names[1]} {self.interval(self.total)}"
         told = [f"{own.part} {self.amount(own.value)}{self._percent(own)}" for own in self.carrying]
         found = f"of this, {', '.join(told)}" if told else "no single part carries a significant share of it"
+        if smallest_p(len(self.seeds), tests_of(len(self.parts))) > ALPHA:
+            found = f"{len(self.seeds)} seeds are too few to say which part carries it"
         left = f"; interaction {self.amount(self.interaction.value)} {self.interval(self.interaction)}"
         return f"{whole}; {found}{left} ({len(self.seeds)} seeds)"
 
     @property
     def carrying(self) -> list[Contribution]:
         """List the parts that carry something beyond chance, the largest first."""
-        found = [own for own in self.parts if own.p_corrected <= 0.05]
+        found = [own for own in self.parts if own.p_corrected <= ALPHA]
         return sorted(found, key=lambda own: -abs(self._scaled(own.value)))
 
     def interval(self, own: Contribution) -> str:
@@ -121,11 +126,12 @@ def ablate(
     without: Sequence[Run],
     measures: Sequence[str] = (),
     watch: Callable[[int], None] = lambda done: None,
-) -> list[Ablation]:
+) -> tuple[list[Ablation], list[str]]:
     """Take the effect of the first of two runs against the second apart by measures, or by scores and the first final error.
 
     `alone` are the runs of the second sheet with each part of the first, `without` those of the first with each part of the second.
-    Raises `InputError` for a measure that cannot be taken apart, and where too few seeds are trained in every arm.
+    With the answers come notes: which measures have no effect in some seeds, and why. Raises `InputError` for a measure that cannot
+    be taken apart, where that holds for none, and where too few seeds are trained in every arm.
     """
     chosen = metrics_to_take_apart(bases[0], measures)
     first, second = bases
@@ -140,7 +146,19 @@ def ablate(
     for done, pair in enumerate(pairs, start=1):
         rows.append(measure_only(pair, line_up(pair).pairings[0], chosen))
         watch(done)
-    return [_ablation(names, parts, [own[place] for own in rows], pairs, seeds, left) for place in range(len(chosen))]
+    found: list[Ablation] = []
+    notes: list[str] = []
+    for place in range(len(chosen)):
+        measured = [own[place] for own in rows]
+        changes = _effects(measured, pairs, seeds)
+        note = next(_without_effect(measured, pairs, seeds, changes), None)
+        if note is None:
+            found.append(_ablation(names, parts, measured[0], changes, seeds, left))
+        else:
+            notes.append(f"{label(measured[0].id, measured[0].title)} is not taken apart: {note}")
+    if not found:
+        raise InputError("\n".join(notes))
+    return found, notes
 
 
 def pairs_to_measure(parts: int) -> int:
@@ -167,24 +185,52 @@ def metrics_to_take_apart(run: Looked, measures: Sequence[str] = ()) -> list[Met
     return found
 
 
+def tests_of(parts: int) -> int:
+    """Count the tests that are corrected together: of each part, and of the interaction."""
+    return parts + 1
+
+
+def _values(row: Measured, runs: tuple[Run, Run], seeds: Sequence[int]) -> tuple[Array, Array]:
+    first, other = (np.array([own[run.seeds.index(seed)] for seed in seeds]) for own, run in zip(row.values, runs, strict=True))
+    return first, other
+
+
+def _effects(rows: Sequence[Measured], pairs: Sequence[tuple[Run, Run]], seeds: Sequence[int]) -> list[Array]:
+    """Compute the effects `[N]` of each pair of runs by seed."""
+    return [effects.pair_effects(*_values(row, runs, seeds), row.kind) for row, runs in zip(rows, pairs, strict=True)]
+
+
+def _without_effect(
+    rows: Sequence[Measured], pairs: Sequence[tuple[Run, Run]], seeds: Sequence[int], found: Sequence[Array]
+) -> Iterator[str]:
+    """Say of each run with which a pair has no finite effect in some seeds what its values lack there."""
+    for row, runs, own in zip(rows, pairs, found, strict=True):
+        lost = ~np.isfinite(own)
+        for run, values in zip(runs, _values(row, runs, seeds), strict=True):
+            for what, where in (("has no value", np.isnan(values)), ("is 0", values == 0), ("is negative", values < 0)):
+                if (named := np.flatnonzero(lost & where)).size:
+                    text = ", ".join(str(seeds[int(place)]) for place in named)
+                    which = "any seed" if what == "has no value" else "every seed"
+                    which = which if len(named) == len(seeds) else f"seed{'s' if len(named) > 1 else ''} {text}"
+                    why = f" (needs {row.needs})" if what == "has no value" and row.needs else ""
+                    why = why or ("" if what == "has no value" else ", so that no ratio to it exists")
+                    yield f"it {what} for {which} of {run.path.name}{why}"
+
+
 def _ablation(
     names: tuple[str, str],
     parts: Sequence[str],
-    rows: Sequence[Measured],
-    pairs: Sequence[tuple[Run, Run]],
+    row: Measured,
+    found: Sequence[Array],
     seeds: Sequence[int],
     left: tuple[int, ...],
 ) -> Ablation:
-    kind, tests = rows[0].kind, len(parts) + 1
-    found = []
-    for row, runs in zip(rows, pairs, strict=True):
-        values = [np.array([own[run.seeds.index(seed)] for seed in seeds]) for own, run in zip(row.values, runs, strict=True)]
-        found.append(effects.pair_effects(values[0], values[1], kind))
-    if any(np.isnan(own).any() or np.isinf(own).any() for own in found):
-        raise InputError(f"{label(rows[0].id, rows[0].title)} has no value in some seeds: {rows[0].needs or 'it cannot be taken apart'}")
+    kind, tests = row.kind, tests_of(len(parts))
     whole, alone, without = found[0], found[1 : 1 + len(parts)], found[1 + len(parts) :]
     carried = [(own + other) / 2 for own, other in zip(alone, without, strict=True)]
     over = whole - np.sum(carried, axis=0)
+    # Where two parts carry all of it, rounding leaves a rest: it must not be tested.
+    over[np.abs(over) < ROUNDED * max(1.0, np.abs(whole).max())] = 0.0
     estimates = [paired_estimate(own, kind == COUNT, tests) for own in (*carried, over)]
     corrected = holm([own.p for own in estimates])
 
@@ -197,7 +243,6 @@ def _ablation(
         return effects.unscaled(paired_estimate(values, kind == COUNT).value, kind)
 
     total = paired_estimate(whole, kind == COUNT)
-    row = rows[0]
     return Ablation(
         id=row.id,
         title=row.title,

@@ -85,7 +85,8 @@ class Comparison:
     @property
     def level(self) -> str:
         """The level of each interval alone, such as `95%`; at one look of several it is higher."""
-        return "95%" if self.look is None else f"{100 * (1 - self.look.alpha):.1f}%"
+        share = 0.95 if self.look is None else 1 - self.look.alpha
+        return f"{f'{100 * share:.1f}'.removesuffix('.0')}%"
 
     @property
     def undecided(self) -> tuple[Verdict, ...]:

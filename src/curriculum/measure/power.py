@@ -133,10 +133,16 @@ def said(found: Comparison, powers: Sequence[Power]) -> list[str]:
         known = [count for count in needed if count is not None]
         text = f"{max(known)} pairs" if len(known) == len(needed) and known else f"more than {PAIRS[-1]} pairs"
         sentences.append(f"to decide every measure in {chance:.0%} of experiments like this one: {text}")
-    useless = [own.title for own in powers if own.saved <= 1]
+    several = len({(own.first, own.other) for own in powers}) > 1
+    useless = [
+        f"{own.title} ({found.names[own.first]} against {found.names[own.other]})" if several else own.title
+        for own in powers
+        if own.saved <= 1
+    ]
     if useless:
         sentences.append(f"pairing by seed does not help here: {', '.join(dict.fromkeys(useless))}")
     if powers:
-        runs, fewest = " and ".join(found.names), min(own.pairs for own in powers)
+        runs = " and ".join((", ".join(found.names[:-1]), found.names[-1]))
+        fewest = min(own.pairs for own in powers)
         sentences.append(f"this comes from {fewest} pairs of {runs}; the true effects may be smaller, and then it takes more")
     return sentences

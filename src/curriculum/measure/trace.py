@@ -205,7 +205,7 @@ def untrained(run: Run) -> bool:
     latents = _latents(run)[1]
     stuck = ~(dex[_last(steps)].mean(axis=0) < dex[0]) | (np.mean(np.diff(dex, axis=0) == 0, axis=0) > 0.5)
     if len(latents) > 1:
-        stuck |= np.mean((np.diff(latents, axis=0) == 0).all(axis=(2, 3)), axis=0) > 0.5
+        stuck |= np.mean((latents[1:] == latents[:-1]).all(axis=(2, 3)), axis=0) > 0.5
     return bool(np.mean(stuck) > 0.5)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from curriculum.errors import InputError
 from curriculum.measure import comparison
-from curriculum.store.experiment import ExperimentRecord, find_runs
+from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs
 from curriculum.store.reader import Run
 from curriculum.store.shelf import find_run
 
@@ -46,7 +46,8 @@ def compare(
         raise InputError(f"compare takes at least two runs, or the name of an experiment, not {runs!r} alone: write compare([RUN, OTHER])")
     at = None if record.baseline is None else list(record.arms).index(record.baseline)
     if baseline is not None:
-        paths, wanted = [run.path.resolve() for run in chosen], _stored(baseline, place)
+        paths = [run.path.resolve() for run in chosen]
+        wanted = find_baseline(baseline, chosen, record, place) if isinstance(baseline, str) else _stored(baseline, place)
         if wanted.path.resolve() not in paths:
             raise InputError(f"the baseline {wanted.name!r} is not one of the runs: name it among them")
         at = paths.index(wanted.path.resolve())

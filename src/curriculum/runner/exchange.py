@@ -11,18 +11,22 @@ from curriculum.errors import InputError
 from curriculum.runner.arms import Study, study_of
 from curriculum.runner.inputs import load_sheet
 from curriculum.runner.plan import plan, with_sheet
-from curriculum.sheet.ablate import By, Part, exchanged, parts
+from curriculum.sheet.ablate import By, Part, exchanged, parts, same_phases
 from curriculum.sheet.document import Dopesheet
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """The arms of an ablation, checked: both sheets, the second with each part of the first, and the first with each of the second."""
+    """The arms of an ablation, checked: both sheets, the second with each part of the first, and the first with each of the second.
+
+    `warnings` say what the answer will not tell.
+    """
 
     names: tuple[str, str]
     parts: tuple[Part, ...]
     study: Study
     folder: Path
+    warnings: tuple[str, ...]
 
 
 def plan_exchange(
@@ -59,7 +63,8 @@ def plan_exchange(
                 raise InputError(f"{sheet.source} cannot be trained with the part {part.name!r} of {donor.source}:\n{error}") from None
             arms.append(arm)
     place = folder / f"{names[0]}-vs-{names[1]}-by-{by}"
-    return Exchange(names, found, study_of(arms, plans, place), place)
+    differ = f"{sheets[0].source} and {sheets[1].source} have different phases, which are not exchanged: what they do counts as interaction"
+    return Exchange(names, found, study_of(arms, plans, place), place, () if same_phases(*sheets) else (differ,))
 
 
 def _plain(part: Part, all_parts: Sequence[Part]) -> str:

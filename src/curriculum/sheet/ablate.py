@@ -39,9 +39,16 @@ def parts(first: Dopesheet, second: Dopesheet, by: By) -> tuple[Part, ...]:
             f"between sheets of the same length (curriculum dopesheet convert --scale-to {first.last_step + 1} changes it)"
         )
     found = _columns(first, second) if by == "column" else _phases(first, second)
+    if not found and not same_phases(first, second):
+        raise InputError(f"{first.source} and {second.source} differ in their phases alone, which cannot be exchanged")
     if not found:
         raise InputError(f"{first.source} and {second.source} say the same at every step: there is nothing to exchange")
     return found
+
+
+def same_phases(first: Dopesheet, second: Dopesheet) -> bool:
+    """Tell whether two sheets have the same phases at the same steps. No part has them: each arm has those of its own sheet."""
+    return _merged(first.phases) == _merged(second.phases)
 
 
 def exchanged(sheet: Dopesheet, donor: Dopesheet, part: Part) -> Dopesheet:

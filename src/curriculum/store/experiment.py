@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from curriculum.errors import RunError
+from curriculum.errors import InputError, RunError, nearest
 from curriculum.store.files import read_document, reason, write_file
 from curriculum.store.names import EXPERIMENT, is_run
 from curriculum.store.reader import Run
@@ -111,3 +111,23 @@ def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], Experiment
         return runs_in(place)[0], ExperimentRecord()
     found = [Run(place / name) for name in record.arms if is_run(place / name)]
     return found, record if len(found) == len(record.arms) else record.model_copy(update={"baseline": None})
+
+
+def find_baseline(reference: str, chosen: Sequence[Run], record: ExperimentRecord, folder: Path) -> Run:
+    """Open the run that is named as the baseline: an arm of an experiment by its name or its label, and any run as `find_run` does.
+
+    Raises `InputError` with the nearest arm where there is none.
+    """
+    for run in chosen if record.arms else ():
+        arm = run.path.name
+        if reference in (arm, record.arms[arm].label):
+            return run
+    try:
+        return find_run(reference, folder)
+    except InputError:
+        if not record.arms:
+            raise
+    guess = nearest(reference, record.arms)
+    hint = f", did you mean {guess!r}?" if guess else ""
+    place = chosen[0].path.parent.name if chosen else folder
+    raise InputError(f"there is no arm {reference!r} in {place}{hint} (allowed: {', '.join(record.arms)})")

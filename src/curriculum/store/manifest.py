@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from curriculum.config.settings import SEEDS_ALLOWED
@@ -222,6 +224,16 @@ class Manifest(BaseModel):
 def skipped_updates(manifest: Mapping[str, Any]) -> dict[int, SkippedManifest]:
     """Read which seeds of a run skipped updates, from its manifest: how many each, and the first."""
     return {int(seed): SkippedManifest.model_validate(own) for seed, own in manifest.get("skipped", {}).items()}
+
+
+def lost_seeds(manifest: Mapping[str, Any], seeds: Sequence[int], traces: Mapping[str, NDArray[Any]]) -> dict[int, str]:
+    """Find the seeds that skipped updates and whose last error `[F, S]` on any probe is not finite: skipping did not save them.
+
+    Each comes with the first update that it skipped.
+    """
+    errors = [own[-1] for name, own in traces.items() if name.startswith("loss.") and not name.endswith(".steps") and len(own)]
+    skipped, places = skipped_updates(manifest), {seed: place for place, seed in enumerate(seeds)}
+    return {seed: own.first for seed, own in skipped.items() if not all(isfinite(error[places[seed]]) for error in errors)}
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], Manifest]:

@@ -30,7 +30,7 @@ from curriculum.store.files import (
 )
 from curriculum.store.integrity import events_until, read_events
 from curriculum.store.lock import is_held
-from curriculum.store.manifest import LookManifest, ProbeManifest, read_manifest
+from curriculum.store.manifest import LookManifest, ProbeManifest, lost_seeds, read_manifest
 from curriculum.store.names import (
     CONFIG,
     EVENTS,
@@ -122,8 +122,9 @@ class Run:
 
     @property
     def diverged(self) -> dict[int, str]:
-        """The seeds that diverged, each with where."""
-        return {int(seed): why for seed, why in self._checked.diverged.items()}
+        """The seeds that diverged, each with where; those that skipped updates did if their last error is not finite."""
+        lost = lost_seeds(self.manifest, self.seeds, self.traces) if self.manifest.get("skipped") else {}
+        return lost | {int(seed): why for seed, why in self._checked.diverged.items()}
 
     @property
     def probes(self) -> tuple[ProbeManifest, ...]:
