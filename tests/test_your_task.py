@@ -135,7 +135,7 @@ def test_from_an_installed_wheel_in_an_empty_folder_to_a_verdict_on_accuracy(tmp
     assert re.search(r"accuracy on the test data: early \+0\.[1-5]\d* points against late \[\+.*: supported", ended.stdout)
     document = json.loads(next((work / "runs" / "comparisons").glob("*/compare.json")).read_text())
     text = ended.stdout + json.dumps(document)
-    assert not re.search(r"latent|drift|jitter|color", text, re.IGNORECASE)
+    assert not re.search(r"latent|drift|jitter|colors|hue", text, re.IGNORECASE)
     figures = {path.name for path in (work / "runs").rglob("*.png")}
     assert figures == {"losses.png", "timeline.png", "bands.png", "effects.png", "schedules.png"}
     assert sum(path.stat().st_size for path in (work / "runs").rglob("*") if path.is_file()) < 20 * 2**20
