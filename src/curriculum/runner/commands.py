@@ -27,13 +27,13 @@ from curriculum.measure.of_scores import ids_of
 from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
-from curriculum.runner.track_folder import OVER, check_logged, check_metrics, read_inputs
+from curriculum.runner.track_folder import check_logged, check_metrics, read_inputs
 from curriculum.runner.track_values import declared
 from curriculum.store.blocks import block_paths
 from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
 from curriculum.store.files import digest
 from curriculum.store.joining import join
-from curriculum.store.names import check_name, is_run
+from curriculum.store.names import OVER, check_name, is_run
 from curriculum.store.reader import Run
 
 LOGS = "logs"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,18 +17,16 @@ from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import identity, manifest_of
 from curriculum.runner.same import changed, check_arms, check_same, other_versions, uncertain
 from curriculum.runner.session import REFERENCE
-from curriculum.runner.stamps import close_segments, new_segment
+from curriculum.runner.stamps import close_segments, holder_of, new_segment
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.blocks import run_of
-from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, steps_in, usable
-from curriculum.store.integrity import check_parts, events_until
+from curriculum.store.checkpoint import Checkpoint, steps_in, usable
+from curriculum.store.integrity import check_stored_until, events_until
 from curriculum.store.lock import Lock
-from curriculum.store.names import check_new, is_run
+from curriculum.store.names import OVER, check_new, is_run
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
 from curriculum.train.state import State, initial_state
-
-OVER = ("finished", "diverged")  # nothing is left to train of such a run
 
 
 @dataclass(frozen=True)
@@ -144,11 +141,8 @@ def _lock(path: Path) -> Lock:
     try:
         return Lock(path)
     except InUseError:
-        holder = ""
-        with suppress(CurriculumError, LookupError, TypeError):
-            run = Run(path)
-            holder = f" (process {run.manifest['segments'][-1]['pid']} on {run.manifest['host']})"
-        raise InUseError(f"{path} is being trained by another process{holder}: wait for it, or choose another --name") from None
+        message = f"{path} is being trained by another process{holder_of(path)}: wait for it, or choose another --name"
+        raise InUseError(message) from None
 
 
 def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | None], list[CurriculumError]]:
@@ -156,7 +150,7 @@ def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | N
 
     Raises `RunError` where a run has checkpoints, but none is good.
     """
-    found = {path: usable(path, partial(_check_stored, path)) for path in paths}
+    found = {path: usable(path, partial(check_stored_until, path)) for path in paths}
     for good, damaged in found.values():
         if damaged and not good:
             raise RunError(f"{damaged[0]}; no other checkpoint is left to resume from: remove the run to train it from step 0")
@@ -164,11 +158,6 @@ def common_checkpoints(paths: Sequence[Path]) -> tuple[dict[Path, Checkpoint | N
     problems = [error for _, damaged in found.values() for error in damaged]
     newest = max(steps, default=None)
     return {path: next((one for one in good if one.step == newest), None) for path, (good, _) in found.items()}, problems
-
-
-def _check_stored(path: Path, record: CheckpointRecord) -> None:
-    check_parts(path, record)
-    events_until(path, record)
 
 
 def restore(state: State, plans: Sequence[Plan], runs: Sequence[Run], checkpoints: Sequence[Checkpoint | None]) -> State:

@@ -15,10 +15,9 @@ from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.provenance import made_from
 from curriculum.runner.stamps import versions
 from curriculum.sheet.table import table_line
+from curriculum.store.merging import FREE
 from curriculum.store.reader import Run
 from curriculum.train.make import settings_of
-
-FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings of a config that change no result of a seed
 
 CODE = ("the code of the task", "the data of the task")  # how differences begin that a user may accept
 

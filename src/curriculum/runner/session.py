@@ -22,7 +22,7 @@ from curriculum.runner.tapes import EventLog, Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import Schedule
 from curriculum.store.checkpoint import Checkpoint
 from curriculum.store.manifest import SkippedManifest
-from curriculum.store.names import FIXED
+from curriculum.store.names import FIXED, OVER
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
 from curriculum.train.ensemble import Ensemble
@@ -193,7 +193,7 @@ class Session:
         timings = {"train_s": round(self.seconds, 3), "steps_per_s": round(self.trained / self.seconds, 1)}
         lost = {str(seed): why for seed, why in self.diverged.items()}
         segments = close_segments(self.folder.manifest.get("segments", []), self.trained, status, ended=now())
-        final = status in ("finished", "diverged")  # nothing can come after it
+        final = status in OVER
         more |= {"trained": self.trained, "timings": timings, "ended": now(), "diverged": lost, "segments": segments}
         more |= {"skipped": self._skipped()} if self.skipped else {}
         if self.own.measures and status == "finished":

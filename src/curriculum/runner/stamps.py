@@ -10,7 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from curriculum.errors import CurriculumError
+from curriculum.store.reader import Run
 
 
 def place() -> dict[str, Any]:
@@ -42,6 +46,14 @@ def _git_commit() -> str | None:
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     return None
+
+
+def holder_of(path: Path) -> str:
+    """Say which process trains the run at `path`, as ` (process 7 on host)`; nothing where that is not known."""
+    with suppress(CurriculumError, LookupError, TypeError):
+        run = Run(path)
+        return f" (process {run.manifest['segments'][-1]['pid']} on {run.manifest['host']})"
+    return ""
 
 
 def new_segment(first: int) -> dict[str, Any]:

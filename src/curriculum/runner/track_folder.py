@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,26 +12,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError
+from curriculum.errors import InputError, InUseError, OutputExistsError
 from curriculum.find_file import read_sheet
 from curriculum.play.own_timings import timings_for
-from curriculum.runner.stamps import close_segments, new_segment, now, place
+from curriculum.runner.stamps import close_segments, holder_of, new_segment, now, place
 from curriculum.sheet.document import Dopesheet, with_tables, write
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.blocks import block_paths, check_distinct
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, usable
 from curriculum.store.files import digest
-from curriculum.store.integrity import check_parts, events_until
-from curriculum.store.lock import Lock
-from curriculum.store.names import BLOCKS
+from curriculum.store.integrity import check_stored_until
+from curriculum.store.lock import Lock, wait_for_lock
+from curriculum.store.names import BLOCKS, OVER
 from curriculum.store.reader import Run
 from curriculum.store.writer import RunFolder
 from curriculum.train.scores import Score
 
 TASK = {"name": "tracked", "version": 1}
 LOGGED = "logged"  # the probe of metrics that a loop logs
-OVER = ("finished", "diverged")
 PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
 
 
@@ -122,7 +120,7 @@ class Block:
         """Read the newest checkpoint that is not damaged; None where there is none."""
         if self.folder is not None or self.done:
             return None
-        good, _ = usable(self.path, partial(_check_stored, self.path))
+        good, _ = usable(self.path, partial(check_stored_until, self.path))
         return good[0] if good else None
 
     def open(self, record: CheckpointRecord | None) -> RunFolder:
@@ -140,11 +138,6 @@ class Block:
             self.folder.release()
         elif self.lock is not None:
             self.lock.release()
-
-
-def _check_stored(path: Path, record: CheckpointRecord) -> None:
-    check_parts(path, record)
-    events_until(path, record)
 
 
 def open_block(path: Path, inputs: Inputs) -> Block:
@@ -180,19 +173,11 @@ def open_block(path: Path, inputs: Inputs) -> Block:
 
 
 def _lock(path: Path, block: Path, seed: int) -> Lock:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        with suppress(InUseError):
-            return Lock(block)
-        time.sleep(0.02)
     try:
-        return Lock(block)
+        return wait_for_lock(block, PATIENCE)
     except InUseError:
-        holder = ""
-        with suppress(CurriculumError, LookupError, TypeError):
-            run = Run(block)
-            holder = f" (process {run.manifest['segments'][-1]['pid']} on {run.manifest['host']})"
-        raise InUseError(f"{path}: seed {seed} is being trained by another process{holder}: wait for it, or choose another seed") from None
+        message = f"{path}: seed {seed} is being trained by another process{holder_of(block)}: wait for it, or choose another seed"
+        raise InUseError(message) from None
 
 
 def _check_same(run: Run, inputs: Inputs, manifest: Mapping[str, Any]) -> None:

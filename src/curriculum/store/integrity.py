@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from curriculum.errors import RunError
 from curriculum.store.checkpoint import CheckpointRecord
 from curriculum.store.files import digest, digest_file, read_limited, reason
 from curriculum.store.names import EVENTS, IN_PARTS, is_part
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_parts(path: Path, record: CheckpointRecord) -> None:
@@ -35,6 +32,12 @@ def check_parts(path: Path, record: CheckpointRecord) -> None:
                 raise RunError(f"the run {path} is damaged: {part}: it is missing") from None
             except (OSError, ValueError) as error:
                 raise RunError(f"the run {path} is damaged: {part}: {reason(error)}") from None
+
+
+def check_stored_until(path: Path, record: CheckpointRecord) -> None:
+    """Check all that a checkpoint says is stored of the run at `path`: its parts and its events. Raises `RunError`."""
+    check_parts(path, record)
+    events_until(path, record)
 
 
 def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], ...]:

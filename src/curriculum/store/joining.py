@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from curriculum.store import merging
 from curriculum.store.blocks import block_name, block_paths
 from curriculum.store.checkpoint import files_of, steps_in
 from curriculum.store.files import digest, link_file, read_parquet, to_parquet, to_safetensors, write_file
-from curriculum.store.lock import Lock
+from curriculum.store.lock import wait_for_lock
 from curriculum.store.names import (
     BLOCKS,
     CONFIG,
@@ -30,6 +29,7 @@ from curriculum.store.names import (
     MANIFEST,
     METRICS,
     MODEL,
+    OVER,
     PHASE_ENDS,
     SHEET,
     SNAPSHOTS,
@@ -39,7 +39,6 @@ from curriculum.store.names import (
 from curriculum.store.reader import Run
 from curriculum.store.writer import to_json
 
-OVER = ("finished", "diverged")  # nothing is left to train of such a block
 PATIENCE = 5.0  # seconds to wait for a lock that a glance at the run may hold, before its holder counts as one that trains it
 ADOPTING = ".adopting."  # how the name of a folder begins that is to become a block
 OF_ONE_BLOCK = ("name", "status", "files", "sha256", "stack", "block_of", "timings", "ended", "segments", "argv", "error", "moving")
@@ -64,41 +63,23 @@ def join(path: Path) -> Joined:
     if not (path / BLOCKS).is_dir():
         return Joined((), len(before))
     # First the blocks', which only those who join them hold: whoever waits for it joins what was finished meanwhile.
-    with closing(_Held(path / BLOCKS, None)):
+    with ExitStack() as locks:
+        locks.callback(wait_for_lock(path / BLOCKS).release)
         try:
-            held = _Held(path, PATIENCE)
+            locks.callback(wait_for_lock(path, PATIENCE).release)
         except InUseError:
             return Joined((), len(before))
-        with closing(held):
-            finish_moving(path)
-            _clear(path)
-            _adopt(path)
-            blocks = [run for run in map(Run, block_paths(path)) if run.status in OVER]
-            known = {(own["name"], tuple(own["seeds"])) for own in Run(path).manifest.get("blocks") or ()}
-            if not blocks or {(run.name, run.seeds) for run in blocks} == known:
-                return Joined((), len(before))
-            merging.check_blocks(blocks)
-            _replace(path, merge(Run(path), blocks))
+        finish_moving(path)
+        _clear(path)
+        _adopt(path)
+        blocks = [run for run in map(Run, block_paths(path)) if run.status in OVER]
+        known = {(own["name"], tuple(own["seeds"])) for own in Run(path).manifest.get("blocks") or ()}
+        if not blocks or {(run.name, run.seeds) for run in blocks} == known:
+            return Joined((), len(before))
+        merging.check_blocks(blocks)
+        _replace(path, merge(Run(path), blocks))
     seeds = Run(path).seeds
     return Joined(tuple(seed for seed in seeds if seed not in before), len(seeds))
-
-
-class _Held:
-    """Holds the lock of a folder, for which it waits: without end, or for some seconds."""
-
-    def __init__(self, folder: Path, patience: float | None):
-        began = time.monotonic()
-        while True:
-            try:
-                self._lock = Lock(folder)
-                return
-            except InUseError:
-                if patience is not None and time.monotonic() - began >= patience:
-                    raise
-                time.sleep(0.02)
-
-    def close(self) -> None:
-        self._lock.release()
 
 
 def _clear(path: Path) -> None:

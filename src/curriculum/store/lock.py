@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from curriculum.errors import InUseError, RunError
+
+BETWEEN = 0.02  # seconds from one try to take a lock to the next
 
 
 class Lock:
@@ -39,6 +42,18 @@ class Lock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def wait_for_lock(folder: Path, patience: float | None = None) -> Lock:
+    """Take the lock of a folder when its holder lets go: without end, or for so many seconds; then `InUseError` is raised."""
+    began = time.monotonic()
+    while True:
+        try:
+            return Lock(folder)
+        except InUseError:
+            if patience is not None and time.monotonic() - began >= patience:
+                raise
+            time.sleep(BETWEEN)
 
 
 def is_held(folder: Path) -> bool:

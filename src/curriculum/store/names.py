@@ -6,12 +6,8 @@ import itertools
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from curriculum.errors import InputError, OutputExistsError
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 1
 
@@ -28,6 +24,8 @@ FIXED = "fixed."  # before the name of an array that no model changes
 ABSENT = "absent."  # before the name of a curve: where a seed has no value, because only other blocks recorded that step
 STEPS = "steps"  # the name of the steps among a snapshot file's tensors
 IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run goes on
+
+OVER = ("finished", "diverged")  # the states of a run of which nothing is left to train
 
 EXPERIMENT = "experiment.json"  # in the folder of the arms of an experiment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from curriculum.errors import CurriculumError
 from curriculum.store.blocks import seeds_text
 from curriculum.store.lock import is_held
+from curriculum.store.names import OVER
 from curriculum.store.reader import Run
 
 
@@ -19,7 +20,7 @@ def waiting(run: Run) -> list[str]:
             damaged.append(str(error))
             continue
         own = [seed for seed in block.seeds if seed not in joined]
-        if block.status in ("finished", "diverged"):
+        if block.status in OVER:
             ready += own
         elif block.status == "running" and is_held(path):
             training += own
