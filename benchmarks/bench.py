@@ -33,7 +33,8 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
     import torch
     from torch.utils.data import DataLoader, Dataset, Sampler
 
-    from curriculum.runner.inputs import load_config, load_sheet
+    from curriculum.play.sheets import load_sheet
+    from curriculum.runner.inputs import load_config
     from curriculum.sheet.schedule import compile_sheet
     from curriculum.tasks.color.colors import sampling_weights, scaled
     from curriculum.tasks.color.task import ColorTask

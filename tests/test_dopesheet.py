@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, Se
 from curriculum.errors import SheetError
 from curriculum.sheet.document import Column, Dopesheet, Phase, Row, write
 from curriculum.sheet.easings import EASINGS
+from curriculum.sheet.header_grammar import reserved_word
 from curriculum.sheet.lines import decode
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
@@ -399,7 +400,7 @@ def test_what_is_no_text_is_refused(data, line, says):
 
 printable = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=8).map(str.strip).filter(str.isprintable)
 words = printable.filter(bool)
-names = words.filter(lambda name: ":" not in name and name[0] != "#" and name.upper() not in ("STEP", "PHASE", "ACTION"))
+names = words.filter(lambda name: ":" not in name and name[0] != "#" and reserved_word(name) is None)
 actions = words.filter(lambda name: "," not in name)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(min_value=5e-324, allow_infinity=False)

@@ -52,7 +52,8 @@ def test_a_second_implementation_trains_the_stepped_sheet_the_same(tmp_path):
     """Train with ordinary PyTorch, one step at a time, and compare with what the run stored."""
     import torch
 
-    from curriculum.runner.inputs import load_config, load_sheet
+    from curriculum.play.sheets import load_sheet
+    from curriculum.runner.inputs import load_config
     from curriculum.sheet.schedule import compile_sheet
     from curriculum.train.make import make_task
 

@@ -39,12 +39,9 @@ class Format(StrEnum):
 
 def read_sheet(reference: str) -> Dopesheet:
     """Read a sheet by its path or name."""
-    from curriculum import find_file
-    from curriculum.play.own_timings import timings_for
-    from curriculum.sheet.parse import parse
+    from curriculum.play.sheets import load_sheet
 
-    source, data = find_file.read_sheet(reference)
-    return parse(data, source, timings_for(source))
+    return load_sheet(reference)[0]
 
 
 @dopesheet.command()

@@ -10,11 +10,9 @@ from os import PathLike
 from typing import Any, Literal
 
 from curriculum.errors import InputError, unknown
-from curriculum.find_file import read_sheet
-from curriculum.play.own_timings import timings_for
+from curriculum.play.sheets import load_sheet
 from curriculum.sheet.document import Dopesheet, Phase
 from curriculum.sheet.param_groups import HasGroups, apply
-from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
 
 BEFORE = -1  # the step before the first
@@ -80,7 +78,7 @@ class Playhead:
         """
         if past_end not in ("hold", "raise"):
             raise InputError(f"past_end cannot be {past_end!r}: it is 'hold' or 'raise'")
-        self.schedule = schedule if isinstance(schedule, Schedule) else compile_sheet(_sheet_of(schedule))
+        self.schedule = schedule if isinstance(schedule, Schedule) else compile_sheet(load_sheet(schedule)[0])
         self.past_end = past_end
         self._origin = self.schedule
         self._retargets: list[tuple[str, int, float, int]] = []
@@ -158,10 +156,3 @@ class Playhead:
         found = hashlib.sha256(repr((self._origin.properties, self._origin.phases, self._origin.actions)).encode())
         found.update(self._origin.values.tobytes())
         return found.hexdigest()
-
-
-def _sheet_of(sheet: Dopesheet | str | PathLike[str]) -> Dopesheet:
-    if isinstance(sheet, Dopesheet):
-        return sheet
-    source, data = read_sheet(sheet if isinstance(sheet, str) else str(sheet))
-    return parse(data, source, timings_for(source))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curriculum.errors import InputError
+from curriculum.play.sheets import load_sheet
 from curriculum.runner.arms import Study, study_of
-from curriculum.runner.inputs import load_sheet
 from curriculum.runner.plan import plan, with_sheet
 from curriculum.sheet.ablate import By, Part, exchanged, parts, same_phases
 from curriculum.sheet.document import Dopesheet
+from curriculum.store.names import plain
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def plan_exchange(
     arms = [*names]
     for own, (sheet, donor) in ((names[1], (sheets[1], sheets[0])), (names[0], sheets)):
         for part in found:
-            arm = f"{own}-with-{_plain(part, found)}"
+            arm = f"{own}-with-{_named(part, found)}"
             try:
                 plans.append(with_sheet(plans[0], replace(exchanged(sheet, donor, part), source=f"{arm}.csv")))
             except InputError as error:
@@ -67,8 +67,8 @@ def plan_exchange(
     return Exchange(names, found, study_of(arms, plans, place), place, () if same_phases(*sheets) else (differ,))
 
 
-def _plain(part: Part, all_parts: Sequence[Part]) -> str:
+def _named(part: Part, all_parts: Sequence[Part]) -> str:
     """Name a part as a folder can be named; numbers tell those apart that would be called the same."""
-    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", own.name).strip("-") for own in all_parts]
+    names = [plain(own.name) for own in all_parts]
     place = all_parts.index(part)
     return names[place] if names.count(names[place]) == 1 else f"{names[place]}-{place + 1}"

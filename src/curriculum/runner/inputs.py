@@ -12,11 +12,9 @@ from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.config.settings import Config
 from curriculum.errors import MOST_PROBLEMS, InputError, Problem
-from curriculum.find_file import read_config, read_sheet
-from curriculum.play.own_timings import timings_for
+from curriculum.find_file import read_config
 from curriculum.sheet.check import check, strange_columns
-from curriculum.sheet.document import Dopesheet, with_tables, write
-from curriculum.sheet.parse import parse
+from curriculum.sheet.document import Dopesheet
 from curriculum.train.hooks import Hook
 from curriculum.train.make import settings_of
 from curriculum.train.task import Task
@@ -38,18 +36,6 @@ def load_config(reference: str | Path | Config[Any, Any], overrides: Iterable[st
 def folder_of(source: str | Path | Config[Any, Any]) -> tuple[Path, ...]:
     """Give the folder of a file, as what it names is looked for there; none for what is no file."""
     return (Path(source).resolve().parent,) if isinstance(source, str | Path) and Path(source).is_file() else ()
-
-
-def load_sheet(reference: str | Path | Dopesheet, near: Sequence[Path] = ()) -> tuple[Dopesheet, bytes]:
-    """Read a sheet by its path or name; also give its bytes, with the tables of a user's own timings.
-
-    The folders `near` are searched after the working folder.
-    """
-    if isinstance(reference, Dopesheet):
-        return reference, write(reference).encode()
-    source, data = read_sheet(reference, near)
-    sheet = parse(data, source, timings_for(source, near))
-    return sheet, with_tables(data.decode(), sheet).encode() if sheet.tables else data
 
 
 def with_seeds(config: Config[Any, Any], seeds: str | int | Sequence[int]) -> Config[Any, Any]:

@@ -16,7 +16,8 @@ from curriculum.config.settings import Config, HookSetting
 from curriculum.errors import MOST_PROBLEMS, ConfigError, InputError, RunError, SheetError, unknown
 from curriculum.find_file import read_config
 from curriculum.outside import Folders
-from curriculum.runner.inputs import check_sheet, folder_of, load_config, load_sheet, with_seeds
+from curriculum.play.sheets import load_sheet
+from curriculum.runner.inputs import check_sheet, folder_of, load_config, with_seeds
 from curriculum.runner.own import NOTHING_OWN, Own, own_of
 from curriculum.runner.rehearsal import rehearse
 from curriculum.runner.user_hooks import load_hook

@@ -14,6 +14,7 @@ from curriculum.runner.hook_records import hook_differences, records_of, stored_
 from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.provenance import made_from
 from curriculum.runner.stamps import versions
+from curriculum.sheet.lines import differing_line
 from curriculum.sheet.table import table_line
 from curriculum.store.merging import FREE
 from curriculum.store.reader import Run
@@ -84,10 +85,7 @@ def _sheet_difference(checked: Plan, run: Run) -> str:
         stored = run.sheet.tables.get(name)
         if stored is not None and table_line(name, stored) != table_line(name, table):
             return f"the timing {name!r} of the sheet {checked.sheet.source} has changed"
-    before = run.sheet_bytes.splitlines()
-    after = checked.sheet_bytes.splitlines()
-    line = next((n for n, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), min(len(before), len(after)))
-    return f"the sheet {checked.sheet.source} differs, first at line {line + 1}"
+    return f"the sheet {checked.sheet.source} differs, first at line {differing_line(run.sheet_bytes, checked.sheet_bytes)}"
 
 
 def _config_differences(checked: Plan, run: Run) -> list[str]:

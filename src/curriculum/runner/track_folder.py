@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.errors import InputError, InUseError, OutputExistsError
-from curriculum.find_file import read_sheet
-from curriculum.play.own_timings import timings_for
+from curriculum.play.sheets import load_sheet
 from curriculum.runner.stamps import close_segments, holder_of, new_segment, now, place
-from curriculum.sheet.document import Dopesheet, with_tables, write
-from curriculum.sheet.parse import parse
+from curriculum.sheet.document import Dopesheet, write
+from curriculum.sheet.lines import differing_line
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.blocks import block_paths, check_distinct
 from curriculum.store.checkpoint import Checkpoint, CheckpointRecord, usable
@@ -51,12 +50,8 @@ def read_inputs(sheet: str | Path | Dopesheet | Schedule, seed: int, scores: Map
         raise InputError(f"a seed is a whole number from 0 on, not {seed!r}")
     if isinstance(sheet, Schedule):
         return Inputs("from Python", write(sheet.sheet).encode(), sheet, seed, scores)
-    if isinstance(sheet, Dopesheet):
-        return Inputs(Path(sheet.source).name, write(sheet).encode(), compile_sheet(sheet), seed, scores)
-    source, data = read_sheet(sheet)
-    found = parse(data, source, timings_for(source))
-    stored = with_tables(data.decode(), found).encode() if found.tables else data
-    return Inputs(Path(source).name, stored, compile_sheet(found), seed, scores)
+    found, stored = load_sheet(sheet)
+    return Inputs(Path(found.source).name, stored, compile_sheet(found), seed, scores)
 
 
 def _config_of(inputs: Inputs) -> str:
@@ -185,9 +180,7 @@ def _check_same(run: Run, inputs: Inputs, manifest: Mapping[str, Any]) -> None:
         raise InputError(f"{run.path} is a run of the task {run.task_name!r}, which no loop can be tracked into: choose another folder")
     found = []
     if run.manifest["hashes"]["sheet"] != digest(inputs.sheet_bytes):
-        lines = zip(run.sheet_bytes.splitlines(), inputs.sheet_bytes.splitlines(), strict=False)
-        line = next((number for number, (one, two) in enumerate(lines, 1) if one != two), None)
-        found.append(f"the sheet {inputs.sheet} differs" + (f", first at line {line}" if line else ""))
+        found.append(f"the sheet {inputs.sheet} differs, first at line {differing_line(run.sheet_bytes, inputs.sheet_bytes)}")
     before, after = run.manifest["look"]["scores"], manifest["look"]["scores"]
     found += _other_metrics(before, after, dict.fromkeys([*before, *after]))
     if found:

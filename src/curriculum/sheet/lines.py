@@ -109,3 +109,10 @@ def delimiter_of(text: str) -> str:
                 return delimiter
             header = header or delimiter.join(first.cells)
     return max(",;\t", key=header.count)
+
+
+def differing_line(before: bytes, after: bytes) -> int:
+    """Find the first line in which two sheets differ, counted from 1; the first that only one of them has, if all before are equal."""
+    one, two = before.splitlines(), after.splitlines()
+    pairs = enumerate(zip(one, two, strict=False), start=1)
+    return next((number for number, (first, second) in pairs if first != second), min(len(one), len(two)) + 1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from curriculum.config.yaml import flat_settings
 from curriculum.errors import InputError
+from curriculum.sheet.lines import differing_line
 from curriculum.store.blocks import check_distinct
 from curriculum.store.names import ABSENT, FIXED, STEPS
 from curriculum.store.reader import Run
@@ -33,7 +34,7 @@ def differences(first: Run, other: Run) -> list[str]:
             shown = key in ("name", "version")
             found.append(f"task {key}: {two['task'].get(key)} and {one['task'].get(key)}" if shown else f"the {key} of the task")
     if one["hashes"]["sheet"] != two["hashes"]["sheet"]:
-        found.append("the sheet" + _first_line(first.sheet_bytes, other.sheet_bytes))
+        found.append(f"the sheet (first at line {differing_line(first.sheet_bytes, other.sheet_bytes)})")
     before, after = (flat_settings(run.config_text, str(run.config_path)) for run in (first, other))
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
     found += [
@@ -46,12 +47,6 @@ def differences(first: Run, other: Run) -> list[str]:
     if not found and _moved(first) != _moved(other):
         found.append("the retargets of a hook, so that the schedules differ")
     return found
-
-
-def _first_line(before: bytes, after: bytes) -> str:
-    lines = zip(before.splitlines(), after.splitlines(), strict=False)
-    line = next((number for number, (one, two) in enumerate(lines, 1) if one != two), None)
-    return f" (first at line {line})" if line else ""
 
 
 def _moved(run: Run) -> list[tuple[Any, ...]]:
