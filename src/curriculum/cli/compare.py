@@ -97,23 +97,18 @@ def compare(
     from curriculum.errors import DifferenceError, InputError
     from curriculum.measure.conditions import met, parse_condition
     from curriculum.measure.verdicts import SmallestEffect
-    from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs
+    from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs, place_of_baseline
     from curriculum.store.shelf import newest_finished
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
         raise InputError("--all-pairs and --baseline cannot be combined: choose one")
     chosen, record = find_runs(names, runs) if names else (newest_finished(runs), ExperimentRecord())
-    place = None
-    if record.baseline is not None and not all_pairs:
-        place = list(record.arms).index(record.baseline)
     if baseline is not None:
         reference = find_baseline(baseline, chosen, record, runs)
-        paths = [run.path.resolve() for run in chosen]
-        if reference.path.resolve() not in paths:
+        if all(run.path.resolve() != reference.path.resolve() for run in chosen):
             chosen.append(reference)
-            paths.append(reference.path.resolve())
-        place = paths.index(reference.path.resolve())
+    place = None if all_pairs else place_of_baseline(baseline, chosen, record, runs)
     found = compare_and_print(
         chosen,
         runs,
@@ -187,13 +182,14 @@ def store_and_print(
     from curriculum.draw.figures import draw_comparison
     from curriculum.store.shelf import earlier_looks, new_comparison
 
-    if found.look is None and (earlier := earlier_looks(runs, found.to_json())):
+    if found.look is None and (earlier := earlier_looks(runs, [(run.path, run.seeds) for run in found.runs])):
         seeds = " and ".join(map(str, earlier))
         note = f"the same runs were compared before with {seeds} seeds: p and intervals do not allow for having looked in between"
         found = replace(found, earlier_looks=earlier, notes=(*found.notes, f"{note} (experiment --until-decided does)"))
-    folder = new_comparison(runs, found.names, found.to_json(), lambda folder: draw_comparison(chosen, found, folder))
+    document = found.to_json()
+    folder = new_comparison(runs, found.names, document, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
-        put_json({**found.to_json(), "folder": str(folder)})
+        put_json({**document, "folder": str(folder)})
         return
     if form != Format.text:
         put(table(found, form))

@@ -41,16 +41,10 @@ def show_power(
     from curriculum.measure.comparison import compare
     from curriculum.measure.power import CHANCES, power, said
     from curriculum.measure.verdicts import SmallestEffect
-    from curriculum.store.experiment import find_baseline, find_runs
+    from curriculum.store.experiment import find_runs, place_of_baseline
 
     chosen, record = find_runs(names, runs)
-    place = None if record.baseline is None else list(record.arms).index(record.baseline)
-    if baseline is not None:
-        path = find_baseline(baseline, chosen, record, runs).path.resolve()
-        paths = [run.path.resolve() for run in chosen]
-        if path not in paths:
-            raise InputError(f"the baseline {baseline!r} is not one of the runs: name it among them")
-        place = paths.index(path)
+    place = place_of_baseline(baseline, chosen, record, runs)
     found = compare(chosen, SmallestEffect(smallest_ratio), baseline=place, primary=record.primary)
     powers = power(found)
     if not powers:

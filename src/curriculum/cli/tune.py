@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -76,7 +75,7 @@ def tune(
     theme = style.with_runs(style.LIGHT, [arms[name].color for name in tuning.arms])
     with Bar("measuring", len(trials), "run", patience=2.0) as bar:
         found = search(labels, factor, tuning.grid, trials, measure, bar.update)
-    write_file(tuning.folder / "tuning.json", (json.dumps(_plain(asdict(found)), indent=2, allow_nan=False) + "\n").encode())
+    write_file(tuning.folder / "tuning.json", (json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n").encode())
     style.save(plot.draw(found, theme), tuning.folder / "tuning.png")
     if not as_json:
         _print(found)
@@ -109,11 +108,3 @@ def _print(found: Search) -> None:
     header = ["arm", *(f"x{factor:g}" for factor in found.grid), "best"]
     title = f"{found.label}, median of {len(found.seeds)} seeds, with {found.column} times a factor"
     put_table(header, rows, title, right=range(1, len(header)))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,11 +18,12 @@ from curriculum.errors import InputError, unknown
 from curriculum.measure import effects
 from curriculum.measure.effects import COUNT, SCALED
 from curriculum.measure.exact import smallest_p
-from curriculum.measure.measures import Looked, final_metrics, metrics_of, score_metrics
+from curriculum.measure.measures import Looked, final_metrics, metrics_by_id, score_metrics
 from curriculum.measure.measuring import Measured, measure_only
 from curriculum.measure.metric import Metric, label
 from curriculum.measure.pairing import line_up
-from curriculum.measure.stats import Array, Estimate, holm, paired_estimate
+from curriculum.measure.plain import plain_values
+from curriculum.measure.stats import Array, Estimate, center, holm, paired_estimate
 from curriculum.measure.verdicts import ALPHA
 from curriculum.store.reader import Run
 
@@ -76,8 +77,8 @@ class Ablation:
 
     def share(self, own: Contribution) -> float:
         """Give a contribution as a share of the whole effect; NaN where that could be no effect at all."""
-        low, whole, high = (self._scaled(end) for end in (self.total.low, self.total.value, self.total.high))
-        return self._scaled(own.value) / whole + 0.0 if low * high > 0 else math.nan  # + 0.0: no share is -0%
+        low, whole, high = (self.scaled(end) for end in (self.total.low, self.total.value, self.total.high))
+        return self.scaled(own.value) / whole + 0.0 if low * high > 0 else math.nan  # + 0.0: no share is -0%
 
     def amount(self, value: float) -> str:
         """Write an effect, as `x0.48` or `+1.2 points`."""
@@ -98,7 +99,7 @@ class Ablation:
     def carrying(self) -> list[Contribution]:
         """List the parts that carry something beyond chance, the largest first."""
         found = [own for own in self.parts if own.p_corrected <= ALPHA]
-        return sorted(found, key=lambda own: -abs(self._scaled(own.value)))
+        return sorted(found, key=lambda own: -abs(self.scaled(own.value)))
 
     def interval(self, own: Contribution) -> str:
         return f"[{effects.number(own.low, self.effect)}, {effects.number(own.high, self.effect)}]"
@@ -107,15 +108,14 @@ class Ablation:
         share = self.share(own)
         return "" if math.isnan(share) else f" ({share:.0%})"
 
-    def _scaled(self, value: float) -> float:
+    def scaled(self, value: float) -> float:
+        """Give an effect on the scale on which effects add up: log10 of a ratio, or the difference."""
         return math.log10(value) if self.effect in SCALED else value
 
     def to_json(self) -> dict[str, Any]:
         """Turn it into plain values; numbers that do not exist become null."""
-        plain = {**asdict(self), "sentence": self.sentence()}
-        for own in (plain["total"], plain["interaction"], *plain["parts"]):
-            own.update({key: None for key, value in own.items() if isinstance(value, float) and not math.isfinite(value)})
-        return plain
+        found: dict[str, Any] = plain_values({**asdict(self), "sentence": self.sentence()})
+        return found
 
 
 def ablate(
@@ -171,10 +171,9 @@ def metrics_to_take_apart(run: Looked, measures: Sequence[str] = ()) -> list[Met
 
     Raises `InputError` for a measure that there is not, and for one whose effect is not one of single seeds.
     """
-    final, scores = final_metrics(run), score_metrics(run)
     if not measures:
-        return [*scores, *final[:1]]
-    known = {metric.id: metric for metric in (*metrics_of(run), *scores, *final[:1])}
+        return [*score_metrics(run), *final_metrics(run)[:1]]
+    known = metrics_by_id(run)
     found = []
     for name in measures:
         if name not in known:
@@ -240,7 +239,7 @@ def _ablation(
         return Contribution(part, *both, value, low, high, (wide_low, wide_high), own.p, p, tuple(map(float, values)))
 
     def middle(values: Array) -> float:
-        return effects.unscaled(paired_estimate(values, kind == COUNT).value, kind)
+        return effects.unscaled(center(values, kind == COUNT), kind)
 
     total = paired_estimate(whole, kind == COUNT)
     return Ablation(

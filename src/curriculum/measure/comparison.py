@@ -17,10 +17,11 @@ from curriculum.measure.effects import text
 from curriculum.measure.gaps import gaps
 from curriculum.measure.judging import Hypothesis, judge
 from curriculum.measure.looks import Look, look_of, said
-from curriculum.measure.measures import FINAL, metrics_of, primary_ids, score_metrics
+from curriculum.measure.measures import metrics_by_id, primary_ids
 from curriculum.measure.measuring import Gate, Measured, Measurements, Tail, measure, tails
 from curriculum.measure.metric import label
 from curriculum.measure.pairing import ComparedRun, line_up
+from curriculum.measure.plain import plain_values
 from curriculum.measure.verdicts import INCONCLUSIVE, SmallestEffect, Verdict
 from curriculum.measure.windows import Mask, intervals
 from curriculum.sheet.diff import SheetDiff, diff_sheets
@@ -142,7 +143,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Turn the comparison into plain values; numbers that do not exist become null, infinite ones "inf"."""
-        plain: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
+        plain: dict[str, Any] = plain_values({"schema": SCHEMA, **asdict(self)})
         for section in ("verdicts", "guards", "explored"):
             for row, verdict in zip(plain[section], getattr(self, section), strict=True):
                 row["sentence"] = verdict.sentence(self.names)
@@ -169,7 +170,7 @@ def compare(
     """
     lineup = line_up(runs, baseline, all_pairs, unequal)
     smallest = smallest or SmallestEffect()
-    known = [FINAL, *(metric.id for metric in (*score_metrics(runs[0]), *metrics_of(runs[0])))]
+    known = list(metrics_by_id(runs[0]))
     for strange in [own for own in smallest.own if own not in known]:
         raise InputError(unknown("measure", strange, known))
     chosen = None if primary is None else primary_ids(runs[0], primary)
@@ -232,13 +233,3 @@ def _last_losses(run: Run) -> dict[str, float]:
     rows = run.metrics[run.metrics["step"] == run.metrics["step"].max()]
     medians = {name: float(rows[name].median()) for name in ("total", *run.terms)}
     return {name: value for name, value in medians.items() if math.isfinite(value)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value

@@ -34,13 +34,18 @@ class Looked(Protocol):
     def has_latents(self) -> bool: ...
 
 
+def metrics_by_id(run: Looked) -> dict[str, Metric]:
+    """Find all measures of a run by their ids, the scores first, then the final error on the first probe that has one."""
+    return {metric.id: metric for metric in (*score_metrics(run), *final_metrics(run)[:1], *metrics_of(run))}
+
+
 def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
     """Give the ids of measures that are meant by names, each the id of a measure or of a hypothesis.
 
     An exploratory measure that is named becomes one that is judged. Raises `InputError` for a name of neither, and for a gate.
     """
-    metrics = [*score_metrics(looked), *metrics_of(looked), *final_metrics(looked)[:1]]
-    judged = [metric.id for metric in metrics if metric.limit is None]
+    metrics = metrics_by_id(looked)
+    judged = [id_ for id_, metric in metrics.items() if metric.limit is None]
     questions = looked.look.hypotheses
     found: list[str] = []
     for name in names:
@@ -49,7 +54,7 @@ def primary_ids(looked: Looked, names: Iterable[str]) -> tuple[str, ...]:
         elif name in questions:
             ids = questions[name].measures
             found += [id_ for id_ in judged if (id_.startswith(name) if ids is None else id_ in ids)]
-        elif name in [metric.id for metric in metrics]:
+        elif name in metrics:
             raise InputError(f"the measure {name!r} cannot be primary: it is a gate, which seeds pass or fail")
         else:
             raise InputError(unknown("measure or hypothesis", name, [*judged, *questions]))

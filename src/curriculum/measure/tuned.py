@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from curriculum.errors import InputError, unknown
 from curriculum.measure.effects import SCALED
-from curriculum.measure.measures import Looked, final_metrics, metrics_of, score_metrics
+from curriculum.measure.measures import Looked, metrics_by_id
 from curriculum.measure.measuring import measure_alone
 from curriculum.measure.metric import Metric, label
+from curriculum.measure.plain import plain_values
 from curriculum.store.reader import Run
 
 
@@ -44,6 +46,11 @@ class Search:
     def factors(self) -> tuple[float, ...]:
         """The best factor of each arm."""
         return tuple(self.grid[place] for place in self.best)
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn it into plain values, as a comparison is."""
+        found: dict[str, Any] = plain_values(asdict(self))
+        return found
 
     def notes(self) -> list[str]:
         """Say which arms may be better beyond the grid: their best factor is its first or last."""
@@ -103,8 +110,7 @@ def metric_to_choose_by(run: Looked, measure: str | None = None) -> Metric:
 
     Raises `InputError` for a measure that there is not.
     """
-    scores, final = score_metrics(run), final_metrics(run)[:1]
-    known = {metric.id: metric for metric in (*scores, *final, *(metric for metric in metrics_of(run) if metric.limit is None))}
+    known = {id_: metric for id_, metric in metrics_by_id(run).items() if metric.limit is None}
     if measure is None:
         return next(iter(known.values()))
     if measure not in known:

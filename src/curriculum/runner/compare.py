@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from curriculum.errors import InputError
 from curriculum.measure import comparison
-from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs
+from curriculum.store.experiment import ExperimentRecord, find_runs, place_of_baseline
 from curriculum.store.reader import Run
 from curriculum.store.shelf import find_run
 
@@ -44,13 +44,8 @@ def compare(
         chosen, record = [_stored(one, place) for one in runs], ExperimentRecord()
     if len(chosen) < 2:
         raise InputError(f"compare takes at least two runs, or the name of an experiment, not {runs!r} alone: write compare([RUN, OTHER])")
-    at = None if record.baseline is None else list(record.arms).index(record.baseline)
-    if baseline is not None:
-        paths = [run.path.resolve() for run in chosen]
-        wanted = find_baseline(baseline, chosen, record, place) if isinstance(baseline, str) else _stored(baseline, place)
-        if wanted.path.resolve() not in paths:
-            raise InputError(f"the baseline {wanted.name!r} is not one of the runs: name it among them")
-        at = paths.index(wanted.path.resolve())
+    named = baseline if baseline is None or isinstance(baseline, str) else str(_stored(baseline, place).path.resolve())
+    at = place_of_baseline(named, chosen, record, place)
     primary = [metric] if isinstance(metric, str) else metric
     found = comparison.compare(chosen, baseline=at, primary=record.primary if primary is None else primary)
     if better is not None:

@@ -113,6 +113,20 @@ def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], Experiment
     return found, record if len(found) == len(record.arms) else record.model_copy(update={"baseline": None})
 
 
+def place_of_baseline(reference: str | None, chosen: Sequence[Run], record: ExperimentRecord, folder: Path) -> int | None:
+    """Give the place among runs of the one that is named as the baseline, or that their experiment names; None where none does.
+
+    Raises `InputError` as `find_baseline` does, and for one that is not among the runs.
+    """
+    if reference is None:
+        return None if record.baseline is None else list(record.arms).index(record.baseline)
+    found = find_baseline(reference, chosen, record, folder)
+    paths = [run.path.resolve() for run in chosen]
+    if found.path.resolve() not in paths:
+        raise InputError(f"the baseline {found.name!r} is not one of the runs: name it among them")
+    return paths.index(found.path.resolve())
+
+
 def find_baseline(reference: str, chosen: Sequence[Run], record: ExperimentRecord, folder: Path) -> Run:
     """Open the run that is named as the baseline: an arm of an experiment by its name or its label, and any run as `find_run` does.
 

@@ -125,20 +125,23 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
         raise
 
 
-def earlier_looks(folder: Path, document: Mapping[str, Any]) -> tuple[int, ...]:
-    """Give with how many seeds the same runs were compared before, where that were fewer than now: in each case those of all runs."""
+def earlier_looks(folder: Path, runs: Sequence[tuple[str, Sequence[int]]]) -> tuple[int, ...]:
+    """Give with how many seeds the same runs were compared before, where that were fewer than now: in each case those of all runs.
+
+    `runs` are their paths and their seeds.
+    """
     found: set[int] = set()
-    paths, now = [run["path"] for run in document["runs"]], _seeds_of_all(document)
+    paths, now = [path for path, _ in runs], _seeds_of_all([seeds for _, seeds in runs])
     for path in sorted((folder / COMPARISONS).glob(f"*/{DOCUMENT}")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             stored = read_document(path, MOST_COMPARISON)
             if [run["path"] for run in stored["runs"]] == paths:
-                found |= {_seeds_of_all(stored), *map(int, stored.get("earlier_looks", []))}
+                found |= {_seeds_of_all([run["seeds"] for run in stored["runs"]]), *map(int, stored.get("earlier_looks", []))}
     return tuple(sorted(count for count in found if count < now))
 
 
-def _seeds_of_all(document: Mapping[str, Any]) -> int:
-    return len(set.intersection(*(set(run["seeds"]) for run in document["runs"])))
+def _seeds_of_all(seeds: Sequence[Sequence[int]]) -> int:
+    return len(set.intersection(*map(set, seeds)))
 
 
 def _is_same(folder: Path, document: Mapping[str, Any], written: set[str]) -> bool:

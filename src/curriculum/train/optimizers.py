@@ -14,10 +14,10 @@ from torch import Tensor
 
 from curriculum.config.settings import SGD, Adam, AdamW, Optimizer
 from curriculum.sheet.bounds import NONNEGATIVE, Bounds
+from curriculum.sheet.param_groups import BETA2, DECAY, MOMENTUM
 
 Moments = Mapping[str, Tensor]
 MEAN, SQUARE, BUFFER, SKIPPED = "mean", "square", "momentum", "skipped"
-DECAY, MOMENTUM, BETA2 = "weight-decay", "momentum", "beta2"  # columns of a sheet
 BELOW_ONE: Bounds = (0.0, 1 - 2.0**-24)  # the largest number below 1 in float32
 COLUMNS: Mapping[str, Bounds] = {DECAY: NONNEGATIVE, MOMENTUM: BELOW_ONE, BETA2: BELOW_ONE}
 NO_COLUMNS: Moments = MappingProxyType({})

@@ -13,13 +13,14 @@ from curriculum.draw import style
 from curriculum.measure import effects
 from curriculum.measure.ablation import Ablation, Contribution
 from curriculum.measure.effects import SCALED
+from curriculum.measure.verdicts import ALPHA
 
 ROW = 0.34  # inches
 
 
 def draw(found: Ablation, theme: style.Theme = style.LIGHT) -> Figure:
     """Draw the whole effect, the parts, the largest first, and their interaction."""
-    parts = sorted(found.parts, key=lambda own: -abs(_scaled(found, own.value)))
+    parts = sorted(found.parts, key=lambda own: -abs(found.scaled(own.value)))
     rows = [found.total, *parts, found.interaction]
     height = ROW * len(rows) + 1.75
     with style.themed(theme):
@@ -55,8 +56,8 @@ def draw(found: Ablation, theme: style.Theme = style.LIGHT) -> Figure:
 
 def _row(axes: Axes, found: Ablation, own: Contribution, at: float, theme: style.Theme) -> None:
     whole = own is found.total
-    strong = whole or own.p_corrected <= 0.05
-    better = (_scaled(found, own.value) < 0) == (found.better == "lower")
+    strong = whole or own.p_corrected <= ALPHA
+    better = (found.scaled(own.value) < 0) == (found.better == "lower")
     color = theme.muted if not strong else theme.palette[2] if better else theme.palette[1]
     values = np.asarray([effects.unscaled(value, found.effect) for value in own.values])
     heights = at + np.random.default_rng(0).uniform(-0.22, 0.22, len(values))
@@ -99,7 +100,3 @@ def _scale(axes: Axes, found: Ablation, rows: list[Contribution]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(9))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if not value else f"{value:+.3g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _scaled(found: Ablation, value: float) -> float:
-    return math.log10(value) if found.effect in SCALED else value
