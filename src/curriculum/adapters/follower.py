@@ -63,3 +63,25 @@ class Follower:
         """Go back to where a checkpoint was stored. Raises `InputError` for the state of another schedule."""
         self.playhead.load_state_dict(state)
         self.reach(self.playhead.step + 1)
+
+
+class Following:
+    """What every adapter has: a follower, and what is seen of it from outside."""
+
+    def __init__(self, schedule: Sheet, on_action: OnAction | None = None):
+        """Open a schedule, the sheet at a path or of a name, or a playhead.
+
+        `on_action(name, now)` is called once for each action of the sheet, right before the step of the optimizer. Raises `InputError`
+        for what is wrong in a sheet; training raises it for a column that the optimizer cannot take.
+        """
+        self._follower = Follower(schedule, on_action)
+
+    @property
+    def playhead(self) -> Playhead:
+        """The position in the schedule; a retarget of it holds from the present step on."""
+        return self._follower.playhead
+
+    @property
+    def now(self) -> Now:
+        """What the schedule says at the step that is being made."""
+        return self._follower.now

@@ -7,11 +7,10 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from curriculum.adapters.follower import Follower, OnAction, Sheet
-from curriculum.play.playhead import Now, Playhead
+from curriculum.adapters.follower import Following, OnAction, Sheet
 
 
-class ScheduleHook:
+class ScheduleHook(Following):
     """Apply a schedule to an optimizer at each of its steps; nothing else in the loop changes.
 
         hook = ScheduleHook("warmup-cosine", optimizer)
@@ -29,19 +28,9 @@ class ScheduleHook:
         `on_action(name, now)` is called once for each action of the sheet, right before the step of the optimizer. Raises `InputError`
         for what is wrong in a sheet; a step raises it for a column that the optimizer cannot take.
         """
-        self._follower = Follower(schedule, on_action)
+        super().__init__(schedule, on_action)
         self._before = optimizer.register_step_pre_hook(lambda optimizer, *_: self._follower.before_step(optimizer))
         self._after = optimizer.register_step_post_hook(lambda *_: self._follower.reach(self.playhead.step + 1))
-
-    @property
-    def playhead(self) -> Playhead:
-        """The position in the schedule; a retarget of it holds from the present step on."""
-        return self._follower.playhead
-
-    @property
-    def now(self) -> Now:
-        """What the schedule says at the step that is being made."""
-        return self._follower.now
 
     def state_dict(self) -> dict[str, Any]:
         """Give what is to be stored with a checkpoint, as plain values that JSON can hold."""

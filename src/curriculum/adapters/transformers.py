@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from torch.optim import Optimizer
-
-from curriculum.adapters.follower import Follower, OnAction, Sheet
-from curriculum.play.playhead import Now, Playhead
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from curriculum.adapters.follower import Following
 
 STORED = "curriculum"  # where the state stands in a checkpoint's trainer_state.json, next to those of other callbacks
 
 
-class ScheduleCallback(TrainerCallback):
+class ScheduleCallback(Following, TrainerCallback):
     """Apply a schedule to the optimizer of a Hugging Face `Trainer` at each of its steps, also when gradients are accumulated.
 
         schedule = ScheduleCallback("warmup-cosine")
@@ -22,24 +21,6 @@ class ScheduleCallback(TrainerCallback):
     In `compute_loss`, `schedule.now["mix"]` is the value of a column. The trainer's own scheduler is overruled in all that the sheet
     has a column for; the logged learning rate is that of the sheet. The state is stored in the trainer's checkpoints.
     """
-
-    def __init__(self, schedule: Sheet, on_action: OnAction | None = None):
-        """Open a schedule, the sheet at a path or of a name, or a playhead.
-
-        `on_action(name, now)` is called once for each action of the sheet, right before the step of the optimizer. Raises `InputError`
-        for what is wrong in a sheet; training raises it for a column that the optimizer cannot take.
-        """
-        self._follower = Follower(schedule, on_action)
-
-    @property
-    def playhead(self) -> Playhead:
-        """The position in the schedule; a retarget of it holds from the present step on."""
-        return self._follower.playhead
-
-    @property
-    def now(self) -> Now:
-        """What the schedule says at the step that is being made."""
-        return self._follower.now
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Go back to where the checkpoint was stored that training resumes from, or to the start."""

@@ -26,11 +26,11 @@ TASK = ("digits.py", "digits.csv.gz", "early.csv", "late.csv", "study.yaml")
 TEMPLATES = {
     "script": Template("a training script in plain PyTorch", (("loop", (*LOOP, "train.py")),)),
     "lightning": Template(
-        "a training script with Lightning", (("loop", LOOP), ("lightning", ("train.py",))), requirement="curriculum[lightning]"
+        "a training script with Lightning", (("loop", LOOP), ("with-lightning", ("train.py",))), requirement="curriculum[lightning]"
     ),
     "hf": Template(
         "a training script with Hugging Face's Trainer",
-        (("loop", LOOP), ("transformers", ("train.py",))),
+        (("loop", LOOP), ("with-transformers", ("train.py",))),
         requirement="curriculum[transformers]",
     ),
     "task": Template("a task, whose seeds train at once", (("digits", TASK),), change="`digits.py`"),

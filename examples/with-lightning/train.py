@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+import lightning
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-import lightning
 from curriculum import track
 from curriculum.adapters.lightning import ScheduleCallback
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from curriculum import track
 from curriculum.adapters.transformers import ScheduleCallback
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 run = track("runs/digits", sheet="annealed.csv", metrics={"accuracy": "higher"})
 set_seed(run.seed)
