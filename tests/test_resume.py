@@ -657,6 +657,7 @@ def test_killed_signalled_and_resumed_processes_come_to_the_same_result(here, fi
         ("train", "--dopesheet"),
         ("train --resume a --name b", "--name"),
         ("train --resume a --fork b --at 3", "--fork"),
+        ("train -d smooth --fork a --at 3 --accept-changed-code", "--accept-changed-code is for runs that resume"),
         ("train -d smooth --fork a", "--at STEP"),
         ("train -d smooth --at 3", "--fork RUN"),
         ("train --resume aa", "did you mean 'a'?"),

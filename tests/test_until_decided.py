@@ -127,6 +127,7 @@ def test_an_interrupted_block_resumes_and_ends_as_it_would_have(folder):
     ("options", "message"),
     [
         (["--max-seeds", "16"], "--max-seeds belongs to --until-decided"),
+        (["--until-decided", "--accept-changed-code"], "--accept-changed-code cannot be combined with --until-decided"),
         (["--until-decided", "--max-seeds", "4"], "--max-seeds 4 is too few: the experiment has 8 seeds"),
     ],
 )

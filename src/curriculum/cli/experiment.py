@@ -83,6 +83,8 @@ def run_experiment(
     if has_command(name):
         if steps is not None or device is not None:
             raise InputError("--steps and --device are for tasks: this experiment trains by its own command")
+        if accept_changed_code:
+            raise InputError("--accept-changed-code is for tasks: comparisons say where the script of a run has changed")
         if until_decided:
             raise InputError("--until-decided is for tasks: this experiment trains by its own command")
         _run_commands(name, seed, workers, overrides or [], dry_run, runs, as_json)
@@ -90,6 +92,8 @@ def run_experiment(
     if workers is not None:
         raise InputError("--workers is for experiments with a command: the arms of this one train together as one stack")
     if until_decided:
+        if accept_changed_code:
+            raise InputError("--accept-changed-code cannot be combined with --until-decided: seeds are never added by other code")
         _grow(name, seed, steps, with_device(overrides, device), max_seeds or MOST_SEEDS, dry_run, runs, as_json)
         return
     from curriculum.runner.experiment_file import plan_study

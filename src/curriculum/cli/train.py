@@ -78,7 +78,7 @@ def train(
 
       curriculum train --fork runA --at 5000 --dopesheet edited.csv --name runA-edited
     """
-    _check_options(dopesheet, name, resume, fork, at)
+    _check_options(dopesheet, name, resume, fork, at, accept_changed_code)
     from curriculum.runner.opening import is_unfinished
     from curriculum.store.blocks import seeds_text
     from curriculum.store.names import check_name, check_new
@@ -171,13 +171,17 @@ def train(
     put(f"figures: {path / 'figures'}")
 
 
-def _check_options(dopesheet: str | None, name: str | None, resume: str | None, fork: str | None, at: int | None) -> None:
+def _check_options(
+    dopesheet: str | None, name: str | None, resume: str | None, fork: str | None, at: int | None, accept_changed_code: bool
+) -> None:
     from curriculum.errors import InputError
 
     if resume is not None and (fork is not None or name is not None):
         raise InputError(f"--resume cannot be combined with {'--fork' if fork is not None else '--name'}: a run resumes under its own name")
     if (fork is None) != (at is None):
         raise InputError("a fork needs both --fork RUN and --at STEP")
+    if fork is not None and accept_changed_code:
+        raise InputError("--accept-changed-code is for runs that resume: a fork is trained by the code that its run was trained by")
     if dopesheet is None and resume is None:
         raise InputError("no sheet given: pass one with --dopesheet, as in: curriculum train --dopesheet smooth.csv")
 
