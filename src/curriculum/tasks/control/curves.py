@@ -27,6 +27,12 @@ def own_sizes(trace: Trace, window: Mask) -> Array:
     return values[np.arange(len(steps)), _rule(trace, steps)]
 
 
+def largest(trace: Trace, window: Mask, rule: int) -> float:
+    """Give the largest norm of the gradient of a rule, before clipping, among the steps at which it is recorded."""
+    found = sizes(trace, window)[1]
+    return float(found[:, rule].max()) if len(found) else float("nan")
+
+
 def own_directions(trace: Trace, window: Mask) -> Array:
     """Give the sketch `[G, K]` of the direction that the sheet asks for at each step of a window; 0 where it is not finite."""
     steps, values = _curve(trace, "directions", window)

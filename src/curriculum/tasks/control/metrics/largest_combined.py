@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from curriculum.measure.metric import Metric
-from curriculum.measure.trace import Trace
-from curriculum.measure.windows import Mask
-from curriculum.tasks.control.curves import COMBINED, sizes
+from curriculum.tasks.control.curves import COMBINED, largest
 
-
-def largest_combined(trace: Trace, window: Mask) -> float:
-    """Compute the largest norm, before clipping, among the steps at which it is recorded."""
-    _, found = sizes(trace, window)
-    return float(found[:, COMBINED].max()) if len(found) else float("nan")
-
-
-METRIC = Metric("X8", "largest combined gradient", "", largest_combined, exploratory=True, order=61)
+METRIC = Metric("X8", "largest combined gradient", "", partial(largest, rule=COMBINED), exploratory=True, order=61)
