@@ -41,12 +41,13 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         if len(found.pairs) == 1:
             title = f"{found.names[rows[0].first]} against {found.names[rows[0].other]}: {what}"
         better = found.names[rows[0].first] if len({verdict.first for verdict in rows}) == 1 else "the first run"
+        together = f"; thin: the same for all {found.tests} tests together" if found.tests > 1 else ""
         figure.suptitle(title, x=0.02, ha="left", fontsize="large", fontweight="bold")
         figure.text(
             0.02,
             0.12 / height,
-            f"left of the line: better in {better}. Dots: pairs of seeds. Thick: {found.level} interval; thin: the same "
-            f"for all {found.tests} tests together. Gray: too small to matter.",
+            f"left of the line: better in {better}. Dots: pairs of seeds. Thick: {found.level} interval{together}. "
+            "Gray: too small to matter.",
             color=theme.muted,
         )
         figure.subplots_adjust(left=0.34, right=0.72, top=1 - 0.55 / height, bottom=0.62 / height, hspace=1.0)
