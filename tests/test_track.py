@@ -212,6 +212,33 @@ def test_a_script_killed_at_random_instants_resumes_to_the_same_numbers(place):
     killed_at_random(place, kills=2)
 
 
+@pytest.mark.parametrize("steps", [100, 60])
+def test_a_seed_killed_between_its_last_checkpoint_and_its_end_is_finished_by_the_next_start(place, capsys, steps):
+    script = """
+    import os, torch
+    from curriculum import track
+    model = torch.nn.Linear(1, 1)
+    with track("runs/mine", sheet="a.csv", seed=1, metrics={"error": "lower"}, checkpoint_every=20) as run:
+        for step in range(run.resume(model), STEPS):
+            now = run.at(step)
+            run.log(loss=now["lr"] + now["mix"])
+            if run.due:
+                run.checkpoint(model)
+        if not os.environ.get("AGAIN"):
+            os._exit(9)
+        run.log(error=0.5)
+    """
+    (place / "script.py").write_text(textwrap.dedent(script).replace("STEPS", str(steps)))
+    assert subprocess.run([sys.executable, "script.py"], check=False).returncode == 9
+    assert Run(Path("runs/mine")).shown_status == "killed"
+    again = subprocess.run([sys.executable, "script.py"], check=True, env={**os.environ, "AGAIN": "1"}, capture_output=True, text=True)
+    assert again.stderr.strip() == f"curriculum: runs/mine: seed 1 resumes from step {steps} of 100"
+    run = Run(Path("runs/mine"))
+    assert (run.status, run.trained_steps, len(run.losses()[0])) == ("finished", steps, steps)
+    assert run.traces["score.error.logged"].tolist() == [[0.5]]
+    assert verify_run(run).problems == ()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_scripts_killed_fifty_times_lose_nothing(place, seed):

@@ -86,7 +86,7 @@ class TrackedRun:
         self._random: Mapping[str, Any] | None = None
         self._seconds, self._every = checkpoint_seconds, checkpoint_every
         self._kept, self._kept_step = time.monotonic(), 0
-        self._entered = self._over = False
+        self._entered = self._stepped = self._over = False
         if self.done:
             say(f"{path}: seed {self.seed} has been trained already: nothing to do (remove {block.path} to train it again)")
 
@@ -143,6 +143,7 @@ class TrackedRun:
         if step > self.step:
             recording.advance(step)
             self.step = step
+            self._stepped = True
         return self._playhead.seek(step)
 
     def retarget(self, name: str, value: float, duration: int) -> None:
@@ -219,6 +220,8 @@ class TrackedRun:
 
     def _open(self, what: str) -> Recording | None:
         """Give what records; None for a seed that was trained before."""
+        if self._at_its_end:
+            self._begin()
         if self._recording is not None and not self._over and self.step >= 0:
             return self._recording
         if self._over:
@@ -226,6 +229,11 @@ class TrackedRun:
         if self.done:
             return None
         raise InputError(f"{what} was called before the first step: call it inside the loop over steps()")
+
+    @property
+    def _at_its_end(self) -> bool:
+        """Whether a resumed seed had no steps left: it was killed between the checkpoint of its last step and its end."""
+        return self._recording is None and self._checkpoint is not None and not self._over
 
     def _begin(self) -> Recording:
         if self._over:
@@ -250,12 +258,14 @@ class TrackedRun:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._over:
             return
-        self._over = True
         try:
+            if error is None and self._at_its_end:
+                self._begin()
+            self._over = True
             if error is not None and self._recording is not None:
                 self._recording.stop("interrupted" if isinstance(error, KeyboardInterrupt | GeneratorExit) else "failed", error)
             elif self._recording is not None:
-                if unread := self._playhead.unread:
+                if self._stepped and (unread := self._playhead.unread):
                     say(f"note: {self.path}, seed {self.seed}: nothing has read {', '.join(unread)} of the sheet")
                 self._recording.finish()
             elif error is None and not self.done:
