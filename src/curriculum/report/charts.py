@@ -95,14 +95,16 @@ def _schedule(runs: Sequence[Run], name: str, blocks: Blocks) -> dict[str, Any]:
     arms = [
         None if own is None else {"steps": steps_of(np.arange(len(own))), "line": blocks.add("first", own, log=log)} for own in columns
     ]
-    return {"id": f"schedule.{name}", "title": name, "unit": "", "group": SCHEDULE, "log": log, "arms": arms}
+    constant = None if None in arms or len({value for own in columns for value in np.unique(own)}) > 1 else columns[0][0]
+    return {"id": f"schedule.{name}", "title": name, "unit": "", "group": SCHEDULE, "log": log, "constant": constant, "arms": arms}
 
 
 def _chart(curves: Sequence[Curve | None], chosen: Sequence[Sequence[int]], blocks: Blocks, whole: bool) -> dict[str, Any]:
     there = [own for own in curves if own is not None]
     log = there[0].group in (ERROR, LOSS) and _wide([own.values for own in there])
     arms = [None if own is None else _arm(own, places, blocks, log, whole) for own, places in zip(curves, chosen, strict=True)]
-    return {"id": there[0].id, "title": there[0].title, "unit": there[0].unit, "group": there[0].group, "log": log, "arms": arms}
+    first = there[0]
+    return {"id": first.id, "title": first.title, "unit": first.unit, "group": first.group, "log": log, "constant": None, "arms": arms}
 
 
 def _arm(curve: Curve, chosen: Sequence[int], blocks: Blocks, log: bool, whole: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ class Chart {
     this.data = data;
     this.plot = /** @type {any} */ (null);
     this.range = [0, 1];
+    this.empty = true;
     this.place = make("div", { className: "plot", tabindex: "0", role: "img" });
     this.cursor = make("div", { className: "cursor" });
     this.box = make("div", { className: "zoom-box", hidden: true });
@@ -40,7 +41,8 @@ class Chart {
         }
       }
     }
-    if (low > high) [low, high] = this.log ? [0.1, 1] : [0, 1];
+    this.empty = low > high;
+    if (this.empty) [low, high] = this.log ? [0.1, 1] : [0, 1];
     if (this.log) {
       const room = Math.max(0.04 * Math.log10(high / low), 0.02);
       this.range = [low / 10 ** room, high * 10 ** room];
@@ -84,7 +86,6 @@ class Chart {
       this.plot.setScale("y", { min: this.range[0], max: this.range[1] });
     });
     this.plot.redraw(false, true);
-    this.moveCursor();
   }
 
   /** Make the plot anew, as where the scale or the colors change. */
@@ -93,39 +94,42 @@ class Chart {
     this.fit();
     const [min, max] = this.steps();
     const line = { stroke: colorOf("muted"), grid: { stroke: colorOf("line"), width: 1 }, ticks: { stroke: colorOf("line"), width: 1, size: 4 }, font: "12px system-ui, sans-serif" };
-    const options = {
+    const keep = (/** @type {any} */ _, /** @type {number[]} */ splits) => splits; // uPlot would leave out ticks of a log scale
+    const options = /** @type {uPlot.Options} */ ({
       width: this.place.clientWidth || 400,
       height: HEIGHT,
-      padding: [8, 14, 0, 0],
+      padding: [8, 24, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
         x: { time: false, range: () => this.steps() },
-        y: { distr: this.log ? 3 : 1, range: () => this.range },
+        y: { distr: this.log ? 3 : 1, range: () => /** @type {[number, number]} */ (this.range) },
       },
       axes: [
         { ...line, size: 28, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((own) => (Number.isInteger(own) ? stepText(own) : "")) },
-        { ...line, size: 62, values: (/** @type {any} */ _, /** @type {(number | null)[]} */ splits) => this.labels(splits) },
+        { ...line, size: 62, ...(this.log ? { splits: () => this.ticks() } : {}), filter: keep, grid: { ...line.grid, filter: keep }, ticks: { ...line.ticks, filter: keep }, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(numberText) },
       ],
       series: [{}, {}],
       hooks: { draw: [() => this.paint()] },
-    };
+    });
     this.plot = new uPlot(options, [[min, max], [null, null]], this.place);
     this.plot.over.append(this.cursor, this.box);
     this.listen(this.plot.over);
-    this.moveCursor();
     this.describe();
   }
 
-  /** Name ticks; on a log scale of many decades only its powers of ten. @param {(number | null)[]} splits */
-  labels(splits) {
-    const decades = Math.log10(this.range[1] / this.range[0]);
-    return splits.map((own) => {
-      if (own === null) return "";
-      const lead = Number(Number(own).toPrecision(12).replace(/e.*$/, "").replace(/^-?0*\.?0*/, "").charAt(0) || 0);
-      if (this.log && decades > 0.8 && !(Math.abs(Math.log10(own) % 1) < 1e-9 || (decades < 2.2 && (lead === 2 || lead === 5)))) return "";
-      return numberText(own);
-    });
+  /** Choose ticks of the values: on a log scale powers of ten, and where there are few of them 2 and 5 times these. */
+  ticks() {
+    const [low, high] = this.range;
+    const decades = Math.log10(high / low);
+    const every = Math.ceil(decades / 5);
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      const leads = decades < 0.6 ? [1, 1.5, 2, 3, 4, 5, 7] : decades < 2.2 ? [1, 2, 5] : power % every ? [] : [1];
+      for (const lead of leads) found.push(Number((lead * 10 ** power).toPrecision(3)));
+    }
+    const inside = found.filter((own) => own >= low && own <= high);
+    return inside.length > 1 ? inside : [low, Math.sqrt(low * high), high].map((own) => Number(own.toPrecision(3)));
   }
 
   paint() {
@@ -153,7 +157,15 @@ class Chart {
       ctx.setLineDash(look.dashed ? dashOf(arm).map((own) => own * ratio) : []);
       this.trace(ctx, this.columns(curve));
     }
+    if (this.empty) {
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = colorOf("muted");
+      ctx.font = `${13 * ratio}px system-ui, sans-serif`;
+      ctx.textAlign = "center";
+      ctx.fillText("no values at these steps", bbox.left + bbox.width / 2, bbox.top + bbox.height / 2);
+    }
     ctx.restore();
+    this.moveCursor();
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {number} arm @param {number} ratio */
@@ -377,7 +389,7 @@ const GROUPS = /** @type {Record<string, string>} */ ({
 
 /** Put all charts on the page. */
 function showCharts() {
-  const charts = page.charts.map((data) => new Chart(data));
+  const charts = page.charts.filter((data) => data.constant === null).map((data) => new Chart(data));
   const seen = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) {
@@ -406,7 +418,9 @@ function showCharts() {
     label();
     watch(["theme", "seed"], label);
     const grid = make("div", { className: "charts" }, ...own.map((chart) => chart.figure));
-    byId("charts").append(make("section", {}, make("h3", {}, title), legend, grid));
+    const still = page.charts.filter((data) => data.group === group && data.constant !== null).map((data) => `${data.title} ${numberText(Number(data.constant))}`);
+    const rest = still.length ? [make("p", { className: "muted" }, `Constant, and the same in every run: ${still.join(", ")}.`)] : [];
+    byId("charts").append(make("section", {}, make("h3", {}, title), legend, grid, ...rest));
     for (const chart of own) {
       seen.observe(chart.place);
       sized.observe(chart.place);

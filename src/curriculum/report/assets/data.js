@@ -9,7 +9,8 @@
  *   phases: Phase[], actions: {step: number, name: string}[]}} Arm
  * @typedef {{steps: Steps, seeds: number[], values: Reference}} SeedCurves
  * @typedef {{steps: Steps, line?: Reference, band?: Reference, seeds?: number[], values?: Reference, rest?: SeedCurves}} ArmCurves
- * @typedef {{id: string, title: string, unit: string, group: string, log: boolean, arms: (ArmCurves | null)[]}} ChartData
+ * @typedef {{id: string, title: string, unit: string, group: string, log: boolean, constant: number | null,
+ *   arms: (ArmCurves | null)[]}} ChartData
  * @typedef {{seed: number, steps: Steps, values: Reference, points?: number[]}} SeedLatents
  * @typedef {{seeds: SeedLatents[], dimensions: string[], colors: string[], classes: number[] | null, labels: string[],
  *   edges: number[][], circles: number[]}} ArmSpace

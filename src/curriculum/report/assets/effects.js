@@ -52,8 +52,8 @@ function drawEffect(effect, drawing) {
   const width = drawing.clientWidth || 300;
   const none = effect.scaled ? 1 : 0;
   const to = effect.scaled ? Math.log10 : (/** @type {number} */ own) => own;
-  const known = effect.pairs.filter((own) => typeof own === "number" && Number.isFinite(to(own)));
-  const ends = [effect.low, effect.high, effect.value, none, ...(effect.margin || []), ...known].filter((own) => typeof own === "number" && Number.isFinite(to(own)));
+  const all = [effect.low, effect.high, effect.value, none, ...(effect.margin || []), ...effect.pairs];
+  const ends = /** @type {number[]} */ (all.filter((own) => typeof own === "number" && Number.isFinite(to(own))));
   const [low, high] = [Math.min(...ends.map(to)), Math.max(...ends.map(to))];
   const room = 0.06 * (high - low) || 0.1;
   const x = (/** @type {number} */ own) => 8 + ((to(own) - low + room) / (high - low + 2 * room)) * (width - 16);
@@ -100,9 +100,9 @@ function drawEffect(effect, drawing) {
 /** Choose ticks: no effect, and round values on both sides. @param {Effect} effect @param {number} low @param {number} high */
 function ticks(effect, low, high) {
   if (effect.scaled) {
-    const few = high - low > 2;
+    const leads = high - low > 2 ? [1] : high - low > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
     const found = [];
-    for (let power = Math.floor(low); power <= Math.ceil(high); power++) for (const lead of few ? [1] : [1, 2, 5]) found.push(lead * 10 ** power);
+    for (let power = Math.floor(low); power <= Math.ceil(high); power++) for (const lead of leads) found.push(lead * 10 ** power);
     const inside = found.filter((own) => Math.log10(own) > low && Math.log10(own) < high);
     return inside.length > 1 ? inside : [10 ** low, 1, 10 ** high].map((own) => Number(own.toPrecision(2)));
   }

@@ -1,12 +1,12 @@
 // The bar with the step, the strip of phases, the values at the step, the keys, and the beginning.
 
-const frames = stepsOf(page.frames);
+const playedSteps = stepsOf(page.frames);
 
 /** Go so many stored steps on, or back. @param {number} count */
 function stepBy(count) {
-  const place = placeOf(frames, state.step);
-  const back = count < 0 && place >= 0 && frames[place] !== state.step ? 1 : 0; // from between two steps, back is to the one before
-  goTo(frames[Math.max(0, Math.min(frames.length - 1, place + count + back))]);
+  const place = placeOf(playedSteps, state.step);
+  const back = count < 0 && place >= 0 && playedSteps[place] !== state.step ? 1 : 0; // from between two steps, back is to the one before
+  goTo(playedSteps[Math.max(0, Math.min(playedSteps.length - 1, place + count + back))]);
 }
 
 /** Where something happens: phases, actions, and the ends. */
@@ -123,10 +123,10 @@ let position = 0;
 
 /** @param {boolean} [on] */
 function togglePlay(on = !state.playing) {
-  if (on && state.step >= frames[frames.length - 1]) set({ step: frames[0] });
+  if (on && state.step >= playedSteps[playedSteps.length - 1]) set({ step: playedSteps[0] });
   if (on && !state.playing) {
     before = performance.now();
-    position = Math.max(0, placeOf(frames, state.step));
+    position = Math.max(0, placeOf(playedSteps, state.step));
     requestAnimationFrame(advance);
   }
   set({ playing: on });
@@ -137,8 +137,8 @@ function advance(now) {
   if (!state.playing) return;
   position += Math.min(0.25, (now - before) / 1000) * 30 * state.speed;
   before = now;
-  const place = Math.min(frames.length - 1, Math.floor(position));
-  set({ step: frames[place], playing: place < frames.length - 1 });
+  const place = Math.min(playedSteps.length - 1, Math.floor(position));
+  set({ step: playedSteps[place], playing: place < playedSteps.length - 1 });
   requestAnimationFrame(advance);
 }
 
