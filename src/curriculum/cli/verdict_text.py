@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from curriculum.cli.dopesheet import print_diff
 from curriculum.console import number, put, put_table
 
 if TYPE_CHECKING:
+    from curriculum.measure.answers import PairAnswer
     from curriculum.measure.comparison import Comparison, Pair
     from curriculum.measure.measuring import Measured
-    from curriculum.measure.verdicts import Verdict
 
 
 def print_comparison(found: Comparison, full: bool = False) -> None:
     """Print the answer of a comparison, and what to be careful of; with `full` also everything that was measured."""
+    from curriculum.measure.answers import answers
+
+    answer = answers(found)
+    for own in answer.pairs:
+        _print_answer(own, full)
     for pair in found.pairs:
-        _print_answer(found, pair, full)
-    for pair in found.pairs:
-        if full or not _judged(found, pair):
+        if full or not answer.of(pair):
             _print_measures(found, pair, full)
     if full:
         for pair in found.pairs:
@@ -31,47 +33,22 @@ def print_comparison(found: Comparison, full: bool = False) -> None:
             print_diff(pair.sheets, first, other, keys=False)
         _print_gates(found)
         _print_tails(found)
-    _print_margins(found)
-    for note in (*_failed_gates(found), *found.notes):
+    for rule in answer.rules:
+        put(rule)
+    for note in answer.notes:
         put(f"note: {note}")
 
 
-def _judged(found: Comparison, pair: Pair) -> list[Verdict]:
-    return _of(pair, (*found.verdicts, *found.guards))
-
-
-def _of(pair: Pair, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    return [verdict for verdict in verdicts if (verdict.first, verdict.other) == (pair.first, pair.other)]
-
-
-def _print_answer(found: Comparison, pair: Pair, full: bool) -> None:
-    """Print what was found of a pair, where it was judged: a headline, the hypotheses, and every measure that was tested."""
-    judged = _judged(found, pair)
-    if not judged:
-        return
-    hypotheses = [own for own in found.hypotheses if (own.first, own.other) == (pair.first, pair.other)]
-    put(_headline(found, pair))
-    for hypothesis in hypotheses:
-        put(f"  {hypothesis.id} {hypothesis.question}: {hypothesis.verdict}")
-        for verdict in judged:
-            if verdict.id in hypothesis.measures:
-                put(f"     {verdict.sentence(found.names)}")
-    named = {id_ for hypothesis in hypotheses for id_ in hypothesis.measures}
-    for verdict in (*(verdict for verdict in judged if verdict.id not in named), *(_of(pair, found.explored) if full else ())):
-        put(f"  {verdict.sentence(found.names)}")
+def _print_answer(answer: PairAnswer, full: bool) -> None:
+    """Print what was found of a pair: a headline, the hypotheses, and every measure that was tested; with `full` the exploratory ones."""
+    put(answer.headline)
+    for hypothesis in answer.hypotheses:
+        put(f"  {hypothesis}")
+        for sentence in hypothesis.sentences:
+            put(f"     {sentence}")
+    for sentence in (*answer.sentences, *(answer.explored if full else ())):
+        put(f"  {sentence}")
     put("")
-
-
-def _headline(found: Comparison, pair: Pair) -> str:
-    """Say the answer in one sentence: of each hypothesis, and of what the run ended with."""
-    judged = _judged(found, pair)
-    estimate = judged[0].estimate
-    pairs = f"{estimate.n} pairs of seeds" if estimate.paired else f"at least {estimate.n} seeds each, unpaired"
-    answers = [f"{own.id} {own.verdict}" for own in found.hypotheses if (own.first, own.other) == (pair.first, pair.other)]
-    windows = {row.id: row.window for row in found.rows(pair, found.measures) if row.judged}
-    ended = [verdict for verdict in judged if windows.get(verdict.id, "") not in pair.windows]
-    values = [f"{verdict.title} {verdict.amount} ({verdict.verdict})" for verdict in ended]
-    return f"{found.names[pair.first]} against {found.names[pair.other]}, {pairs}: {'; '.join((*answers, *values))}"
 
 
 def _print_measures(found: Comparison, pair: Pair, full: bool) -> None:
@@ -131,22 +108,11 @@ def _print_losses(found: Comparison) -> None:
 
 def _print_gates(found: Comparison) -> None:
     """Print how many seeds of each run pass each gate, where the task has gates."""
-    sides = {"lower": "at most", "higher": "at least"}
-    rows = [
-        [f"{g.id} {g.title}", f"{sides[g.better]} {number(g.limit)}", found.names[g.run], f"{g.passed} of {g.of}", number(g.worst)]
-        for g in found.gates
-    ]
+    from curriculum.measure.answers import passes
+
+    rows = [[f"{g.id} {g.title}", passes(g), found.names[g.run], f"{g.passed} of {g.of}", number(g.worst)] for g in found.gates]
     if rows:
         put_table(["gate", "passes", "run", "passed", "worst seed"], rows, "Gates: does each seed meet the requirement?", right=[3, 4])
-
-
-def _failed_gates(found: Comparison) -> list[str]:
-    """Say of each run how many seeds fail which gates."""
-    failed: dict[int, list[str]] = {}
-    for gate in found.gates:
-        if gate.passed < gate.of:
-            failed.setdefault(gate.run, []).append(f"{gate.title} ({gate.of - gate.passed} of {gate.of})")
-    return [f"{found.names[run]} has seeds that fail a gate: {', '.join(gates)}" for run, gates in sorted(failed.items())]
 
 
 def _print_tails(found: Comparison) -> None:
@@ -157,26 +123,3 @@ def _print_tails(found: Comparison) -> None:
         rows.append([tail.id, tail.unit or "-", found.names[tail.run], other, number(tail.worst), number(tail.worst_tenth)])
     if rows:
         put_table(["measure", "unit", "run", "compared with", "worst seed", "mean of the worst 10%"], rows, "Worst seeds", right=[4, 5])
-
-
-def _print_margins(found: Comparison) -> None:
-    """Print the smallest effects of interest by which the verdicts were given."""
-    from curriculum.measure.effects import SCALED, difference_unit
-    from curriculum.measure.effects import number as plain
-
-    margins: dict[str, list[str]] = {}
-    for verdict in (*found.verdicts, *found.guards):
-        if verdict.margin is None:
-            text = "none, direction only"
-        elif verdict.effect in SCALED:
-            text = f"x{plain(verdict.margin[0], verdict.effect)} to x{plain(verdict.margin[1], verdict.effect)}"
-        else:
-            size = plain(verdict.margin[1], verdict.effect).removeprefix("+")
-            text = f"+-{size} {difference_unit(verdict.effect, verdict.unit)}".rstrip()
-        if verdict.id not in margins.setdefault(text, []):
-            margins[text].append(verdict.id)
-    if margins:
-        texts = [f"{text} ({', '.join(ids)})" for text, ids in margins.items()]
-        put(f"smallest effects of interest: {'; '.join(texts)}")
-        corrected = f"{found.tests} tests are corrected together (Holm)" if found.tests > 1 else "a single test needs no correction"
-        put(f"{corrected}; intervals are of {found.level} each")
