@@ -1,0 +1,1 @@
+"""One page: a self-contained HTML file that shows stored runs and what was found of them."""

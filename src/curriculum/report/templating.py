@@ -1,0 +1,23 @@
+"""Render the templates of the page. Whatever a user named is escaped: names of runs, columns, phases and metrics are only text."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@cache
+def environment() -> Environment:
+    """Make the environment of all templates: a value is escaped unless it is `Markup`, and an unknown name is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("curriculum.report", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a template of this package by its file name."""
+    return environment().get_template(template).render(**values)
