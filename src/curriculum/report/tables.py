@@ -22,15 +22,18 @@ class Table:
     """A table with a caption. The first cell of each row names it; `right` are the columns of numbers."""
 
     caption: str
-    header: tuple[str, ...]
+    header: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
     right: frozenset[int] = frozenset()
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str | Cell]], right: Sequence[int] = ()) -> Table:
+def table(caption: str, header: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]], right: Sequence[int] = ()) -> Table:
     """Make a table from rows of texts and cells."""
-    cells = tuple(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in row) for row in rows)
-    return Table(caption, tuple(header), cells, frozenset(right))
+    return Table(caption, _cells(header), tuple(map(_cells, rows)), frozenset(right))
+
+
+def _cells(row: Sequence[str | Cell]) -> tuple[Cell, ...]:
+    return tuple(Cell(cell) if isinstance(cell, str) else cell for cell in row)
 
 
 def badge(verdict: str) -> str:
