@@ -19,6 +19,7 @@ from curriculum.cli import (
     join,
     new,
     power,
+    report,
     runs,
     train,
     tune,
@@ -26,7 +27,8 @@ from curriculum.cli import (
 )
 from curriculum.cli.guard import Debug
 from curriculum.cli.options import HELP
-from curriculum.console import put, report
+from curriculum.console import put
+from curriculum.console import report as report_error
 
 app = typer.Typer(no_args_is_help=True, context_settings=HELP, rich_markup_mode=None)
 
@@ -39,6 +41,7 @@ app.command("power")(power.show_power)
 app.command("ablate")(ablate.ablate)
 app.command("tune")(tune.tune)
 app.command("animate")(animate.animate)
+app.command("report")(report.report)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
 app.command("join")(join.join_run)
@@ -58,7 +61,7 @@ def main() -> None:
         app()
     except OSError as error:
         # The help itself may go to a full disk.
-        raise SystemExit(report(error)) from None
+        raise SystemExit(report_error(error)) from None
 
 
 def _version(wanted: bool) -> None:

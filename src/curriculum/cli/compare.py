@@ -19,6 +19,7 @@ from curriculum.console import put, put_json, say
 if TYPE_CHECKING:
     from curriculum.measure.comparison import Comparison
     from curriculum.measure.verdicts import SmallestEffect
+    from curriculum.store.experiment import ExperimentRecord
     from curriculum.store.reader import Run
 
 TABLES = "add --full"
@@ -97,24 +98,20 @@ def compare(
     from curriculum.errors import DifferenceError, InputError
     from curriculum.measure.conditions import met, parse_condition
     from curriculum.measure.verdicts import SmallestEffect
-    from curriculum.store.experiment import ExperimentRecord, find_baseline, find_runs, place_of_baseline
+    from curriculum.store.experiment import ExperimentRecord, find_runs
     from curriculum.store.shelf import newest_finished
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
         raise InputError("--all-pairs and --baseline cannot be combined: choose one")
     chosen, record = find_runs(names, runs) if names else (newest_finished(runs), ExperimentRecord())
-    if baseline is not None:
-        reference = find_baseline(baseline, chosen, record, runs)
-        if all(run.path.resolve() != reference.path.resolve() for run in chosen):
-            chosen.append(reference)
-    place = None if all_pairs else place_of_baseline(baseline, chosen, record, runs)
+    place = with_baseline(chosen, record, baseline, runs)
     found = compare_and_print(
         chosen,
         runs,
         as_json,
         SmallestEffect(smallest_ratio, _amounts(smallest or ())),
-        baseline=place,
+        baseline=None if all_pairs else place,
         all_pairs=all_pairs,
         unequal=unequal,
         primary=primary or record.primary,
@@ -123,6 +120,20 @@ def compare(
     )
     if said := met(found, conditions):
         raise DifferenceError("\n".join(f"--fail-if {line}" for line in said))
+
+
+def with_baseline(chosen: list[Run], record: ExperimentRecord, baseline: str | None, runs: Path) -> int | None:
+    """Add the run that is named as the baseline to those that were chosen, unless it is one of them; give its place.
+
+    Without a name, it is the baseline of their experiment; None where that names none.
+    """
+    from curriculum.store.experiment import find_baseline, place_of_baseline
+
+    if baseline is not None:
+        reference = find_baseline(baseline, chosen, record, runs)
+        if all(run.path.resolve() != reference.path.resolve() for run in chosen):
+            chosen.append(reference)
+    return place_of_baseline(baseline, chosen, record, runs)
 
 
 def compare_and_print(
@@ -180,12 +191,9 @@ def store_and_print(
 ) -> None:
     """Store a comparison of runs with its figures, and print it; with a note where they have grown since they were compared before."""
     from curriculum.draw.figures import draw_comparison
-    from curriculum.store.shelf import earlier_looks, new_comparison
+    from curriculum.store.shelf import new_comparison
 
-    if found.look is None and (earlier := earlier_looks(runs, [(run.path, run.seeds) for run in found.runs])):
-        seeds = " and ".join(map(str, earlier))
-        note = f"the same runs were compared before with {seeds} seeds: p and intervals do not allow for having looked in between"
-        found = replace(found, earlier_looks=earlier, notes=(*found.notes, f"{note} (experiment --until-decided does)"))
+    found = with_earlier_looks(found, runs)
     document = found.to_json()
     folder = new_comparison(runs, found.names, document, lambda folder: draw_comparison(chosen, found, folder))
     if as_json:
@@ -198,6 +206,18 @@ def store_and_print(
         return
     print_comparison(found, full)
     put(f"figures and compare.json: {folder}{'' if full else '; every table: ' + tables}")
+
+
+def with_earlier_looks(found: Comparison, runs: Path) -> Comparison:
+    """Add to a comparison a note where the same runs were compared before, with fewer seeds and without planned looks."""
+    from curriculum.store.shelf import earlier_looks
+
+    earlier = earlier_looks(runs, [(run.path, run.seeds) for run in found.runs]) if found.look is None else ()
+    if not earlier:
+        return found
+    seeds = " and ".join(map(str, earlier))
+    note = f"the same runs were compared before with {seeds} seeds: p and intervals do not allow for having looked in between"
+    return replace(found, earlier_looks=earlier, notes=(*found.notes, f"{note} (experiment --until-decided does)"))
 
 
 def _amounts(texts: Sequence[str]) -> dict[str, float]:

@@ -35,9 +35,8 @@ def _rows(found: Comparison, pair: Pair) -> list[list[str]]:
         if (verdict.first, verdict.other) == (pair.first, pair.other):
             # The label of a final error has its unit.
             levels = [effects.level(level, "" if verdict.unit in verdict.label else verdict.unit) for level in verdict.levels]
-            interval = f"[{effects.number(verdict.low, verdict.effect)}, {effects.number(verdict.high, verdict.effect)}]"
             count = f"{verdict.estimate.n}" if verdict.estimate.paired else "unpaired"
-            rows.append([verdict.label, *levels, verdict.amount, interval, count, verdict.chance, verdict.verdict])
+            rows.append([verdict.label, *levels, verdict.amount, verdict.interval, count, verdict.chance, verdict.verdict])
     return rows
 
 

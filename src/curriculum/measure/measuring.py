@@ -165,11 +165,11 @@ def measure_only(runs: Sequence[Run], pairing: Pairing, metrics: Sequence[Metric
     return [measured(ask.metric, ask.window, own, pairing) for ask, own in zip(asked, values, strict=True)]
 
 
-def measure_alone(run: Run, metric: Metric) -> tuple[float, ...]:
-    """Measure every seed of one run over the window of a measure in its own schedule; a seed that diverged has the worst value."""
+def measure_alone(run: Run, metrics: Sequence[Metric]) -> list[tuple[float, ...]]:
+    """Measure every seed of one run, each measure over its window in the run's own schedule; a seed that diverged has the worst value."""
     both = (run, run)
-    asked, parts, strides = _Asked(metric, metric.window), windows([run.schedule] * 2), common_strides(both)
-    return _by_seed(run, [asked], parts, strides, lambda: None)[0]
+    asked = [_Asked(metric, metric.window) for metric in metrics]
+    return _by_seed(run, asked, windows([run.schedule] * 2), common_strides(both), lambda: None) if asked else []
 
 
 def measured(metric: Metric, window: str, values: Values, pairing: Pairing) -> Measured:
@@ -229,9 +229,13 @@ def _per_thousand(row: Measured, mask: Mask, pairing: Pairing) -> Measured:
 
 
 def _gates(row: Measured, limit: float) -> Iterator[Gate]:
-    """Count the seeds of each run that pass a gate; what is missing or diverged does not."""
-    sign = 1 if row.better == "lower" else -1
     for run, own in zip((row.first, row.other), row.values, strict=True):
-        passed = sum(sign * value <= sign * limit for value in own)
-        worst = sign * max((sign * value for value in own if not math.isnan(value)), default=math.nan)
-        yield Gate(row.id, row.title, row.unit, row.better, limit, run, passed, len(own), worst)
+        yield gate(row, limit, run, own)
+
+
+def gate(of: Measured | Metric, limit: float, run: int, values: Sequence[float]) -> Gate:
+    """Count the seeds of a run that pass a gate; what is missing or diverged does not."""
+    sign = 1 if of.better == "lower" else -1
+    passed = sum(sign * value <= sign * limit for value in values)
+    worst = sign * max((sign * value for value in values if not math.isnan(value)), default=math.nan)
+    return Gate(of.id, of.title, of.unit, of.better, limit, run, passed, len(values), worst)

@@ -79,7 +79,7 @@ def search(
     sign = 1 if metric.better == "lower" else -1
     found = []
     for done, run in enumerate(runs, start=1):
-        found.append(measure_alone(run, metric))
+        found += measure_alone(run, [metric])
         watch(done)
     values = tuple(tuple(found[place * len(grid) : (place + 1) * len(grid)]) for place in range(len(arms)))
     medians = tuple(tuple(float(np.median(own)) for own in arm) for arm in values)

@@ -84,12 +84,24 @@ class Verdict:
         As: H1a largest rise: smooth x0.43 of stepped [0.41, 0.45], better in 31 of 32 pairs, p = 3e-8: supported. Or: accuracy on
         the test data: easy +1.0 points against hard [+0.60, +1.4] (medians 94.5% and 93.5%), better in ...
         """
+        return f"{self.statement(names)}: {self.verdict}{self.qualified}"
+
+    def statement(self, names: Sequence[str]) -> str:
+        """Say what was found of runs with these names: the sentence without the verdict and what qualifies it."""
         link = "of" if self.effect in SCALED else "against"
-        interval = f"[{effects.number(self.low, self.effect)}, {effects.number(self.high, self.effect)}]"
         letter = "q" if self.verdict == EXPLORATORY else "p"
-        caveats = f" ({'; '.join(self.caveats)})" if self.caveats else ""
-        found = f"{names[self.first]} {self.amount} {link} {names[self.other]} {interval}{self._levels()}"
-        return f"{self.label}: {found}, {self._pairs()}, {letter} = {self.chance}: {self.verdict}{caveats}"
+        found = f"{names[self.first]} {self.amount} {link} {names[self.other]} {self.interval}{self._levels()}"
+        return f"{self.label}: {found}, {self.wins}, {letter} = {self.chance}"
+
+    @property
+    def qualified(self) -> str:
+        """What qualifies the verdict, in parentheses; empty where nothing does."""
+        return f" ({'; '.join(self.caveats)})" if self.caveats else ""
+
+    @property
+    def interval(self) -> str:
+        """The interval of the effect, in brackets."""
+        return f"[{effects.number(self.low, self.effect)}, {effects.number(self.high, self.effect)}]"
 
     def _levels(self) -> str:
         """Say at which level a difference is: a ratio needs none, and shares are counted as a caveat."""
@@ -110,8 +122,9 @@ class Verdict:
             doubts.append("the interval lies on one side of no difference, but the test finds none")
         return doubts
 
-    def _pairs(self) -> str:
-        """Say in how many pairs the first run is better."""
+    @property
+    def wins(self) -> str:
+        """In how many pairs the first run is better."""
         found = self.estimate
         pairs = found.lower + found.tied + found.higher
         better = found.lower if self.better == "lower" else found.higher

@@ -25,7 +25,7 @@ from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.blocks import sibling_of
 from curriculum.store.checkpoint import Checkpoint, read, steps_in
 from curriculum.store.files import join_arrays
-from curriculum.store.names import BLOCKS, STEPS, check_name
+from curriculum.store.names import BLOCKS, STEPS, check_folder
 from curriculum.store.reader import Run
 from curriculum.store.verify import Report, bits, flat, same
 from curriculum.train.events import Retarget, StepMetrics
@@ -110,7 +110,7 @@ def _stopped() -> Iterator[None]:
 
 
 def _sibling(run: Run, name: str) -> Run:
-    check_name(name)
+    check_folder(name)
     if name == _name_in_stack(run):
         return run  # also where its folder was renamed
     with suppress(InputError):
@@ -133,7 +133,7 @@ def _replay_blocks(run: Run, count: int) -> Report:
         return Report((), (f"{run.path} was filled by a training loop outside of this program, which cannot be run again from here",))
     found = Report((), ())
     for block in run.manifest["blocks"]:
-        check_name(block["name"])
+        check_folder(block["name"])
         own = replay_steps(Run(run.path / BLOCKS / block["name"]), count)
         found = found.joined(Report(tuple(f"block {block['name']}: {line}" for line in own.checked), own.problems))
     return found

@@ -29,27 +29,32 @@ OVER = ("finished", "diverged")  # the states of a run of which nothing is left 
 
 EXPERIMENT = "experiment.json"  # in the folder of the arms of an experiment
 
-COMPARISONS, VIDEOS = "comparisons", "videos"  # beside the runs, so no run can have these names
+COMPARISONS, VIDEOS, REPORTS = "comparisons", "videos", "reports"
+BESIDE = (COMPARISONS, VIDEOS, REPORTS)  # beside the runs, so no run can have these names
 
 
 def check_name(name: str) -> None:
-    """Raise `InputError` for a name that cannot be a folder's everywhere."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"{name!r} cannot be a name: use up to 100 letters, digits, '.', '_' and '-', the first no '.' or '-'")
-    if name in (COMPARISONS, VIDEOS):
+    """Raise `InputError` for a name that no run can have."""
+    check_folder(name)
+    if name in BESIDE:
         raise InputError(f"{name!r} cannot be a run's name: the {name} are kept in a folder of that name")
 
 
+def check_folder(name: str) -> None:
+    """Raise `InputError` for a name that cannot be a folder's everywhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"{name!r} cannot be a name: use up to 100 letters, digits, '.', '_' and '-', the first no '.' or '-'")
+
+
 def plain(name: str) -> str:
-    """Make a name from any text that `check_name` accepts, but for the two that are reserved."""
+    """Make a name from any text that `check_name` accepts, but for those that are reserved."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "run"
 
 
 def free_name(folder: Path, stem: str, suffix: str = "") -> str:
     """Find a name that nothing in `folder` has yet: the stem, as `plain` makes it, or that and a number."""
     names = (plain(stem) if count == 1 else f"{plain(stem)}-{count}" for count in itertools.count(1))
-    taken = (COMPARISONS, VIDEOS)
-    return next(name for name in names if name not in taken and not any(os.path.lexists(folder / f"{name}{end}") for end in {"", suffix}))
+    return next(name for name in names if name not in BESIDE and not any(os.path.lexists(folder / f"{name}{end}") for end in {"", suffix}))
 
 
 def check_new(path: Path) -> None:

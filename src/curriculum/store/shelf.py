@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -174,17 +175,57 @@ def _swap(made: Path, earlier: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How the runs of a stored comparison were compared: the pairs by their places, and what else was asked for.
+
+    `smallest` is the smallest effect of interest as a share, `own` that of single measures, and `judged` tells whether there was
+    anything to judge.
+    """
+
+    runs: list[Run]
+    pairs: list[tuple[int, int]]
+    primary: list[str] | None
+    smallest: float
+    own: dict[str, float]
+    judged: bool
+
+
 def latest_comparison(folder: Path) -> list[Run] | None:
     """Open the runs of the latest comparison; None where there is none, or a run of it was removed.
 
     Raises `RunError` where one of them is damaged, `InputError` where one lies outside of the folder.
     """
-    found: list[tuple[str, Sequence[str]]] = []
+    return _runs_of(_latest(folder), folder)
+
+
+def latest_asked(folder: Path) -> Asked | None:
+    """Open the runs of the latest comparison, with what was asked of it; None as above, and where an early version stored it."""
+    document = _latest(folder)
+    runs = _runs_of(document, folder)
+    if runs is None or document is None:
+        return None
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        pairs = [(int(pair["first"]), int(pair["other"])) for pair in document["pairs"]]
+        primary = None if document["primary"] is None else [str(id_) for id_ in document["primary"]]
+        smallest = document["smallest"]
+        own = {str(id_): float(amount) for id_, amount in smallest["own"].items()}
+        return Asked(runs, pairs, primary, float(smallest["ratio"]), own, bool(document["verdicts"] or document["guards"]))
+    return None
+
+
+def _latest(folder: Path) -> Mapping[str, Any] | None:
+    """Read the latest of the comparisons that can be read."""
+    found: list[tuple[str, list[str], Mapping[str, Any]]] = []
     for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             document = read_document(path, MOST_COMPARISON)
-            found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]]))
-    paths = [Path(path.replace("\0", "")) for path in max(found)[1]] if found else []
+            found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]], document))
+    return max(found, key=lambda own: own[:2])[2] if found else None
+
+
+def _runs_of(document: Mapping[str, Any] | None, folder: Path) -> list[Run] | None:
+    paths = [Path(str(run["path"]).replace("\0", "")) for run in document["runs"]] if document else []
     if not paths or not all(path.is_dir() for path in paths):
         return None
     outside = [path for path in paths if not path.resolve().is_relative_to(folder.resolve())]
