@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow smoke bench torture lint clean
+.PHONY: demo test test-slow smoke bench torture lint check-page clean
 
 demo: $(READY)
 	@echo "Training the smooth and the stepped schedule, 32 seeds of each ..."
@@ -42,6 +42,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The types of the page's code. Needs Node.js.
+check-page: tools/page/node_modules
+	npm --prefix tools/page run --silent check
+
+tools/page/node_modules: tools/page/package-lock.json
+	npm --prefix tools/page ci --no-audit --no-fund --silent
+	@touch $@
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
 from curriculum.measure.bands import curves
 from curriculum.measure.comparison import compare
-from curriculum.measure.geometry import orientation
+from curriculum.measure.geometry import orientation, principal_axes
 from curriculum.runner.execute import run
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
@@ -89,6 +89,29 @@ def test_a_map_is_turned_to_lie_as_what_it_stands_for():
         turn = np.array([[np.cos(angle), np.sin(angle)], [-flip * np.sin(angle), flip * np.cos(angle)]])
         np.testing.assert_allclose((3 * truth @ turn) @ orientation(3 * truth @ turn, truth), 3 * truth)
     assert np.array_equal(orientation(np.full((40, 2), np.nan), truth), np.eye(2))
+
+
+def test_principal_axes_are_those_of_all_frames_and_have_fixed_signs():
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
+    latents = (rng.normal(size=(30, 50, 64)) * ([9, 4] + 62 * [0.1])) @ turn + 7.0
+    found = principal_axes(latents)
+    np.testing.assert_allclose(found.center, latents.mean((0, 1)), rtol=1e-9)
+    # The same by a decomposition of all points at once.
+    _, singular, axes = np.linalg.svd((latents - found.center).reshape(-1, 64), full_matrices=False)
+    np.testing.assert_allclose(np.abs((found.axes * axes[:2]).sum(axis=1)), 1, atol=1e-9)
+    np.testing.assert_allclose(found.share, (singular**2 / (singular**2).sum())[:2])
+    assert (found.axes[[0, 1], np.abs(found.axes).argmax(axis=1)] > 0).all()
+    assert found.project(latents).shape == (30, 50, 2)
+    np.testing.assert_allclose(found.project(latents).std(axis=(0, 1)), [9, 4], rtol=0.1)
+    assert found.titles()[0] == f"PC 1 ({found.share[0]:.0%} of variance)"
+    # A point that is lost changes nothing but itself, and what stands still has axes too.
+    lost = latents.copy()
+    lost[3, 4, 5] = np.nan
+    np.testing.assert_allclose(principal_axes(lost).axes, found.axes, atol=1e-2)
+    still = principal_axes(np.full((4, 5, 3), 2.0), 5)
+    assert (still.axes.shape, still.share.tolist()) == ((3, 3), [0, 0, 0])
+    assert principal_axes(np.full((4, 5, 3), np.nan)).axes.shape == (2, 3)
 
 
 def test_frames_are_paired_by_step_and_a_run_that_is_over_stays(runs):

@@ -44,7 +44,7 @@ def curves(runs: Sequence[Run]) -> list[Curves]:
     return [_curves_of(run, whole, strides) for run in runs]
 
 
-def _bands(values: Array) -> Array:
+def percentiles(values: Array) -> Array:
     """Compute the percentiles over seeds of values `[F, S]`: `[3, F]`, of the seeds that have one; NaN where none has."""
     whole = ~np.isnan(values).all(axis=1)
     found = np.full((len(BAND), len(values)), np.nan)
@@ -80,7 +80,7 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
         scores={
             f"{own.title}{f' ({own.shown.unit})' if own.shown.unit else ''}": (
                 own.steps,
-                _bands(own.values[:, kept]),
+                percentiles(own.values[:, kept]),
             )
             for own in scores_of(run)
             if len(own.steps)

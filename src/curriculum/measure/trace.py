@@ -168,6 +168,14 @@ def _median_seed(run: Run) -> int:
     return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
 
 
+def ranked_seeds(run: Run) -> list[int]:
+    """Order the seeds of a run, by their places, from the best to the worst; those that diverged come last."""
+    scores = [] if has_error(run) else scores_of(run)
+    sign = -1 if scores and scores[0].shown.better == "higher" else 1
+    values = [sign * value for value in _final_values(run)]
+    return sorted(range(len(run.seeds)), key=lambda index: (run.seeds[index] in run.diverged, np.isnan(values[index]), values[index]))
+
+
 def _final_values(run: Run) -> list[float]:
     """Give the number by which the seeds of a run are ordered: the final error, or the first score."""
     if has_error(run):

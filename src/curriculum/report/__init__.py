@@ -1,1 +1,1 @@
-"""One page: a self-contained HTML file that shows stored runs and what was found of them."""
+"""One interactive page of stored runs: a file that opens offline, with the answer first and everything to look at below it."""
