@@ -92,9 +92,7 @@ def _logged(run: Run, kept: Sequence[int]) -> Iterator[Curve]:
 def _schedule(runs: Sequence[Run], name: str, blocks: Blocks) -> dict[str, Any]:
     columns = [run.schedule.column(name) if name in run.schedule.properties else None for run in runs]
     log = name == RATE and _wide([column for column in columns if column is not None])
-    arms = [
-        None if own is None else {"steps": steps_of(np.arange(len(own))), "line": blocks.add("first", own, log=log)} for own in columns
-    ]
+    arms = [None if own is None else {"steps": steps_of(np.arange(len(own))), "line": blocks.add("first", own, log=log)} for own in columns]
     constant = None if None in arms or len({value for own in columns for value in np.unique(own)}) > 1 else columns[0][0]
     return {"id": f"schedule.{name}", "title": name, "unit": "", "group": SCHEDULE, "log": log, "constant": constant, "arms": arms}
 
