@@ -12,8 +12,11 @@ demo: $(READY)
 	@$(BIN)/curriculum experiment smooth-vs-stepped
 	@echo "Rendering the video of the median seeds ..."
 	@$(BIN)/curriculum animate
+	@echo "Writing the report ..."
+	@$(BIN)/curriculum report smooth-vs-stepped
 	@echo
-	@echo "See the video and the figures in the folders above. Start with effects.png."
+	@echo "Open the report (.html) in a browser: it has the answer, the curves and the latent spaces, step by step."
+	@echo "The video and the figures are in the other folders above."
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -n auto --maxprocesses=4
@@ -21,13 +24,14 @@ test: $(READY) lint
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m slow
 
-# What a user's own CI would run: both sheets for 50 steps, a comparison, a poster.
+# What a user's own CI would run: both sheets for 50 steps, a comparison, a poster, a report.
 smoke: $(READY)
 	@set -e; runs=$$(mktemp -d); trap 'rm -rf $$runs' EXIT; export CURRICULUM_RUNS=$$runs; \
 	$(BIN)/curriculum train --dopesheet smooth.csv --steps 50 --name smooth; \
 	$(BIN)/curriculum train --dopesheet stepped.csv --steps 50 --name stepped; \
 	$(BIN)/curriculum compare smooth stepped; \
-	$(BIN)/curriculum animate -o $$runs/poster.png
+	$(BIN)/curriculum animate -o $$runs/poster.png; \
+	$(BIN)/curriculum report -o $$runs/report.html
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

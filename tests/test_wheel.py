@@ -51,6 +51,13 @@ def test_the_package_has_its_sheets_configs_and_types(installed):
     assert len(list(installed.glob("*"))) == 3, "the package, its metadata and bin"
 
 
+def test_the_package_has_all_that_a_report_is_made_of(installed):
+    room = PROJECT / "src" / "curriculum" / "report"
+    parts = {str(path.relative_to(room)) for name in ("assets", "templates") for path in room.glob(f"{name}/*")}
+    assert {"assets/sections.css", "templates/answer.html.j2", "templates/made.html.j2"} <= parts
+    assert {own for own in parts if not (installed / "curriculum" / "report" / own).is_file()} == set()
+
+
 def test_the_command_runs_in_an_empty_folder(command, installed):
     assert command("--help").stdout.startswith("Usage: curriculum")
     done = command("dopesheet", "check", "smooth.csv")

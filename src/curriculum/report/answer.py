@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from curriculum.console import number
 from curriculum.measure import listing
-from curriculum.measure.answers import Answers, PairAnswer, answers
+from curriculum.measure.answers import Answers, PairAnswer, answers, passes
 from curriculum.measure.comparison import Comparison
 from curriculum.measure.effects import level
 from curriculum.measure.ends import Ended, ends
 from curriculum.measure.listing import Listing
+from curriculum.measure.measuring import Gate
 from curriculum.measure.pairing import names_of
 from curriculum.measure.trace import median_seeds
 from curriculum.measure.verdicts import Verdict
@@ -119,7 +121,7 @@ def _ends(runs: Sequence[Run], names: Sequence[str], found: Comparison | None) -
     ended = ends(runs, found)
     tables = [_ended(own, names, title) for own, title in ((ended.scores, "Scores at the end"), (ended.errors, "Final errors")) if own]
     if ended.gates:
-        tables.append(_of_listing(listing.gates(ended.gates, names)))
+        tables.append(_gates(ended.gates, names))
     lost = [[name, str(seed), where] for run, name in zip(runs, names, strict=True) for seed, where in run.diverged.items()]
     if lost:
         tables.append(table("Seeds that diverged: they rank worst", ["run", "seed", "where"], lost, right=[1]))
@@ -140,6 +142,24 @@ def _ended(rows: Sequence[Ended], names: Sequence[str], title: str) -> Table:
     ]
     header = ["measure", "run", "median over seeds", "best seed", "worst seed"]
     return table(f"{title}: mean over the last 5% of steps", header, cells, right=[2, 3, 4])
+
+
+def _gates(gates: Sequence[Gate], names: Sequence[str]) -> Table:
+    """Make a table with a row for each gate and a column for each run; where a seed fails, the cell says so."""
+    runs = sorted({gate.run for gate in gates})
+    by_gate: dict[str, dict[int, Gate]] = {}
+    for gate in gates:
+        by_gate.setdefault(gate.id, {})[gate.run] = gate
+    rows: list[list[str | Cell]] = []
+    for own in by_gate.values():
+        one = next(iter(own.values()))
+        rows.append([f"{one.id} {one.title}", passes(one), *(_passed(own[run]) if run in own else "-" for run in runs)])
+    return table("Gates: how many seeds meet each requirement, and the worst seed", ["gate", "passes", *(names[run] for run in runs)], rows)
+
+
+def _passed(gate: Gate) -> Cell:
+    failed = gate.of - gate.passed
+    return Cell(f"{gate.passed} of {gate.of}, worst {number(gate.worst)}", f"{failed} fail{'s' if failed == 1 else ''}" if failed else "")
 
 
 def _seed(extreme: tuple[int, float] | None, unit: str) -> str:

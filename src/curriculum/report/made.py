@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from curriculum.store.reader import Run
 
 DIFFERS = "differs"
 PROGRAM = "curriculum"
+# What differs between any two runs, and says nothing about their results.
+ALWAYS = ("path", "created (UTC)", "ended (UTC)", "sheet", "trained as one stack with", "seconds of training", "steps per second")
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,28 @@ def made_of(runs: Sequence[Run], found: Comparison | None, command: str) -> Made
         commands=tuple(_commands(runs, names, found, command)),
         sheets=tuple(sheet_table(runs, names, place, found) for place in range(len(runs))),
         changes=() if found is None else tuple(own for pair in found.pairs for own in changes(pair, names)),
-        facts=_across("How each run was made", names, [_facts(run) for run in runs]),
+        facts=_across("How each run was made", names, [_facts(run) for run in runs], unmarked=ALWAYS),
         settings=_settings(runs, names),
         configs=tuple((name, run.config_text) for run, name in zip(runs, names, strict=True)),
         more=tuple(_more(runs, names)),
     )
 
 
-def _across(caption: str, names: Sequence[str], columns: Sequence[Mapping[str, str]], only_changed: bool = False) -> Table:
-    """Make a table with a column for each run; where the runs differ, the cells are marked."""
+def _across(
+    caption: str,
+    names: Sequence[str],
+    columns: Sequence[Mapping[str, str]],
+    *,
+    unmarked: Collection[str] = (),
+    only_changed: bool = False,
+) -> Table:
+    """Make a table with a column for each run; where the runs differ, the cells are marked, but in rows that always differ."""
     rows: list[list[str | Cell]] = []
     for key in dict.fromkeys(key for column in columns for key in column):
         values = [column.get(key, "-") for column in columns]
         same = len(set(values)) == 1
         if not (same and only_changed):
-            rows.append([key, *(Cell(value, "" if same else DIFFERS) for value in values)])
+            rows.append([key, *(Cell(value, "" if same or key in unmarked else DIFFERS) for value in values)])
     return table(caption, ["", *names], rows)
 
 
@@ -120,7 +129,8 @@ def _written(value: Any) -> str:
 
 def _more(runs: Sequence[Run], names: Sequence[str]) -> Iterable[Table]:
     """Make the tables of hashes, hooks, blocks, and stretches of training."""
-    yield _across("Hashes (SHA-256)", names, [_hashes(run) for run in runs])
+    hashes = [_hashes(run) for run in runs]
+    yield _across("Hashes (SHA-256)", names, hashes, unmarked=[key for own in hashes for key in own if "." in key])
     hooks = [
         [name, str(own.get("call")), f"{own.get('event')}{':' + own['action'] if own.get('action') else ''}", str(own.get("source") or "-")]
         for run, name in zip(runs, names, strict=True)

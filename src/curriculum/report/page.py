@@ -61,18 +61,22 @@ def render(
         "effects": effects(found) if found else [],
     }
     css, script = _joined(STYLES), f'(() => {{\n"use strict";\n{_joined(SCRIPTS)}\n}})();'
-    return environment().get_template("page.html.j2").render(
-        title=" and ".join(names),
-        policy=_policy(script, css),
-        css=Markup(css),
-        script=Markup(script),
-        document=_inert(json.dumps(plain_values(document), separators=(",", ":"), allow_nan=False)),
-        blocks=blocks.texts(),
-        answer=Markup(answer_section(runs, found)),
-        made=Markup(made_section(runs, found, command)),
-        figures=[{**asdict(own), "png": base64.b64encode(own.png).decode()} for own in static_figures(runs, found)],
-        has_space=not isinstance(spaces, str),
-        why_no_space=spaces if isinstance(spaces, str) else "",
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            title=" and ".join(names),
+            policy=_policy(script, css),
+            css=Markup(css),
+            script=Markup(script),
+            document=_inert(json.dumps(plain_values(document), separators=(",", ":"), allow_nan=False)),
+            blocks=blocks.texts(),
+            answer=Markup(answer_section(runs, found)),
+            made=Markup(made_section(runs, found, command)),
+            figures=[{**asdict(own), "png": base64.b64encode(own.png).decode()} for own in static_figures(runs, found)],
+            has_space=not isinstance(spaces, str),
+            why_no_space=spaces if isinstance(spaces, str) else "",
+        )
     )
 
 

@@ -11,6 +11,7 @@ from curriculum.sheet.document import Dopesheet
 from curriculum.sheet.lines import decode, delimiter_of, records
 from curriculum.store.reader import Run
 
+ONLY_HERE = "only here"
 MOST_ROWS = 300  # of a sheet, and of a list of differences
 Notes = dict[tuple[int, int], str]  # by line and column, counted from 0
 
@@ -25,8 +26,8 @@ def sheet_table(runs: Sequence[Run], names: Sequence[str], place: int, found: Co
     if pair is not None:
         first = pair.first == place
         other = pair.other if first else pair.first
-        caption += f"; marked where it differs from {names[other]}"
-        notes = _notes(run.sheet, runs[other].sheet, pair.sheets, first, names[other])
+        caption += f"; marked where it differs from {names[other]} (there)"
+        notes = _notes(run.sheet, runs[other].sheet, pair.sheets, first)
     if len(lines) > MOST_ROWS + 1:
         caption += f"; the first {MOST_ROWS} of {len(lines) - 1:,} rows, all are in {run.path.name}/dopesheet.csv"
     header, body = lines[0], lines[1 : MOST_ROWS + 1]
@@ -43,8 +44,8 @@ def _pair_of(place: int, found: Comparison | None) -> Pair | None:
     return next((pair for pair in pairs if place and 0 in (pair.first, pair.other)), None)
 
 
-def _notes(own: Dopesheet, other: Dopesheet, found: SheetDiff, first: bool, name: str) -> Notes:
-    """Say at each cell of a sheet in what it differs from the other one, which is called `name`."""
+def _notes(own: Dopesheet, other: Dopesheet, found: SheetDiff, first: bool) -> Notes:
+    """Say at each cell of a sheet in what it differs from the other one; `first` tells that it is the first of the two in `found`."""
     rows = {row.step: row for row in own.rows}
     notes: Notes = {}
 
@@ -57,31 +58,31 @@ def _notes(own: Dopesheet, other: Dopesheet, found: SheetDiff, first: bool, name
         here, there = (change.step_a, change.step_b) if first else (change.step_b, change.step_a)
         value = change.value_b if first else change.value_a
         if here is not None:
-            put(here, change.property, _change(change, there, value, name))
+            put(here, change.property, _change(change, there, value))
     for column in found.only_a if first else found.only_b:
         if column in own.header_cells:
-            notes[own.header_line, own.header_cells[column] - 1] = f"not in {name}"
+            notes[own.header_line, own.header_cells[column] - 1] = ONLY_HERE
     for what, timing_a, timing_b in found.timings:
         timing = timing_b if first else timing_a
         column, _, step = what.partition(" at step ")
         if step:
-            put(int(step), column, f"{timing} in {name}")
+            put(int(step), column, f"there: {timing}")
         elif column in own.header_cells:
-            notes[own.header_line, own.header_cells[column] - 1] = f"{timing} in {name}"
+            notes[own.header_line, own.header_cells[column] - 1] = f"there: {timing}"
     plan = {(row.step, row.phase) for row in other.rows if row.phase is not None}
     actions = set(other.actions)
     for row in own.rows:
         if row.phase is not None and (row.step, row.phase) not in plan:
-            put(row.step, "PHASE", f"not in {name} at step {row.step:,}")
+            put(row.step, "PHASE", ONLY_HERE)
         if any((row.step, action) not in actions for action in row.actions):
-            put(row.step, "ACTION", f"not in {name} at step {row.step:,}")
+            put(row.step, "ACTION", ONLY_HERE)
     return notes
 
 
-def _change(change: KeyChange, there: int | None, value: float | None, name: str) -> str:
+def _change(change: KeyChange, there: int | None, value: float | None) -> str:
     if there is None or value is None:
-        return f"no key in {name}"
-    return f"at step {there:,} in {name}" if change.kind == "moved" else f"{value:g} in {name}"
+        return ONLY_HERE
+    return f"there: at step {there:,}" if change.kind == "moved" else f"there: {value:g}"
 
 
 def changes(pair: Pair, names: Sequence[str]) -> Iterable[Table]:

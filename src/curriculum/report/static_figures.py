@@ -67,7 +67,10 @@ def _of_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[_Drawn]:
     names = found.names
     theme = style.with_runs(style.LIGHT, [run.color for run in found.runs])
     if found.verdicts or found.guards:
-        judged = [f"{own.label}: {own.amount} {own.interval}, {own.verdict}" for own in (*found.verdicts, *found.guards)]
+        judged = [
+            f"{own.label}, {names[own.first]} against {names[own.other]}: {own.amount} {own.interval}, {own.verdict}"
+            for own in (*found.verdicts, *found.guards)
+        ]
         alt = f"The effect in each pair of seeds, with estimates and intervals. {'; '.join(judged)}."
         yield _Drawn("Effects", alt, effects.draw(found, theme))
     if found.final or found.measures:
