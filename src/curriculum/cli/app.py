@@ -15,6 +15,7 @@ from curriculum.cli import (
     convert,
     dopesheet,
     experiment,
+    export,
     init,
     join,
     new,
@@ -41,6 +42,7 @@ app.command("tune")(tune.tune)
 app.command("animate")(animate.animate)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
+app.command("export")(export.export)
 app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)
