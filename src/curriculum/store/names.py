@@ -93,3 +93,9 @@ def run_paths(folder: Path) -> list[Path]:
     for path in sorted(found, key=lambda path: path.is_symlink() or (path.parent != folder and path.parent.is_symlink())):
         by_place.setdefault(os.path.realpath(path), path)
     return sorted(by_place.values())
+
+
+def experiment_paths(folder: Path) -> list[Path]:
+    """List the folders of the experiments among the runs in a folder."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in inside if not path.name.startswith(".") and (path / EXPERIMENT).is_file()]
