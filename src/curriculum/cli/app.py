@@ -20,6 +20,7 @@ from curriculum.cli import (
     join,
     new,
     power,
+    rename,
     rm,
     runs,
     train,
@@ -45,6 +46,7 @@ app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
 app.command("export")(export.export)
 app.command("rm")(rm.rm)
+app.command("rename")(rename.rename)
 app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)
