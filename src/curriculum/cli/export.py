@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, say
 
@@ -21,7 +22,14 @@ class ExportFormat(StrEnum):
 
 @guarded
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="One or more runs, or the name of an experiment for all its arms.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            autocompletion=run_and_experiment_names,
+            help="One or more runs, or the name of an experiment for all its arms.",
+        ),
+    ],
     form: Annotated[ExportFormat, typer.Option("--format", help="What to write: CSV tables, or event files of TensorBoard.")] = (
         ExportFormat.csv
     ),

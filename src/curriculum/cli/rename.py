@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, say
 
 
 @guarded
 def rename(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run, of an arm, or of an experiment.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", autocompletion=run_and_experiment_names, help="The name or path of a run, of an arm, or of an experiment."
+        ),
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curriculum.cli.completion import kept_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, safe, say
 
@@ -15,7 +16,11 @@ from curriculum.console import put, put_json, safe, say
 def rm(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="The names or paths of runs, of experiments with all their arms, comparisons or videos."),
+        typer.Argument(
+            metavar="RUN...",
+            autocompletion=kept_names,
+            help="The names or paths of runs, of experiments with all their arms, comparisons or videos.",
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking. Needed where there is no terminal.")] = False,
     runs: RunsFolder = RUNS,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curriculum.cli.completion import run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put_json, put_table, say
 
@@ -110,7 +111,9 @@ def _place(path: Path, runs: Path) -> str:
 
 @guarded
 def show_run(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")], runs: RunsFolder = RUNS, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_names, help="The name or path of a run.")],
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
 ) -> None:
     """Show the details of a run.
 
