@@ -60,10 +60,21 @@ def test_the_readme_says_what_every_column_is(bench, here):
     assert here("export", "a").code == 0
     text = Path("a-csv/README.md").read_text()
     for name in FILES[1:]:
-        for column in read(Path("a-csv", name)):
-            assert any(line.startswith(f"| `{name}` | `{column}` | ") for line in text.splitlines()), (name, column)
+        section = text.partition(f"## {name}\n")[2].partition("## ")[0]
+        table = read(Path("a-csv", name))
+        assert f"; {len(table):,} rows." in section
+        assert [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")] == list(table)[1:]
     assert "40 of 40 steps" in text
-    assert "`latents.g5`" in text
+    assert "each value is more than one number: `latents.g5`" in text
+    assert "| `loss.hues` | the error on the probe `hues`" in text
+
+
+def test_curves_that_are_no_errors_are_not_called_so(empty, here):
+    assert here("train", "-c", "control-cartpole-easy", "-d", "control-combined", "--steps", "3", "--name", "c").code == 0
+    assert here("export", "c").code == 0
+    text = Path("c-csv/README.md").read_text()
+    assert "| `gradient.cosine` | a curve of the task |" in text
+    assert "| `loss.test` | the error on the probe `test` (" in text
 
 
 def test_scores_and_measures_of_the_tasks_own_are_exported(empty, here):

@@ -75,13 +75,12 @@ def about(run: Run, rows: Mapping[str, int]) -> str:
     trained = f"{run.trained_steps:,} of {manifest['steps']:,} steps"
     files = {
         METRICS: "a row for each step and seed at which something was logged" if run.tracked else "a row for each step and seed",
-        CURVES: "a row for each step and seed at which a curve was recorded; each curve has steps of its own",
-        SCHEDULE: "a row for each step, as it was trained: cut where training stopped, with every retarget of a hook",
+        CURVES: "a row for each step and seed at which a curve was recorded, each at its own steps",
+        SCHEDULE: "a row for each step as it was trained, until training stopped and with every retarget of a hook",
         SEEDS: "a row for each seed",
     }
-    listed = [f"| `{name}` | {rows[name]:,} | {what} |" for name, what in files.items() if name in rows]
-    described = sorted(_columns(run), key=lambda column: FILES.index(column[0]))
-    columns = [f"| `{file}` | `{name}` | {what} |" for file, name, what in described if file in rows]
+    columns = _columns(run)
+    sections = [_section(name, what, rows[name], columns[name]) for name, what in files.items() if name in rows]
     left = ", ".join(f"`{name}`" for name in other_curves(run))
     return "\n".join(
         [
@@ -90,57 +89,59 @@ def about(run: Run, rows: Mapping[str, int]) -> str:
             f"Exported by curriculum {version('curriculum')}. {task[0].upper()}{task[1:]}, sheet {manifest['sheet']}, {trained}, "
             f"{run.status}, {len(run.seeds)} seed(s): {seeds_text(run.seeds)}.",
             "",
-            "| file | rows | contents |",
-            "|---|---:|---|",
-            *listed,
-            "",
-            "| file | column | what it is |",
-            "|---|---|---|",
-            *columns,
-            "",
-            "An empty cell: there is no value, because it was not computed or recorded at that step, or because the seed had diverged.",
-            "`NaN`: a value was recorded, and was not a number. `inf` and `-inf`: it was infinite. Numbers have as many digits as it takes",
-            "to read the same number back.",
-            *(["", f"Not exported, since they are no single numbers: {left}."] if left else []),
-            "",
             "    metrics = pandas.read_csv('metrics.csv')      # Python",
             "    metrics <- read.csv('metrics.csv', check.names = FALSE)      # R",
+            "",
+            f"The first column of every file, `{RUN}`, is the name of the run: files of several runs can be put one below the other.",
+            "",
+            "An empty cell has no value: it was not computed or recorded at that step, or the seed had diverged. `NaN` was recorded and",
+            "is not a number; `inf` and `-inf` are infinite. Numbers have as many digits as it takes to read the same number back.",
+            *(["", f"Not exported, since each value is more than one number: {left}."] if left else []),
+            *sections,
             "",
         ]
     )
 
 
-def _columns(run: Run) -> list[tuple[str, str, str]]:
-    """List what the columns are: the file, the column, and a sentence."""
-    scores, own = run.look.scores, {metric.id: metric for metric in run.look.own_measures}
-    found = [(file, RUN, "the name of the run: tables of several runs can be put one below the other") for file in FILES[1:]]
+def _section(name: str, what: str, rows: int, columns: Mapping[str, str]) -> str:
+    head = ["", f"## {name}", "", f"{what[0].upper()}{what[1:]}; {rows:,} rows.", "", "| column | what it is |", "|---|---|"]
+    return "\n".join([*head, *(f"| `{column}` | {text} |" for column, text in columns.items())])
+
+
+def _columns(run: Run) -> dict[str, dict[str, str]]:
+    """Say of each file what its columns are, by name."""
+    step, seed = {"step": "the training step, from 0"}, {"seed": "the seed"}
     weighted = "the loss of the batch: the sum of all terms, each times its weight in the schedule"
     total = "the metric `loss` as it was logged" if run.tracked else weighted
-    found += [(file, "step", "the training step, from 0") for file in (METRICS, CURVES, SCHEDULE)]
-    found += [(file, "seed", "the seed of the training") for file in (METRICS, CURVES, SEEDS)]
-    found.append((METRICS, "total", total))
     term = "a metric as it was logged" if run.tracked else "a term of the loss, without its weight"
-    found += [(METRICS, name, term) for name in run.terms]
-    for name in curve_names(run):
-        kind, _, rest = name.partition(".")
-        score, _, probe = rest.rpartition(".")
-        if kind == "score" and score in scores:
-            shown = scores[score]
-            unit = f", in {shown.unit}" if shown.unit else ""
-            times = f"; shown times {shown.scale:g}{unit}" if shown.scale != 1 else unit
-            where = "as it was logged" if run.tracked else f"on the probe `{probe}`"
-            found.append((CURVES, name, f"the score `{score}` {where}{times}; {shown.better} is better"))
-        else:
-            unit = f" ({run.look.error_unit})" if run.look.error_unit else ""
-            found.append((CURVES, name, f"the error on the probe `{rest}`{unit}, before the update of that step"))
-    found += [(SCHEDULE, "phase", "the phase of the step"), (SCHEDULE, "action", "the actions at the step")]
-    found += [(SCHEDULE, name, "a column of the sheet") for name in run.schedule.properties]
-    found += [
-        (SEEDS, "diverged", "what was not finite first, and where; empty for a seed that trained to the end"),
-        (SEEDS, "skipped_updates", "how many updates were skipped because they were not finite"),
-    ]
-    for name in own_measures(run):
-        metric = own.get(name.removeprefix(OWN))
-        title = f": {metric.title}{f', in {metric.unit}' if metric.unit else ''}" if metric else ""
-        found.append((SEEDS, name, f"a measure of the task{title}"))
-    return found
+    phases = {"phase": "the phase of the step", "action": "the actions at the step"}
+    ends = {
+        "diverged": "what was not finite first, and where; empty for a seed that trained to the end",
+        "skipped_updates": "how many updates were skipped because they were not finite",
+    }
+    return {
+        METRICS: {**step, **seed, "total": total, **dict.fromkeys(run.terms, term)},
+        CURVES: {**step, **seed, **{name: _curve(run, name) for name in curve_names(run)}},
+        SCHEDULE: {**step, **phases, **dict.fromkeys(run.schedule.properties, "a column of the sheet")},
+        SEEDS: {**seed, **ends, **{name: _measure(run, name) for name in own_measures(run)}},
+    }
+
+
+def _curve(run: Run, name: str) -> str:
+    kind, _, rest = name.partition(".")
+    score, _, probe = rest.rpartition(".")
+    if kind == "score" and score in run.look.scores:
+        shown = run.look.scores[score]
+        where = "as it was logged" if run.tracked else f"on the probe `{probe}`"
+        unit = f", in {shown.unit}" if shown.unit else ""
+        times = f"; shown times {shown.scale:g}{unit}" if shown.scale != 1 else unit
+        return f"the score `{score}` {where}{times}; {shown.better} is better"
+    if kind == "loss":
+        unit = f" ({run.look.error_unit})" if run.look.error_unit else ""
+        return f"the error on the probe `{rest}`{unit}, before the update of that step"
+    return "a curve of the task"
+
+
+def _measure(run: Run, name: str) -> str:
+    found = next((metric for metric in run.look.own_measures if f"{OWN}{metric.id}" == name), None)
+    return f"a measure of the task: {found.title}{f', in {found.unit}' if found.unit else ''}" if found else "a measure of the task"
