@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from page import bench_page
+
 SHEET = "smooth.csv"
 
 
@@ -428,7 +430,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10001, help="training steps")
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
     parser.add_argument(
-        "--only", choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track", "sequential"]
+        "--only",
+        choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track", "sequential", "page"],
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
@@ -457,6 +460,8 @@ def main() -> None:
             found["sequential"] = bench_sequential(2000)
         if args.only in (None, "rendering"):
             found["rendering"] = bench_rendering(args.frames, folder)
+        if args.only in (None, "page"):
+            found["page"] = bench_page(folder)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

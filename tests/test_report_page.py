@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import stored_classifier
 from curriculum.measure.bands import percentiles
 from curriculum.measure.comparison import compare
 from curriculum.report.page import render
@@ -204,20 +205,29 @@ def chart(found: Opened, title: str) -> Locator:
     return own.locator(".u-over")
 
 
-def test_a_click_on_a_spike_moves_the_cursor_there(opened, page, colors):
-    found = opened(page)
-    rows = colors[1].metrics.groupby("step")["total"].median()
-    spike = int(rows.idxmax())
-    found.page.keyboard.press("End")
-    box = chart(found, "total").bounding_box()
+def test_a_click_on_a_spike_moves_the_cursor_there(opened, tmp_path):
+    steps = np.arange(6000)
+    curves = (0.5 * np.exp(-steps / 800) + 0.01)[:, None]
+    curves[2503] = 5.0
+    sheet = "STEP,lr,loss,smoothing\n0,0.01,1,0\n5999,0.001,,\n"
+    run = stored_classifier(tmp_path / "run", accuracy=np.array([0.9]), curves=curves, sheet=sheet)
+    found = opened(written(tmp_path, [run]))
+    box = chart(found, "error on the test data").bounding_box()
+    assert box["width"] < 1000  # so that a pixel is several steps
     top = box["height"] * 0.04 / 1.08  # the largest value is below the room that a log scale leaves
-    found.page.mouse.click(box["x"] + box["width"] * spike / 119 + 3, box["y"] + top + 3)
-    assert found.step == spike
+    found.page.mouse.click(box["x"] + box["width"] * 2503 / 5999 + 3, box["y"] + top + 3)
+    assert found.step == 2503
+    found.page.mouse.move(box["x"] + box["width"] * 2503 / 5999 + 3, box["y"] + top + 3)
+    found.settle()
+    assert found.find("#tip").inner_text().splitlines() == ["step 2,503", "run: 5"]
+    # Away from every curve, the step is that of the place.
+    found.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 5)
+    assert abs(found.step - 3000) < 20
 
 
 def test_dragging_in_a_curve_moves_the_step_and_shift_zooms_all_of_them(opened, page):
     found = opened(page)
-    over = chart(found, "reg-norm")
+    over = chart(found, "reg-norm (schedule)")
     box = over.bounding_box()
     mouse = found.page.mouse
     mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 20)
@@ -235,6 +245,7 @@ def test_dragging_in_a_curve_moves_the_step_and_shift_zooms_all_of_them(opened, 
     assert abs(low - 30) < 2
     assert abs(high - 89) < 2
     labels = [own.get_attribute("aria-label") for own in found.find(".plot[aria-label]").all()]
+    labels = [label for label in labels if "steps" in label]  # those that are near enough to the window to be drawn
     assert len(labels) > 3
     assert all("steps 30 to 89" in label for label in labels)
     mouse.dblclick(box["x"] + 20, box["y"] + 20)
@@ -330,6 +341,7 @@ def test_a_pair_of_seeds_is_lit_where_it_is_pointed_at_and_chosen_where_it_is_cl
     assert found.find(f".pair.lit:not([data-seed='{seed}'])").count() == 0
     assert plot.evaluate("(own) => own.parentElement.querySelector('canvas').toDataURL()") != before
     dots.first.click(force=True)
+    found.settle()
     assert found.find("#seed").input_value() == seed
     assert found.address["seed"] == seed
 
@@ -397,41 +409,26 @@ def test_it_prints_in_the_colors_of_paper(opened, page, tmp_path):
     assert found.complaints == []
 
 
-HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror='a()'>"
 
 
-def test_names_that_are_code_are_only_text(opened, tmp_path, here):
-    sheet = SHEET.replace("Primary & secondary", "Primary").replace("anchor,0.02", "anchor,0.02")
-    (tmp_path / "s.csv").write_text(sheet)
-    made = here(
-        "train",
-        "--dopesheet",
-        tmp_path / "s.csv",
-        "--steps",
-        40,
-        "--name",
-        "plain",
-        "--runs",
-        tmp_path / "runs",
-        "--set",
-        "task.phases.Primary.train=primary",
-    )
-    assert made.code == 0, made.err
-    place = tmp_path / "runs" / "study"
+def test_names_that_are_code_are_only_text(opened, tmp_path):
+    place = tmp_path / "study"
     place.mkdir()
-    for name in ("a", "b"):
-        shutil.copytree(tmp_path / "runs" / "plain", place / name)
-    (place / "experiment.json").write_text(json.dumps({"arms": {"a": {"label": HOSTILE}, "b": {"label": "b", "color": "#0a0"}}}))
-    runs = [Run(place / name) for name in ("a", "b")]
-    found = opened(written(tmp_path, runs))
-    assert found.page.title() == f"{HOSTILE} and b · curriculum"
-    assert found.find("img[src=x]").count() == 0
+    sheet = f'STEP,PHASE,ACTION,lr\n0,"{HOSTILE}",,0.01\n200,after,"{HOSTILE}",0.02\n399,,,0.001\n'
+    look = {"scores": {HOSTILE: {"better": "higher", "unit": HOSTILE, "scale": 1.0, "smallest": None}}, "hypotheses": {}}
+    runs = [stored_classifier(place / name, accuracy=np.linspace(0.8, 0.9, 3), sheet=sheet, look=look) for name in ("a", "b")]
+    (place / "experiment.json").write_text(json.dumps({"arms": {"a": {"label": HOSTILE}, "b": {"label": "b", "color": "#00aa00"}}}))
+    runs = [Run(run.path) for run in runs]
+    found = opened(written(tmp_path, runs), height=4000)
+    assert found.page.title() == f"{HOSTILE} and b \N{MIDDLE DOT} curriculum"
+    assert found.find("img").count() == 0
     assert found.find("h1").inner_text() == f"{HOSTILE} and b"
+    assert HOSTILE in found.text("#strip")
     assert found.complaints == []
 
 
 def test_one_seed_four_arms_a_diverged_seed_and_a_loop_of_ones_own(opened, tmp_path, trained, classifiers, here):
-    from conftest import stored_classifier
     from curriculum import track
 
     lonely = opened(written(tmp_path, [Run(trained / "runs" / "a")], "one.html"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import config_names, sheet_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
 from curriculum.console import put, put_json, put_table, say
@@ -26,11 +27,14 @@ class Parts(StrEnum):
 
 @guarded
 def ablate(
-    first: Annotated[str, typer.Argument(metavar="A", help="A sheet: a path, or the name of one.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The sheet that A is measured against.")],
+    first: Annotated[str, typer.Argument(metavar="A", autocompletion=sheet_names, help="A sheet: a path, or the name of one.")],
+    second: Annotated[str, typer.Argument(metavar="B", autocompletion=sheet_names, help="The sheet that A is measured against.")],
     by: Annotated[Parts, typer.Option("--by", help="Exchange one column at a time, or one phase of A.")] = Parts.column,
     config: Annotated[
-        str, typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config.")
+        str,
+        typer.Option(
+            "--config", "-c", metavar="CONFIG", autocompletion=config_names, help="What to train: a path, or the name of a config."
+        ),
     ] = DEFAULT_CONFIG,
     seed: Annotated[
         str | None, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The seeds of every arm, such as 0:16. Default: the config's.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, Force, RunsFolder, check_free, guarded
 from curriculum.console import put, put_json, say
 
@@ -28,6 +29,7 @@ def animate(
         list[str] | None,
         typer.Argument(
             metavar="RUN...",
+            autocompletion=run_and_experiment_names,
             help="One to four runs, or the name of an experiment. Default: those of the latest comparison, or else the two newest "
             "finished runs.",
         ),

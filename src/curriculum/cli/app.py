@@ -15,11 +15,14 @@ from curriculum.cli import (
     convert,
     dopesheet,
     experiment,
+    export,
     init,
     join,
     new,
     power,
+    rename,
     report,
+    rm,
     runs,
     train,
     tune,
@@ -44,6 +47,9 @@ app.command("animate")(animate.animate)
 app.command("report")(report.report)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show_run)
+app.command("export")(export.export)
+app.command("rm")(rm.rm)
+app.command("rename")(rename.rename)
 app.command("join")(join.join_run)
 app.command("verify")(verify.verify)
 dopesheet.dopesheet.command("convert")(convert.convert)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curriculum.cli.completion import config_and_experiment_names, sheet_names
 from curriculum.cli.guard import AsJson, Force, check_free, guarded
 from curriculum.console import put, put_json, put_table
 from curriculum.find_file import CONFIGS, SHEETS
@@ -27,7 +28,9 @@ def list_sheets(as_json: AsJson = False) -> None:
 
 @guarded
 def copy_sheet(
-    name: Annotated[str, typer.Argument(metavar="SHEET", help="The name of a sheet, or its path.")], path: To = None, force: Force = False
+    name: Annotated[str, typer.Argument(metavar="SHEET", autocompletion=sheet_names, help="The name of a sheet, or its path.")],
+    path: To = None,
+    force: Force = False,
 ) -> None:
     """Copy a sheet, byte for byte, to change it.
 
@@ -56,7 +59,12 @@ def list_configs(as_json: AsJson = False) -> None:
 
 @guarded
 def copy_config(
-    name: Annotated[str, typer.Argument(metavar="CONFIG", help="The name of a config or an experiment, or its path.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG", autocompletion=config_and_experiment_names, help="The name of a config or an experiment, or its path."
+        ),
+    ],
     path: To = None,
     force: Force = False,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names, run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.tables import Format, table
 from curriculum.cli.verdict_text import print_comparison
@@ -29,13 +30,18 @@ TABLES = "add --full"
 def compare(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Two or more runs, or the name of an experiment. Default: the two newest finished runs."),
+        typer.Argument(
+            metavar="RUN...",
+            autocompletion=run_and_experiment_names,
+            help="Two or more runs, or the name of an experiment. Default: the two newest finished runs.",
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
             "--baseline",
             metavar="RUN",
+            autocompletion=run_names,
             help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
             "else the first run is measured against each of the others.",
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import config_names
 from curriculum.cli.guard import AsJson, guarded
 from curriculum.cli.options import HELP, Overrides
 from curriculum.console import put, put_json, put_table, say
@@ -25,7 +26,10 @@ Examples:
 """
 
 config = typer.Typer(no_args_is_help=True, help=CONFIG_HELP, context_settings=HELP, rich_markup_mode=None)
-ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A path, or the name of a config in configs/ or of a shipped one.")]
+ConfigName = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG", autocompletion=config_names, help="A path, or the name of a config in configs/ or of a shipped one."),
+]
 
 
 @config.command("show")

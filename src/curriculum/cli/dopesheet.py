@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curriculum.cli.completion import config_names, sheet_names
 from curriculum.cli.guard import AsJson, Force, check_free, guarded
 from curriculum.cli.options import HELP
 from curriculum.console import number, put, put_json, put_table, say
@@ -26,7 +27,10 @@ Examples:
 """
 
 dopesheet = typer.Typer(no_args_is_help=True, help=SHEET_HELP, context_settings=HELP, rich_markup_mode=None)
-Sheet = Annotated[str, typer.Argument(metavar="SHEET", help="A path, or the name of a sheet in dopesheets/ or of a shipped one.")]
+Sheet = Annotated[
+    str,
+    typer.Argument(metavar="SHEET", autocompletion=sheet_names, help="A path, or the name of a sheet in dopesheets/ or of a shipped one."),
+]
 
 
 class Format(StrEnum):
@@ -47,8 +51,11 @@ def read_sheet(reference: str) -> Dopesheet:
 @dopesheet.command()
 @guarded
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="SHEET...", help="Paths or names of dopesheets.")],
-    config: Annotated[str | None, typer.Option(metavar="CONFIG", help="Also check the sheets against the task of this config.")] = None,
+    files: Annotated[list[str], typer.Argument(metavar="SHEET...", autocompletion=sheet_names, help="Paths or names of dopesheets.")],
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="CONFIG", autocompletion=config_names, help="Also check the sheets against the task of this config."),
+    ] = None,
 ) -> None:
     """Check sheets, and report every error in them.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curriculum.cli.compare import compare_and_print, measured, store_and_print, tables_of
+from curriculum.cli.completion import experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, too_few, undecidable
@@ -29,7 +30,7 @@ MOST_NAMED = 4  # arms, beyond which the progress bar counts them
 
 @guarded
 def run_experiment(
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", autocompletion=experiment_names, help="A path, or a name in configs/.")],
     seed: Annotated[
         str | None,
         typer.Option("--seed", "--seeds", metavar="SEEDS", help="The seeds of every arm, such as 0:8. Default: those of the file."),

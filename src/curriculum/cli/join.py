@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, say
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 @guarded
 def join_run(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")], runs: RunsFolder = RUNS, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_names, help="The name or path of a run.")],
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
 ) -> None:
     """Join the blocks of seeds in a run that have finished.
 

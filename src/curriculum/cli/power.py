@@ -8,17 +8,26 @@ from typing import Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names, run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json, put_table
 
 
 @guarded
 def show_power(
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more runs, or the name of an experiment that was run.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", autocompletion=run_and_experiment_names, help="Two or more runs, or the name of an experiment that was run."
+        ),
+    ],
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", metavar="RUN", help="The run, or the arm of the experiment, that each of the others is measured against."
+            "--baseline",
+            metavar="RUN",
+            autocompletion=run_names,
+            help="The run, or the arm of the experiment, that each of the others is measured against.",
         ),
     ] = None,
     smallest_ratio: Annotated[

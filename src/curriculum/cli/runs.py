@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from curriculum.cli.completion import run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put_json, put_table, say
 
-if TYPE_CHECKING:
-    pass
-
 
 @guarded
-def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """List all runs, oldest first.
+def list_runs(
+    comparisons: Annotated[
+        bool, typer.Option("--comparisons", help="List the stored comparisons instead, and what each has found.")
+    ] = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """List all runs, or all stored comparisons, oldest first.
 
     Examples:
 
       curriculum runs
+
+      curriculum runs --comparisons
     """
+    if comparisons:
+        _list_comparisons(runs, as_json)
+        return
     from curriculum.store.shelf import runs_in
     from curriculum.store.waiting import waiting
 
@@ -52,9 +62,58 @@ def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
                 say(f"note: {one['name']}: {note}")
 
 
+def _list_comparisons(runs: Path, as_json: bool) -> None:
+    from curriculum.measure.in_short import answer
+    from curriculum.store.compared import comparisons_in
+    from curriculum.store.names import is_run
+
+    found, damaged = comparisons_in(runs)
+    for error in damaged:
+        say(f"warning: {error}")
+    documents = []
+    for one in found:
+        names = [_place(Path(run.path), runs) for run in one.runs]
+        compared = [
+            {"name": name, "path": run.path, "seeds": run.seeds, "exists": is_run(Path(run.path))}
+            for name, run in zip(names, one.runs, strict=True)
+        ]
+        pairs = [{"first": pair.first, "other": pair.other, "answer": answer(one, pair)} for pair in one.pairs]
+        documents.append({"name": one.name, "path": str(one.path), "created": one.created, "runs": compared, "pairs": pairs})
+    if as_json:
+        put_json(documents)
+    elif not documents:
+        say(f"no comparisons in {runs} yet; compare two runs with: curriculum compare runA runB")
+    else:
+        put_table(["comparison", "created (UTC)", "runs", "seeds", "answer"], [row for one in documents for row in _rows(one)])
+
+
+def _rows(one: dict[str, Any]) -> list[list[str]]:
+    """Make the rows of a comparison: one for each pair, the first with its name."""
+    runs = [f"{run['name']}{'' if run['exists'] else ' (removed)'}" for run in one["runs"]]
+    seeds = [len(run["seeds"]) for run in one["runs"]]
+    rows = [
+        [f"{runs[pair['first']]} against {runs[pair['other']]}", _seeds([seeds[pair["first"]], seeds[pair["other"]]]), pair["answer"]]
+        for pair in one["pairs"]
+    ]
+    rows = rows or [[", ".join(runs), _seeds(seeds), "stored by an earlier version: compare again for the answer"]]
+    return [[one["name"], one["created"][:19], *rows[0]], *(["", "", *row] for row in rows[1:])]
+
+
+def _seeds(counts: list[int]) -> str:
+    return str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts))
+
+
+def _place(path: Path, runs: Path) -> str:
+    """Name a run as the commands do: by its path in the folder of runs, if it is there."""
+    whole = runs.resolve()
+    return path.relative_to(whole).as_posix() if path.is_relative_to(whole) else str(path)
+
+
 @guarded
 def show_run(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")], runs: RunsFolder = RUNS, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_names, help="The name or path of a run.")],
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
 ) -> None:
     """Show the details of a run.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curriculum.cli.completion import config_names, run_names, sheet_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.console import losses_text, put, put_json, say
@@ -28,11 +29,20 @@ if TYPE_CHECKING:
 @guarded
 def train(
     dopesheet: Annotated[
-        str | None, typer.Option("--dopesheet", "-d", metavar="SHEET", help="The schedule: a path, or the name of a sheet.")
+        str | None,
+        typer.Option(
+            "--dopesheet", "-d", metavar="SHEET", autocompletion=sheet_names, help="The schedule: a path, or the name of a sheet."
+        ),
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", "-c", metavar="CONFIG", help="What to train: a path, or the name of a config. Default: default.yaml."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="CONFIG",
+            autocompletion=config_names,
+            help="What to train: a path, or the name of a config. Default: default.yaml.",
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", "-n", help="The name of the run. Default: the name of the sheet and a number.")
@@ -44,8 +54,13 @@ def train(
     device: DeviceOption = None,
     overrides: Overrides = None,
     accept_changed_code: AcceptCode = False,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Resume this unfinished run.")] = None,
-    fork: Annotated[str | None, typer.Option("--fork", metavar="RUN", help="Copy this run up to --at, and continue as a new run.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", autocompletion=run_names, help="Resume this unfinished run.")
+    ] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option("--fork", metavar="RUN", autocompletion=run_names, help="Copy this run up to --at, and continue as a new run."),
+    ] = None,
     at: Annotated[
         int | None, typer.Option("--at", min=0, metavar="STEP", help="The step from which the sheet of a fork may differ.")
     ] = None,

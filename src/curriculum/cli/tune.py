@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curriculum.cli.compare import compare_and_print, tables_of
+from curriculum.cli.completion import experiment_names
 from curriculum.cli.experiment import train_study
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.options import DeviceOption, Overrides, with_device
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @guarded
 def tune(
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A path, or a name in configs/.")],
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", autocompletion=experiment_names, help="A path, or a name in configs/.")],
     factor: Annotated[str, typer.Option("--factor", metavar="COLUMN", help="The column of each arm's sheet that is multiplied.")] = "lr",
     grid: Annotated[str, typer.Option("--grid", metavar="FACTORS", help="The factors that every arm is tried with.")] = "0.25,0.5,1,2,4",
     tuning_seeds: Annotated[

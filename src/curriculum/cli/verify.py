@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.console import put, put_json
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @guarded
 def verify(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="The name or path of a run.")],
+    name: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_names, help="The name or path of a run.")],
     replay: Annotated[int, typer.Option("--replay", min=0, metavar="N", help="Also retrain N steps from a checkpoint, and compare.")] = 0,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,

@@ -93,7 +93,8 @@ def _schedule(runs: Sequence[Run], name: str, blocks: Blocks) -> dict[str, Any]:
     columns = [run.schedule.column(name) if name in run.schedule.properties else None for run in runs]
     log = name == RATE and _wide([column for column in columns if column is not None])
     arms = [None if own is None else {"steps": steps_of(np.arange(len(own))), "line": blocks.add("first", own, log=log)} for own in columns]
-    constant = None if None in arms or len({value for own in columns for value in np.unique(own)}) > 1 else columns[0][0]
+    levels = {float(value) for own in columns if own is not None for value in np.unique(own)}
+    constant = levels.pop() if len(levels) == 1 and None not in arms else None
     return {"id": f"schedule.{name}", "title": name, "unit": "", "group": SCHEDULE, "log": log, "constant": constant, "arms": arms}
 
 

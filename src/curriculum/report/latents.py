@@ -29,7 +29,8 @@ SHORT = 4  # numbers of an input that are told where a point is asked about
 class Source(Protocol):
     """Where latents are read from: at `steps` `[F]`, of one seed at a time."""
 
-    steps: NDArray[np.int64]
+    @property
+    def steps(self) -> NDArray[np.int64]: ...
 
     def latents(self, steps: Sequence[int], seed_index: int, points: Sequence[int] | None = None) -> Array:
         """Give the latents `[F, N, L]` of one seed at some of the `steps`, of all points or some."""
@@ -44,7 +45,7 @@ class Recorded:
     values: Array
 
     def latents(self, steps: Sequence[int], seed_index: int, points: Sequence[int] | None = None) -> Array:
-        found = self.values[np.searchsorted(self.steps, steps), seed_index]
+        found: Array = self.values[np.searchsorted(self.steps, steps), seed_index]
         return found if points is None else found[:, list(points)]
 
 

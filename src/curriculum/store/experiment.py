@@ -103,14 +103,19 @@ def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], Experiment
 
     What the experiment says is given with them; of single runs it is nothing. Raises `InputError` where there is none of a name.
     """
-    place = next((path for path in (folder / names[0], Path(names[0])) if path.is_dir() and not is_run(path)), None)
-    if len(names) != 1 or place is None:
+    place = experiment_folder(names[0], folder) if len(names) == 1 else None
+    if place is None:
         return [find_run(name, folder) for name in names], ExperimentRecord()
     record = read_experiment(place)
     if record is None:
         return runs_in(place)[0], ExperimentRecord()
     found = [Run(place / name) for name in record.arms if is_run(place / name)]
     return found, record if len(found) == len(record.arms) else record.model_copy(update={"baseline": None})
+
+
+def experiment_folder(name: str, folder: Path) -> Path | None:
+    """Find the folder of the arms of an experiment by its name or path; None for what is none."""
+    return next((path for path in (folder / name, Path(name)) if path.is_dir() and not is_run(path)), None)
 
 
 def place_of_baseline(reference: str | None, chosen: Sequence[Run], record: ExperimentRecord, folder: Path) -> int | None:

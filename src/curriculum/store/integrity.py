@@ -51,6 +51,18 @@ def events_until(path: Path, record: CheckpointRecord) -> tuple[dict[str, Any], 
         raise RunError(f"the run {path} is damaged: {path / EVENTS}: {reason(error)}") from None
 
 
+def read_log(path: Path, record: CheckpointRecord | None, ended: bool) -> tuple[dict[str, Any], ...]:
+    """Read a log of events: of a run that has not ended in order, those before its newest checkpoint, where it has one.
+
+    Raises `RunError` or `ValueError` where they are damaged.
+    """
+    if record:
+        return events_until(path.parent, record)
+    data = read_limited(path)
+    # Of a run that has not ended in order the last line may be half written.
+    return read_events(data if ended else data[: data.rfind(b"\n") + 1])
+
+
 def read_events(data: bytes) -> tuple[dict[str, Any], ...]:
     """Read the lines of a log of events. Raises `ValueError` for one that is none.
 

@@ -78,3 +78,29 @@ def is_part(file: str, name: str) -> bool:
 def parts_of(folder: Path, name: str) -> list[Path]:
     """List the parts that a folder has of what `name` holds, in order."""
     return sorted(path for path in folder.iterdir() if is_part(path.name, name))
+
+
+def run_paths(folder: Path) -> list[Path]:
+    """List the runs in a folder, and in the folders in it that are experiments.
+
+    One to which several paths lead is listed once, without links in its path where there is such a one. Links to `folder`, or
+    to one that it is in, are not followed.
+    """
+    whole = Path(os.path.realpath(folder))
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
+    found = []
+    for path in inside:
+        if is_run(path):
+            found.append(path)
+        elif path.name not in (COMPARISONS, VIDEOS) and not whole.is_relative_to(os.path.realpath(path)):
+            found += [own for own in sorted(path.iterdir()) if is_run(own) and not own.name.startswith(".")]
+    by_place: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: path.is_symlink() or (path.parent != folder and path.parent.is_symlink())):
+        by_place.setdefault(os.path.realpath(path), path)
+    return sorted(by_place.values())
+
+
+def experiment_paths(folder: Path) -> list[Path]:
+    """List the folders of the experiments among the runs in a folder."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in inside if not path.name.startswith(".") and (path / EXPERIMENT).is_file()]

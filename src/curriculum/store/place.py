@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,25 @@ def claim(folder: Path, stem: str, take: Callable[[Path], None], suffix: str = "
                 raise
         else:
             return path
+
+
+def swap(made: Path, earlier: Path) -> bool:
+    """Put a new folder in the place of an earlier one; tell whether that was possible. Another process may have been faster."""
+    aside = made.with_name(f"{made.name}.old")
+    try:
+        os.rename(earlier, aside)
+    except OSError:
+        return False
+    try:
+        os.rename(made, earlier)
+    except OSError:
+        if not os.path.lexists(earlier):
+            os.rename(aside, earlier)
+            raise
+        return False
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
 
 
 def _rename(beside: Path, path: Path) -> None:

@@ -28,7 +28,7 @@ from curriculum.store.files import (
     rows_of,
     shapes_of,
 )
-from curriculum.store.integrity import events_until, read_events
+from curriculum.store.integrity import read_log
 from curriculum.store.lock import is_held
 from curriculum.store.manifest import LookManifest, ProbeManifest, lost_seeds, read_manifest
 from curriculum.store.names import (
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
 
 class Run:
@@ -176,18 +177,16 @@ class Run:
     @cached_property
     def events(self) -> tuple[dict[str, Any], ...]:
         """The log of events: phase starts and ends, actions, retargets, warnings."""
-        return tuple(self._read(EVENTS, self._read_events))
-
-    def _read_events(self, path: Path) -> tuple[dict[str, Any], ...]:
-        if self.record:
-            return events_until(self.path, self.record)
-        data = read_limited(path)
-        # Of a run that has not ended in order the last line may be half written.
-        return read_events(data if self._checked.files else data[: data.rfind(b"\n") + 1])
+        return tuple(self._read(EVENTS, partial(read_log, record=self.record, ended=bool(self._checked.files))))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row for each step and seed: step, seed, total and every term (NaN where not computed)."""
+        return self.metrics_table.to_pandas()
+
+    @cached_property
+    def metrics_table(self) -> pa.Table:
+        """The rows of `metrics`: what was not computed is missing, what was not a number is NaN."""
         import pyarrow as pa
 
         files = self._files(METRICS)
@@ -201,7 +200,7 @@ class Run:
             check_rows(table)
         except (pa.ArrowException, ValueError) as error:
             raise self._damaged(METRICS, reason(error)) from None
-        return table.to_pandas()
+        return table
 
     @property
     def terms(self) -> list[str]:

@@ -19,8 +19,8 @@ from curriculum.store.files import (
     read_document,
     write_file,
 )
-from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain
-from curriculum.store.place import claim
+from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain, run_paths
+from curriculum.store.place import claim, swap
 from curriculum.store.reader import Run
 
 
@@ -28,7 +28,7 @@ def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
     """Open the runs in a folder, the oldest first; also give what is wrong with those that cannot be read."""
     found: list[Run] = []
     damaged: list[CurriculumError] = []
-    for path in _run_paths(folder):
+    for path in run_paths(folder):
         try:
             found.append(Run(path))
         except CurriculumError as error:
@@ -46,7 +46,7 @@ def find_run(reference: str, folder: Path) -> Run:
     for path in (folder / reference, Path(reference)):
         if is_run(path):
             return Run(path)
-    names = [path.relative_to(folder).as_posix() for path in _run_paths(folder)]
+    names = [path.relative_to(folder).as_posix() for path in run_paths(folder)]
     close = [name for name in names if name.startswith(reference)]
     if len(close) == 1:
         return Run(folder / close[0])
@@ -58,26 +58,6 @@ def find_run(reference: str, folder: Path) -> Run:
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
     raise InputError(f"there is no run {reference!r}{hint} {listed}")
-
-
-def _run_paths(folder: Path) -> list[Path]:
-    """List the runs in a folder, and in the folders in it that are experiments.
-
-    One to which several paths lead is listed once, without links in its path where there is such a one. Links to `folder`, or
-    to one that it is in, are not followed.
-    """
-    whole = Path(os.path.realpath(folder))
-    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if folder.is_dir() else []
-    found = []
-    for path in inside:
-        if is_run(path):
-            found.append(path)
-        elif path.name not in (COMPARISONS, VIDEOS) and not whole.is_relative_to(os.path.realpath(path)):
-            found += [own for own in sorted(path.iterdir()) if is_run(own) and not own.name.startswith(".")]
-    by_place: dict[str, Path] = {}
-    for path in sorted(found, key=lambda path: path.is_symlink() or (path.parent != folder and path.parent.is_symlink())):
-        by_place.setdefault(os.path.realpath(path), path)
-    return sorted(by_place.values())
 
 
 DOCUMENT = "compare.json"
@@ -113,7 +93,7 @@ def new_comparison(folder: Path, names: Sequence[str], found: Mapping[str, Any],
         write_file(made / DOCUMENT, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
         stem = "-vs-".join(names)
         for earlier in sorted(parent.glob(f"{plain(stem)}*")):
-            if _is_same(earlier, document, {path.name for path in made.iterdir()}) and _swap(made, earlier):
+            if _is_same(earlier, document, {path.name for path in made.iterdir()}) and swap(made, earlier):
                 return earlier
         return claim(parent, stem, partial(os.rename, made))
     except BaseException as error:
@@ -154,25 +134,6 @@ def _is_same(folder: Path, document: Mapping[str, Any], written: set[str]) -> bo
         )
         return asked == other and {path.name for path in folder.iterdir()} <= written | FIGURES_OF_COMPARISONS
     return False
-
-
-def _swap(made: Path, earlier: Path) -> bool:
-    """Put a new folder in the place of an earlier one; tell whether that was possible. Another process may have been faster."""
-    aside = made.with_name(f"{made.name}.old")
-    try:
-        os.rename(earlier, aside)
-    except OSError:
-        return False
-    try:
-        os.rename(made, earlier)
-    except OSError:
-        if not os.path.lexists(earlier):
-            os.rename(aside, earlier)
-            raise
-        return False
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return True
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ class Chart {
     this.plot = /** @type {any} */ (null);
     this.range = [0, 1];
     this.empty = true;
-    this.place = make("div", { className: "plot", tabindex: "0", role: "img" });
+    const unit = data.unit ? ` (${data.unit})` : "";
+    this.title = data.group === "schedule" ? `${data.title} (schedule)` : `${data.title}${unit}`;
+    this.place = make("div", { className: "plot", tabindex: "0", role: "img", "aria-label": this.title });
     this.cursor = make("div", { className: "cursor" });
     this.box = make("div", { className: "zoom-box", hidden: true });
-    const unit = data.unit ? ` (${data.unit})` : "";
-    this.title = `${data.title}${unit}`;
     const copy = copyButton(this.title, () => framed(this.plot.ctx.canvas, this.title, shownArms(data).map((arm) => ({ arm, name: page.names[arm] }))));
-    const head = make("div", { className: "chart-head" }, make("h4", {}, this.title), copy);
+    const head = make("div", { className: "chart-head" }, make("h4", {}, data.group === "schedule" ? data.title : this.title), copy);
     this.figure = make("figure", { className: "chart", role: "group", "aria-label": this.title }, head, this.place);
     this.place.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => zoomByKey(event));
   }

@@ -1,0 +1,118 @@
+"""What a folder of runs keeps: runs, experiments, comparisons and videos, found by their exact names in order to be changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from curriculum.errors import InputError, InUseError, nearest
+from curriculum.store.blocks import block_paths
+from curriculum.store.lock import wait_for_lock
+from curriculum.store.names import BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, VIDEOS, experiment_paths, is_run, run_paths
+from curriculum.store.shelf import DOCUMENT
+
+PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
+VIDEO_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
+Kind = Literal["run", "experiment", "comparison", "video"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something that is kept: what it is, and where."""
+
+    kind: Kind
+    path: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        """The run that it is, or the arms of the experiment."""
+        if self.kind == "run":
+            return [self.path]
+        return [own for own in sorted(self.path.iterdir()) if _is_run_folder(own)] if self.kind == "experiment" else []
+
+
+def find_kept(reference: str, folder: Path) -> Kept:
+    """Find a run, an experiment, a comparison or a video by its exact name or path.
+
+    Raises `InputError` with the nearest name where there is none, and for a symbolic link: what is changed is never beyond one.
+    """
+    if not reference:
+        raise InputError("an empty name is not a run")
+    places = (folder / reference, Path(reference), folder / COMPARISONS / reference, folder / VIDEOS / reference)
+    there = [path for path in (Path(os.path.abspath(place.replace("\0", ""))) for place in map(str, places)) if os.path.lexists(path)]
+    for path in there:
+        _check_no_link(path, folder)
+        if kind := _kind_of(path, folder):
+            return Kept(kind, _shown(path, folder))
+    if there:
+        what = "a run, an experiment, a comparison or a video"
+        raise InputError(f"{there[0]} is not {what}: a run has a {MANIFEST}, an experiment an {EXPERIMENT}")
+    names = kept_names(folder)
+    guess = next((name for name in names if name.endswith(f"/{reference}")), None) or nearest(reference, names)
+    hint = f", did you mean {guess!r}?" if guess else ""
+    listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has none yet)"
+    raise InputError(f"there is no run, experiment, comparison or video {reference!r}{hint} {listed}")
+
+
+def kept_names(folder: Path) -> list[str]:
+    """List by name what a folder of runs keeps, the runs first."""
+    paths = [*run_paths(folder), *experiment_paths(folder)]
+    for name in (COMPARISONS, VIDEOS):
+        inside = folder / name
+        own = sorted(inside.iterdir()) if inside.is_dir() else []
+        paths += [path for path in own if not path.name.startswith(".") and _kind_of(path.absolute(), folder)]
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+@contextmanager
+def held(runs: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of runs, and of all of their blocks. Raises `InUseError` where another process trains one of them."""
+    with ExitStack() as locks:
+        for run in runs:
+            inside = [run / BLOCKS] if (run / BLOCKS).is_dir() else []
+            for place in (*inside, run, *block_paths(run)):
+                try:
+                    locks.callback(wait_for_lock(place, PATIENCE).release)
+                except InUseError:
+                    raise InUseError(f"{run} is being trained by another process: wait until it has finished, or stop it") from None
+        yield
+
+
+def _kind_of(path: Path, folder: Path) -> Kind | None:
+    """Tell what is kept at an absolute path; None for anything else."""
+    kept = Path(os.path.abspath(folder))
+    if _is_run_folder(path):
+        return "run"
+    if path.is_dir() and _is_file(path / EXPERIMENT):
+        return "experiment"
+    if path.parent == kept / COMPARISONS and path.is_dir() and _is_file(path / DOCUMENT):
+        return "comparison"
+    return "video" if path.parent == kept / VIDEOS and path.suffix in VIDEO_SUFFIXES and _is_file(path) else None
+
+
+def _is_run_folder(path: Path) -> bool:
+    """Tell whether a folder is a run, damaged or not: one with no more than a sheet may be anything."""
+    return path.is_dir() and is_run(path) and _is_file(path / MANIFEST)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _check_no_link(path: Path, folder: Path) -> None:
+    """Raise `InputError` where a path is a symbolic link, or leads through one inside the folder of runs."""
+    kept = Path(os.path.abspath(folder))
+    inside = [parent for parent in path.parents if parent != kept and parent.is_relative_to(kept)]
+    for place in (*reversed(inside), path):
+        if place.is_symlink():
+            raise InputError(f"{place} is a symbolic link, and is not followed: name what it points to, {os.path.realpath(place)}")
+
+
+def _shown(path: Path, folder: Path) -> Path:
+    """Give a path as messages show it: as the folder of runs was given."""
+    kept = Path(os.path.abspath(folder))
+    return folder / path.relative_to(kept) if path.is_relative_to(kept) else path
