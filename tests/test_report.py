@@ -209,6 +209,8 @@ def test_three_arms_are_compared_with_the_baseline(here, shelf):
         assert f"{between}, 16 pairs of seeds:" in page.text
         assert f"{between}, 16 pairs of seeds:" in printed
     assert "easy against third" not in page.text
+    marked = [own for own in page.captions if "marked where it differs" in own]
+    assert marked == [f"{name}: easy.csv; marked where it differs from hard (there)" for name in ("easy", "third")]
     assert "curriculum report easy hard third --baseline hard" in page.code
     # The commands of the page are those that give it.
     (command,) = [own for own in page.code if own.startswith("curriculum compare")]
@@ -484,7 +486,7 @@ def nothing(folder: Path) -> None:
         (damaged, "b", 1, "metrics.parquet"),
         (damaged_sheet, "b", 1, "dopesheet.csv"),
         (running, "a b", 2, "its status is 'running'"),
-        (running, "b", 2, "cannot be reported: its status is 'killed'"),
+        (running, "b", 2, "cannot be reported, its status is 'killed': resume it first (curriculum train --resume runs/b)"),
         (seven, "a b c d e f g", 2, "at most 6 runs, not 7"),
         (None, "a -o page.pdf", 2, "must end in .html"),
         (None, "a -o page", 2, "must end in .html"),

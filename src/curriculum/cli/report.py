@@ -138,7 +138,9 @@ def _question(names: list[str] | None, baseline: str | None, runs: Path) -> Ques
         if baseline is not None:
             raise InputError("--baseline is for two runs or more: name the run to measure against it")
         if run.status not in USABLE:
-            raise InputError(f"the run {run.name!r} cannot be reported: its status is {run.shown_status!r}")
+            status = run.shown_status
+            hint = {"running": ": wait for its end", "killed": f": resume it first (curriculum train --resume {run.path})"}.get(status, "")
+            raise InputError(f"the run {run.name!r} cannot be reported, its status is {status!r}{hint}")
     return question
 
 

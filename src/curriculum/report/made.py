@@ -60,7 +60,7 @@ def made_of(runs: Sequence[Run], found: Comparison | None, command: str) -> Made
         commands=tuple(_commands(runs, names, found, command)),
         sheets=tuple(sheet_table(runs, names, place, found) for place in range(len(runs))),
         changes=() if found is None else tuple(own for pair in found.pairs for own in changes(pair, names)),
-        facts=_across("How each run was made", names, [_facts(run) for run in runs], unmarked=ALWAYS),
+        facts=_across("How each run was made", "what", names, [_facts(run) for run in runs], unmarked=ALWAYS),
         settings=_settings(runs, names),
         configs=tuple((name, run.config_text) for run, name in zip(runs, names, strict=True)),
         more=tuple(_more(runs, names)),
@@ -69,6 +69,7 @@ def made_of(runs: Sequence[Run], found: Comparison | None, command: str) -> Made
 
 def _across(
     caption: str,
+    what: str,
     names: Sequence[str],
     columns: Sequence[Mapping[str, str]],
     *,
@@ -82,7 +83,7 @@ def _across(
         same = len(set(values)) == 1
         if not (same and only_changed):
             rows.append([key, *(Cell(value, "" if same or key in unmarked else DIFFERS) for value in values)])
-    return table(caption, ["", *names], rows)
+    return table(caption, [what, *names], rows)
 
 
 def _facts(run: Run) -> dict[str, str]:
@@ -120,7 +121,7 @@ def _settings(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
     except ConfigError:
         return None
     written = [{key: _written(value) for key, value in own.items() if key.partition(".")[0] != "seeds"} for own in settings]
-    return _across("Settings that differ", names, written, only_changed=True)
+    return _across("Settings that differ", "setting", names, written, only_changed=True)
 
 
 def _written(value: Any) -> str:
@@ -130,7 +131,7 @@ def _written(value: Any) -> str:
 def _more(runs: Sequence[Run], names: Sequence[str]) -> Iterable[Table]:
     """Make the tables of hashes, hooks, blocks, and stretches of training."""
     hashes = [_hashes(run) for run in runs]
-    yield _across("Hashes (SHA-256)", names, hashes, unmarked=[key for own in hashes for key in own if "." in key])
+    yield _across("Hashes (SHA-256)", "of", names, hashes, unmarked=[key for own in hashes for key in own if "." in key])
     hooks = [
         [name, str(own.get("call")), f"{own.get('event')}{':' + own['action'] if own.get('action') else ''}", str(own.get("source") or "-")]
         for run, name in zip(runs, names, strict=True)

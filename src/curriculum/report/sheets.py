@@ -37,11 +37,16 @@ def sheet_table(runs: Sequence[Run], names: Sequence[str], place: int, found: Co
 
 
 def _pair_of(place: int, found: Comparison | None) -> Pair | None:
-    """Choose the pair by which a run's sheet is marked: the only one that it is in, or that with the first run."""
+    """Choose the pair by which a run's sheet is marked: the only one that it is in, or that with the first run.
+
+    None for a run that all others are compared with.
+    """
     pairs = [pair for pair in found.pairs if place in (pair.first, pair.other)] if found else []
-    if len(pairs) == 1:
-        return pairs[0]
-    return next((pair for pair in pairs if place and 0 in (pair.first, pair.other)), None)
+    if found is None or len(pairs) < 2:
+        return pairs[0] if pairs else None
+    if place == 0 or {pair.other for pair in found.pairs} == {place}:
+        return None
+    return next((pair for pair in pairs if 0 in (pair.first, pair.other)), None)
 
 
 def _notes(own: Dopesheet, other: Dopesheet, found: SheetDiff, first: bool) -> Notes:
