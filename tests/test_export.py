@@ -188,6 +188,8 @@ def test_several_runs_and_an_experiment(bench, here):
     shutil.copytree("runs", "runs/study")
     assert here("export", "study").out == "study-csv: 10 files of a, b\n"
     assert sorted(path.name for path in Path("study-csv").iterdir()) == ["a", "b"]
+    shutil.move("runs/b", "runs/study/other")
+    assert "there is no run 'othr', did you mean 'study/other'?" in here("export", "a", "othr").err
     clash = here("export", "a", "study/a", "-o", "out")
     assert clash.code == 2
     assert "have the same name" in clash.err
