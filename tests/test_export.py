@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +191,8 @@ def test_several_runs_and_an_experiment(bench, here):
     shutil.copytree("runs", "runs/study")
     assert here("export", "study").out == "study-csv: 10 files of a, b\n"
     assert sorted(path.name for path in Path("study-csv").iterdir()) == ["a", "b"]
+    shutil.move("runs/b", "runs/study/other")
+    assert "there is no run 'othr', did you mean 'study/other'?" in here("export", "a", "othr").err
     clash = here("export", "a", "study/a", "-o", "out")
     assert clash.code == 2
     assert "have the same name" in clash.err
@@ -224,6 +229,7 @@ def test_an_output_is_replaced_with_force_and_only_if_it_is_an_export(bench, her
         (["a", "--format", "xlsx"], 2, "'xlsx' is not one of"),
         (["a", "bad"], 1, "the run runs/bad is damaged: runs/bad/traces.safetensors: its hash differs"),
         (["a", "fresh"], 1, "runs/fresh has no trained steps yet"),
+        (["timeless", "--format", "tensorboard"], 1, "runs/timeless/run.json: created: 'yesterday' is not a time"),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_left_behind(bench, here, args, code, said, tree):
@@ -232,6 +238,10 @@ def test_mistakes_are_named_and_nothing_is_left_behind(bench, here, args, code, 
     data = bytearray(Path("runs/bad/traces.safetensors").read_bytes())
     data[-1] ^= 1
     Path("runs/bad/traces.safetensors").write_bytes(data)
+    shutil.copytree("runs/a", "runs/timeless")
+    manifest = json.loads(Path("runs/a/run.json").read_text())
+    manifest.pop("sha256")
+    Path("runs/timeless/run.json").write_text(json.dumps({**manifest, "created": "yesterday"}))
     (bench / "a.csv").write_text("STEP,lr\n0,0.1\n9,\n")
     with pytest.raises(ZeroDivisionError), track("runs/fresh", sheet="a.csv", seed=0, metrics={}):
         raise ZeroDivisionError
@@ -269,3 +279,19 @@ def test_seeds_that_are_not_joined_yet_are_told(bench, here):
     assert done.code == 0, done.err
     assert "note: runs/a: 1 of 2 seeds was stopped before its end (seed 1)" in done.err
     assert set(read(Path("a-csv/metrics.csv"))["seed"]) == {0}
+
+
+def test_an_export_that_is_killed_leaves_no_folder_of_that_name(bench, here):
+    code = """
+import os, signal
+from pathlib import Path
+from curriculum.store import csv_export
+from curriculum.store.exporting import export, plan_exports
+from curriculum.store.reader import Run
+csv_export.about = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+export(plan_exports([Run(Path("runs/a"))], "csv", None, None), "csv", False)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert not Path("a-csv").exists()
+    assert here("export", "a").code == 0

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from curriculum import StepMetrics, on, track
-from curriculum import run as train
+from curriculum import StepMetrics, execute, on, plan, track
+from curriculum.runner.arms import run_study
+from curriculum.runner.execute import execute_all
+from curriculum.runner.experiment_file import plan_study
 from curriculum.store.experiment import read_experiment
 from curriculum.store.lock import Lock
 from curriculum.store.reader import Run
@@ -93,27 +95,42 @@ def test_an_experiment_is_renamed_with_all_its_arms(study, here):
     assert again.err.count("is already finished") == 2
 
 
-def test_a_run_that_was_interrupted_resumes_under_its_new_name(empty, here):
-    @on(StepMetrics)
-    def stop(event):
-        if event.step == 25:
-            raise KeyboardInterrupt
+@on(StepMetrics)
+def stop(event):
+    if event.step == 25:
+        raise KeyboardInterrupt
 
-    whole = here("train", "-d", "smooth.csv", "--name", "whole", "--steps", "40")
-    assert whole.code == 0
-    assert here("train", "-d", "smooth.csv", "--name", "part", "--steps", "40", "--dry-run").code == 0
+
+def test_a_run_that_was_interrupted_resumes_under_its_new_name(empty, here):
+    assert here("train", "-d", "smooth.csv", "--name", "whole", "--steps", "40").code == 0
+    planned = plan("default", "smooth.csv", steps=40, overrides=["record.checkpoint_every=10"])
     with pytest.raises(KeyboardInterrupt):
-        train("default", "smooth.csv", steps=40, hooks=[stop], folder="runs", name="part", overrides=["record.checkpoint_every=10"])
-    manifest = json.loads(Path("runs/part/run.json").read_text())
-    manifest["hooks"] = []  # that of this test only stopped it
-    manifest.pop("sha256")
-    Path("runs/part/run.json").write_text(json.dumps(manifest))
+        execute(planned, Path("runs/part"), watch=[stop])
     assert here("rename", "part", "rest").code == 0
     resumed = here("train", "-d", "smooth.csv", "--name", "rest", "--steps", "40")
     assert resumed.code == 0, resumed.err
-    assert "resuming runs/rest from step 2" in resumed.err
+    assert "resuming runs/rest from step 20 of 40" in resumed.err
     assert Run(Path("runs/rest")).metrics.equals(Run(Path("runs/whole")).metrics)
-    assert here("verify", "rest").code == 0
+    assert here("verify", "rest", "--replay", "30").code == 0
+
+
+def test_arms_that_were_interrupted_resume_as_one_stack_under_their_new_names(empty, here):
+    text = "config: color\nseeds: 0:2\narms: {first: smooth.csv, second: stepped.csv}\n"
+    Path("whole.yaml").write_text(text)
+    Path("part.yaml").write_text(text)
+    assert here("experiment", "whole.yaml", "--steps", "40").code == 0
+    study = plan_study("part.yaml", Path("runs"), steps=40, overrides=["record.checkpoint_every=10"])
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, lambda plans, paths: execute_all(plans, paths, watch=[stop]))
+    for old, new in (("first", "gentle"), ("second", "hard")):
+        assert here("rename", f"part/{old}", new).code == 0
+    Path("part.yaml").write_text(text.replace("first", "gentle").replace("second", "hard"))
+    resumed = here("experiment", "part.yaml", "--steps", "40")
+    assert resumed.code == 0, resumed.err
+    assert "resuming runs/part/gentle, runs/part/hard from step 20 of 40" in resumed.err
+    for old, new in (("first", "gentle"), ("second", "hard")):
+        assert Run(Path("runs/part", new)).metrics.equals(Run(Path("runs/whole", old)).metrics)
+        assert here("verify", f"part/{new}", "--replay", "30").code == 0
 
 
 def test_a_tracked_run_grows_under_its_new_name(empty, here):

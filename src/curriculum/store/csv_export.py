@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 README, ROWS_AT_ONCE = "README.md", 20_000
 METRICS, CURVES, SCHEDULE, SEEDS = "metrics.csv", "curves.csv", "schedule.csv", "seeds.csv"
 FILES = (README, METRICS, CURVES, SCHEDULE, SEEDS)
-RUN = "run"  # the first column of every table: tables of several runs can be put one below the other
+RUN = "run"  # the first column of every table, so that tables of several runs can be concatenated
 
 
 def export_csv(run: Run, folder: Path, watch: Callable[[float], None] = lambda share: None) -> None:
@@ -92,7 +92,7 @@ def about(run: Run, rows: Mapping[str, int]) -> str:
             "    metrics = pandas.read_csv('metrics.csv')      # Python",
             "    metrics <- read.csv('metrics.csv', check.names = FALSE)      # R",
             "",
-            f"The first column of every file, `{RUN}`, is the name of the run: files of several runs can be put one below the other.",
+            f"The first column of every file, `{RUN}`, is the name of the run, so that files of several runs can be concatenated.",
             "",
             "An empty cell has no value: it was not computed or recorded at that step, or the seed had diverged. `NaN` was recorded and",
             "is not a number; `inf` and `-inf` are infinite. Numbers have as many digits as it takes to read the same number back.",

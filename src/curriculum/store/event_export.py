@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curriculum.config.yaml import flat_settings
-from curriculum.errors import InputError
+from curriculum.errors import InputError, RunError
+from curriculum.store.names import MANIFEST
 from curriculum.store.reader import Run
 from curriculum.store.tables import curve_names, curve_of
 
@@ -38,8 +39,7 @@ def export_events(run: Run, folder: Path, watch: Callable[[float], None] = lambd
     A missing value has no event. The steps have no times, so every event has the time at which the run was created. `watch` is told
     which share is done. Raises `RunError` for a damaged run, and `OSError` where the disk does not take it.
     """
-    began = datetime.fromisoformat(run.created).timestamp()
-    schedule, parts = run.schedule, len(run.seeds) + 1
+    began, schedule, parts = _began(run), run.schedule, len(run.seeds) + 1
     columns = {f"{SCHEDULE}/{name}": (np.arange(len(schedule)), schedule.column(name)) for name in schedule.properties}
     _write(folder / SCHEDULE, began, columns)
     watch(1 / parts)
@@ -52,6 +52,13 @@ def export_events(run: Run, folder: Path, watch: Callable[[float], None] = lambd
             series[f"{kind}/{rest}"] = steps[there[:, place]], values[there[:, place], place]
         _write(folder / f"seed-{seed}", began, series, {**settings, "seed": seed})
         watch((place + 2) / parts)
+
+
+def _began(run: Run) -> float:
+    try:
+        return datetime.fromisoformat(run.created).timestamp()
+    except ValueError:
+        raise RunError(f"the run {run.path} is damaged: {run.path / MANIFEST}: created: {run.created!r} is not a time") from None
 
 
 def _losses(rows: pa.Table, seed: int) -> dict[str, Series]:

@@ -45,7 +45,8 @@ MOST_NAMED = 5  # files in a message
 FILES_OF_A_RUN = (MANIFEST, CONFIG, SHEET, EVENTS, EXHIBITS, MODEL, *IN_PARTS)
 CHECKPOINT = re.compile(r"checkpoint-[0-9]{9,12}\.(json|safetensors)")
 UNFINISHED = re.compile(r"\..+\.([0-9]+\.tmp|[a-z0-9_]{8}(\.old)?)")  # what a killed process leaves of a file or a folder
-FILES_OF_AN_EXPERIMENT = re.compile(r"experiment\.json|(ablation|tuning)\.json|(ablation-.+|tuning)\.png")
+FILES_OF_AN_EXPERIMENT = re.compile(r"experiment\.json|(ablation|tuning)\.json|(ablation-.+|tuning)\.(png|svg|pdf)")
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 LOGS = "logs"  # of an experiment whose arms were trained by a command
 
 
@@ -85,7 +86,7 @@ def remove(removals: Sequence[Removal]) -> None:
                 locks.enter_context(held(own.kept.runs))
             for own in removals:
                 path = own.kept.path
-                if own.kept.kind == "video":
+                if path.is_file():
                     path.unlink()
                     continue
                 _sweep(path.parent)
@@ -110,9 +111,9 @@ def _sweep(folder: Path) -> None:
 
 def _check_own(kept: Kept) -> None:
     """Raise `InputError` where a folder has files that are not of what it is."""
-    strange = {"run": _strange_in_run, "experiment": _strange_in_experiment, "comparison": _strange_in_comparison}
-    if kept.kind == "video":
+    if kept.path.is_file():
         return
+    strange = {"run": _strange_in_run, "experiment": _strange_in_experiment, "comparison": _strange_in_comparison}
     found = sorted(str(path.relative_to(kept.path)) for path in strange[kept.kind](kept.path))
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
@@ -156,7 +157,7 @@ def _strange_in_experiment(path: Path) -> Iterator[Path]:
 
 def _strange_in_comparison(path: Path) -> Iterator[Path]:
     for own in path.iterdir():
-        if own.is_symlink() or not own.is_file() or not (own.name == DOCUMENT or own.suffix == ".png" or _is_unfinished(own)):
+        if own.is_symlink() or not own.is_file() or not (own.name == DOCUMENT or own.suffix in FIGURE_SUFFIXES or _is_unfinished(own)):
             yield own
 
 

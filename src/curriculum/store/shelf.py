@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curriculum.errors import CurriculumError, InputError, RunError, nearest
+from curriculum.errors import CurriculumError, InputError, RunError
 from curriculum.store.files import (
     read_document,
     write_file,
 )
-from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain, run_paths
+from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, nearest_name, plain, run_paths
 from curriculum.store.place import claim, swap
 from curriculum.store.reader import Run
 
@@ -54,7 +54,7 @@ def find_run(reference: str, folder: Path) -> Run:
         raise InputError(f"{reference!r} matches the beginning of several runs: {', '.join(close)}")
     if Path(reference).is_dir() or (folder / reference).is_dir():
         raise InputError(f"{reference!r} is a folder, but not a run: it has no {MANIFEST}")
-    guess = nearest(reference, names)
+    guess = nearest_name(reference, names)
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
     raise InputError(f"there is no run {reference!r}{hint} {listed}")
