@@ -403,10 +403,23 @@ def test_without_scripts_the_answer_and_the_figures_are_there(opened, judged, cl
     assert not found.find("#look").is_visible()
 
 
-def test_it_prints_in_the_colors_of_paper(opened, page, tmp_path):
-    found = opened(page, color_scheme="dark")
+def test_it_prints_in_the_colors_of_paper_with_every_chart_in_its_column(opened, page, tmp_path):
+    found = opened(page, color_scheme="dark", width=1600)
+    chart(found, "reg-anchor (schedule)")
     found.page.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").stat().st_size > 20_000
+    found.page.emulate_media(media="print")
+    found.page.set_viewport_size({"width": 700, "height": 1000})
+    found.page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    found.settle()
+    wider = (
+        "(all) => all.filter((own) => own.getBoundingClientRect().width > own.closest('figure').getBoundingClientRect().width + 1).length"
+    )
+    canvases = found.find(".plot canvas")
+    assert canvases.count() >= 15
+    assert canvases.evaluate_all(wider) == 0
+    assert found.find("html").get_attribute("data-theme") == "light"
+    assert not found.find("#play").is_visible()
     assert found.complaints == []
 
 

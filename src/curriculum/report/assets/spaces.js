@@ -352,7 +352,7 @@ function sprite(color, outline, radius) {
  */
 
 /**
- * Find the limits that hold the points of the median seeds in nearly all frames: the first transients must not shrink the rest.
+ * Find the limits that hold the points of the median seeds at the end, and in three of four frames: transients must not shrink the rest.
  * @param {ArmSpace[]} arms
  * @param {Limits} limits
  */
@@ -374,10 +374,11 @@ function fitLimits(arms, limits) {
         }
         [least[frame], most[frame]] = [low, high];
       }
-      const known = [least, most].map((ends) => ends.filter(Number.isFinite).sort());
-      if (!known[0].length) return;
-      lows[axis] = Math.min(lows[axis], known[0][Math.floor(0.03 * (known[0].length - 1))]);
-      highs[axis] = Math.max(highs[axis], known[1][Math.ceil(0.97 * (known[1].length - 1))]);
+      const [below, above] = [least, most].map((ends) => ends.filter(Number.isFinite));
+      if (!below.length) return;
+      const last = below.length - 1;
+      lows[axis] = Math.min(lows[axis], below[last], below.toSorted()[Math.floor(0.25 * last)]);
+      highs[axis] = Math.max(highs[axis], above[last], above.toSorted()[Math.ceil(0.75 * last)]);
     });
     for (const radius of arm.circles) for (const axis of [0, 1]) [lows[axis], highs[axis]] = [Math.min(lows[axis], -radius), Math.max(highs[axis], radius)];
   });
