@@ -1,6 +1,7 @@
 """Figures and videos: what they show, not how pretty they are."""
 
 import subprocess
+from itertools import combinations, pairwise
 
 import imageio_ffmpeg
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from color_vision import KINDS, distance, lab
 from curriculum.draw import style
 from curriculum.draw.ffmpeg import encode
 from curriculum.draw.film import Look
@@ -91,6 +93,29 @@ def test_a_map_is_turned_to_lie_as_what_it_stands_for():
     assert np.array_equal(orientation(np.full((40, 2), np.nan), truth), np.eye(2))
 
 
+@pytest.mark.parametrize("theme", style.THEMES.values(), ids=style.THEMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_colors_are_told_apart_by_color_blind_readers_too(theme, kind):
+    # Runs share a panel: all of them must differ, and more so the first four, which a video shows. Of the properties, neighbours.
+    runs = [distance(one, other, kind) for one, other in combinations(theme.runs, 2)]
+    first = [distance(one, other, kind) for one, other in combinations(theme.runs[:4], 2)]
+    assert (min(first) > 20, min(runs) > 17) == (True, True)
+    assert min(distance(one, other, kind) for one, other in pairwise((*theme.palette, theme.palette[0]))) > 25
+    assert min(distance(one, other, kind) for one, other in combinations(theme.palette, 2)) > 15
+    assert min(distance(color, theme.back, kind) for color in (*theme.runs, *theme.palette)) > 30
+    # Supported and contradicted.
+    assert distance(theme.palette[2], theme.palette[1], kind) > 25
+
+
+def test_simulated_color_blindness_takes_red_and_green_together_and_keeps_gray():
+    for kind in KINDS:
+        np.testing.assert_allclose(lab("#808080", kind), lab("#808080"), atol=0.01)
+    np.testing.assert_allclose(lab("#ff0000"), [53.24, 80.09, 67.20], atol=0.05)
+    for kind in ("protanopia", "deuteranopia"):
+        assert distance("#b06060", "#60a060", kind) < distance("#b06060", "#60a060", "usual") / 2
+    assert distance("#4060b0", "#40a0a0", "tritanopia") < distance("#4060b0", "#40a0a0", "usual")
+
+
 def test_principal_axes_are_those_of_all_frames_and_have_fixed_signs():
     rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
@@ -136,8 +161,10 @@ def test_all_columns_have_the_same_limits(runs):
     squares = [axes for axes in scene.figure.axes if axes.get_aspect() == 1]
     assert len(squares) == 3
     assert len({axes.get_xlim() + axes.get_ylim() for axes in squares}) == 1
-    limit = squares[0].get_xlim()[1]
-    assert all(np.abs(column.panel.latents[..., :2]).max() < limit for column in scene.columns)
+    ends = [squares[0].get_xlim(), squares[0].get_ylim()]
+    for column in scene.columns:
+        for (low, high), own in zip(ends, np.moveaxis(column.panel.latents, -1, 0), strict=True):
+            assert low < own.min() <= own.max() < high
 
 
 @pytest.mark.parametrize(
@@ -272,14 +299,17 @@ def odd(process, tmp_path_factory):
 
 
 def test_a_sheet_with_odd_names_is_plotted_with_all_of_them(process, tmp_path):
-    columns, phases = ",".join(f"{name}:log" for name in ODD), "".join(f"{9 * k},{name},{name},{'1,' * 4}1\n" for k, name in enumerate(ODD))
+    columns = ",".join(f"{name}:log" for name in ODD)
+    phases = "".join(f"{9 * k},{name},{name},{f'{k + 1},' * 4}1\n" for k, name in enumerate(ODD))
     (tmp_path / "$$.csv").write_text(f"STEP,PHASE,ACTION,lr,{columns}\n{phases}99,,,,,,,\n")
     for more in ((), ("--derivatives",)):
         done = process("dopesheet", "plot", "$$.csv", "-o", f"plot{len(more)}.png", *more, cwd=tmp_path)
         assert (done.code, done.err) == (0, "")
     figure = timeline.draw(compile_sheet(parse((tmp_path / "$$.csv").read_text())), "$$.csv", derivatives=True)
     assert {*ODD, "$$.csv", "lr"} <= shown(figure)
-    assert [*ODD, "lr"] == [name for own in legends(figure) for name in own]
+    # The last one rests, and is listed below.
+    assert [[*ODD[:-1]]] == legends(figure)
+    assert f"The same at every step: {ODD[-1]} 1." in shown(figure)
 
 
 @pytest.mark.slow
@@ -325,7 +355,7 @@ def test_properties_of_very_different_size_get_panels_of_their_own():
 
 @pytest.mark.parametrize("derivatives", [False, True])
 def test_a_timeline_marks_keys_phases_and_actions(derivatives):
-    sheet = parse("STEP,PHASE,ACTION,lr,a\n0,warm up,,1,0\n50,,anchor,,1\n60,main,,,\n99,,,,0\n")
+    sheet = parse("STEP,PHASE,ACTION,lr,a\n0,warm up,,1,0\n50,,anchor,,1\n60,main,,,\n99,,,2,0\n")
     figure = timeline.draw(compile_sheet(sheet), "a sheet", derivatives)
     texts = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert {"warm up", "main", "anchor"} <= texts

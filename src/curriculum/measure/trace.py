@@ -168,6 +168,12 @@ def _median_seed(run: Run) -> int:
     return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
 
 
+def ranked_by(run: Run) -> str:
+    """Name the number by which the seeds of a run are ordered, of which one has the median: `final error`, or a score."""
+    scores = [] if has_error(run) else scores_of(run)
+    return f"final {scores[0].name}" if scores else "final error"
+
+
 def _final_values(run: Run) -> list[float]:
     """Give the number by which the seeds of a run are ordered: the final error, or the first score."""
     if has_error(run):
