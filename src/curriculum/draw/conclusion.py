@@ -16,11 +16,16 @@ class Conclusion:
 
 
 def conclusion_of(found: Mapping[str, Any]) -> Conclusion | None:
-    """Say the verdicts of a comparison, given as its plain values: final errors first. None where nothing was judged."""
-    judged = [*found["guards"], *found["verdicts"]]
-    if not judged:
+    """Say the verdicts of a comparison, given as its plain values: of each pair of runs final errors first.
+
+    None where nothing was judged, and for values that are not those of a comparison.
+    """
+    try:
+        names = [str(run["name"]) for run in found["runs"]]
+        judged = [*found["guards"], *found["verdicts"]]
+        lines = tuple((str(own["sentence"]), str(own["verdict"])) for own in judged)
+        pairs = dict.fromkeys((int(own["first"]), int(own["other"])) for own in judged)
+        title = "; ".join(f"{names[first]} against {names[other]}" for first, other in pairs)
+    except (KeyError, IndexError, TypeError, ValueError):
         return None
-    names = [str(run["name"]) for run in found["runs"]]
-    pairs = dict.fromkeys((own["first"], own["other"]) for own in judged)
-    title = "; ".join(f"{names[first]} against {names[other]}" for first, other in pairs)
-    return Conclusion(title, tuple((str(own["sentence"]), str(own["verdict"])) for own in judged))
+    return Conclusion(title, lines) if lines else None

@@ -215,7 +215,7 @@ def _scale(axes: Axes, verdicts: Sequence[Verdict], wide: bool) -> None:
         axes.set_xscale("log")
         edge = max(max(v, 1 / v) for v in (*reach, 1.3) if v > 0) * 1.1
         axes.set_xlim(1 / edge, edge)
-        between = (0.5, 0.8, 1.25, 2) if edge < 3 else (0.25, 0.5, 2, 4) if edge < 30 else ()
+        between = (0.8, 0.9, 1.1, 1.25) if edge < 1.5 else (0.5, 0.8, 1.25, 2) if edge < 3 else (0.25, 0.5, 2, 4) if edge < 30 else ()
         powers = [10.0**power for power in range(-4, 5) if edge < 300 or power % 2 == 0]
         axes.set_xticks([t for t in (*powers, *between) if 1 / edge <= t <= edge])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
