@@ -1,5 +1,7 @@
 """Figures and videos: what they show, not how pretty they are."""
 
+import json
+import re
 import subprocess
 from itertools import combinations, pairwise
 
@@ -11,7 +13,9 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from color_vision import KINDS, distance, lab
+from curriculum import track
 from curriculum.draw import style
+from curriculum.draw.conclusion import conclusion_of
 from curriculum.draw.ffmpeg import encode
 from curriculum.draw.film import Look
 from curriculum.draw.frames import frame_steps
@@ -19,13 +23,17 @@ from curriculum.draw.motion import Motion
 from curriculum.draw.plots import bands, effects, finals, latents, losses, schedules, timeline
 from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
+from curriculum.measure import comparison
 from curriculum.measure.bands import curves
 from curriculum.measure.comparison import compare
 from curriculum.measure.geometry import orientation, principal_axes
+from curriculum.measure.trace import error_curves
 from curriculum.runner.execute import run
 from curriculum.sheet.parse import parse
-from curriculum.sheet.schedule import compile_sheet
+from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.reader import Run
+from curriculum.store.shelf import stored_comparison
+from readable import lines, unreadable, written
 
 SMALL = Look(width=480, height=270)
 
@@ -196,6 +204,123 @@ def test_every_number_of_columns_fits_into_the_picture(runs, columns, theme):
             assert tight.x1 <= box.x1 + 1
             assert tight.y0 >= box.y0 - 1
             assert tight.y1 <= box.y1 + 1
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_a_talk_can_read_every_text_of_a_video(runs, columns):
+    scene = make_scene((*runs, runs[0])[:columns], Look(), at=20)
+    texts = written(scene.figure)
+    assert min(text.get_fontsize() * 100 / 72 for text in texts) > 17.9
+    assert unreadable(scene.figure) == []
+    assert len([legend for legend in scene.figure.findobj(Legend) if legend.get_texts()]) == 1
+    # What moves has most of the height, or of the width of its column.
+    side = scene.layout.square.width
+    assert side > 0.6 * 900 or side > 0.84 * 1600 / columns
+
+
+def test_a_video_says_the_error_of_the_moment_and_how_its_seed_was_chosen(tmp_path):
+    three = [run("color", sheet, seeds="0:3", steps=60, folder=tmp_path, name=sheet[:2]).run for sheet in ("smooth.csv", "stepped.csv")]
+    scene = make_scene(three, Look())
+    index = three[0].seeds.index(int(scene.columns[0].subtitle.rpartition("seed ")[2]))
+    errors = error_curves(three[0])
+    for frame in (0, len(scene.frames) - 1):
+        scene.show(frame)
+        at = np.searchsorted(errors[0], scene.frames[frame], side="right") - 1
+        assert f"error {10 ** errors[1][at, index]:#.3g} MSE" in lines(scene.figure)
+    said = lines(scene.figure)
+    assert f"smooth.csv, median seed {three[0].seeds[index]}" in said
+    assert f"stepped.csv, same seed {three[0].seeds[index]}" in said
+    chosen = make_scene(three, Look(), seed=2, at=10)
+    assert [column.subtitle for column in chosen.columns] == ["smooth.csv, seed 2", "stepped.csv, seed 2"]
+
+
+def test_curves_are_labelled_at_their_ends_and_only_the_others_are_in_the_legend(tmp_path):
+    columns = "STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies"
+    sheet = parse(f"{columns}\n0,All hues,0.01,1,0.1,0.5,0.5\n59,,0.001,1,0.3,1,1\n")
+    scene = make_scene([run("color", sheet, folder=tmp_path, name="a").run], Look())
+    (legend,) = [found for found in scene.figure.findobj(Legend) if found.get_texts()]
+    named = [text.get_text() for text in legend.get_texts()]
+    # Two columns end at 1, the third far below; what rests is not drawn.
+    assert {"data-hues", "data-vibrancies"} <= set(named)
+    assert "loss-recon" not in [text.get_text() for text in scene.figure.axes[1].texts]
+    labels = {text.get_text() for axes in scene.figure.axes for text in axes.texts}
+    assert {*named} & labels == set()
+    assert len({*named, *labels} & {"data-hues", "data-vibrancies", "reg-norm", "loss-recon", "total"}) == 5
+
+
+@pytest.fixture(scope="module")
+def compared(here, tmp_path_factory):
+    """Train and compare two arms of eight seeds, of which final errors are judged."""
+    folder = tmp_path_factory.mktemp("compared")
+    for sheet in ("smooth", "stepped"):
+        assert here("train", "--dopesheet", f"{sheet}.csv", "--name", sheet, "--steps", 60, "--seeds", "0:8", "--runs", folder).code == 0
+    assert here("compare", "smooth", "stepped", "--runs", folder).code == 0
+    return folder
+
+
+def test_a_video_ends_with_the_verdicts_for_two_seconds(compared, here, monkeypatch):
+    small = ("--size", "800x450", "--fps", 10, "--stride", 10, "--runs", compared, "--json")
+    monkeypatch.setattr(comparison, "compare", None)  # the one that is stored is used
+    made = here("animate", "smooth", "stepped", *small)
+    assert made.code == 0, made.err
+    document = json.loads(made.out)
+    assert document["frames"] == 7 + 20
+    frames = decoded(document["path"], 800, 450)
+    assert len(frames) == 27
+    # The same picture for two seconds, which hides the panels and not the latents.
+    apart = [np.abs(frames[-1].astype(int) - frame.astype(int)).mean() for frame in frames]
+    assert max(apart[8:]) < 1 < apart[6]
+    assert np.abs(frames[-1][:250].astype(int) - frames[6][:250].astype(int)).mean() < 1
+    alone = json.loads(here("animate", "smooth", *small).out)
+    assert alone["frames"] == 7
+
+
+def test_the_verdicts_of_a_video_are_those_of_the_comparison_of_its_runs(compared, here, tree):
+    runs = [Run(compared / name) for name in ("smooth", "stepped")]
+    found = compare(runs)
+    stored = stored_comparison(compared, runs)
+    assert conclusion_of(stored) == conclusion_of(found.to_json())
+    said = conclusion_of(stored)
+    assert said.title == "smooth against stepped"
+    assert said.lines[0] == (found.guards[0].sentence(found.names), found.guards[0].verdict)
+    scene = make_scene(runs, Look(), at=59, conclusion=said)
+    scene.conclude()
+    assert all(sentence in lines(scene.figure) for sentence, _ in said.lines)
+    assert stored_comparison(compared, runs[:1]) is None
+    assert stored_comparison(compared / "nothing", runs) is None
+    # Runs that were trained anew since are compared anew, for the video alone.
+    (path,) = (compared / "comparisons").glob("*/compare.json")
+    before, text = tree(compared / "comparisons"), path.read_text()
+    path.write_text(re.sub(r'"created": "\d+', '"created": "1999', text))
+    assert stored_comparison(compared, runs) is None
+    path.write_text(text)
+    assert tree(compared / "comparisons") == before
+
+
+def test_latents_of_many_dimensions_are_shown_along_axes_that_stay_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
+    shape = rng.normal(size=(30, 64)) * ([5, 3] + 62 * [0.01])
+    labels = np.arange(30) % 3
+    with track(tmp_path / "mine", sheet=Schedule.from_values({"lr": np.full(40, 0.1)}), seed=0) as mine:
+        for step, _ in mine.steps():
+            mine.log(loss=1 / (step + 1))
+            mine.look(hidden=(1 + step / 40) * shape @ turn, labels=labels)
+    stored = Run(tmp_path / "mine")
+    scene = make_scene([stored], Look())
+    panel = scene.columns[0].panel
+    assert [re.sub(r"\d+%", "N%", title) for title in panel.titles] == ["PC 1 (N% of variance)", "PC 2 (N% of variance)"]
+    # The same axes whatever is shown of the run; growing latents only grow.
+    moment = make_scene([stored], Look(), at=10).columns[0].panel.latents[0]
+    np.testing.assert_allclose(panel.latents[scene.frames.index(10)], moment, rtol=1e-4)
+    np.testing.assert_allclose(
+        panel.latents[-1] - panel.latents[-1].mean(0), 1.975 * (panel.latents[0] - panel.latents[0].mean(0)), atol=0.02
+    )
+    (legend,) = [found for found in scene.figure.findobj(Legend) if found.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == ["class 0", "1", "2"]
+    assert {*panel.titles} <= {text.get_text() for text in written(scene.figure)}
+    raw = make_scene([stored], Look(dims=(0, 5))).columns[0].panel
+    assert raw.titles == ("z0", "z5")
 
 
 def decoded(path, width, height) -> np.ndarray:

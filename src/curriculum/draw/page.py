@@ -69,7 +69,17 @@ def finish(figure: Figure, theme: style.Theme, title: str, lines: Sequence[Any] 
         figure.text(EDGE / width, (foot - GAP) / total, below, fontsize=small, color=theme.muted, **kind)
     if key is not None:
         key.set_bbox_to_anchor((place[0] / width, 1 - place[1] / total), transform=figure.transFigure)
+    _settle(figure)
     return figure
+
+
+def _settle(figure: Figure) -> None:
+    """Lay out the panels, and leave them there: the last bits of where they are differ from time to time, and would in an SVG."""
+    engine: Any = figure.get_layout_engine()
+    engine.execute(figure)
+    for axes in figure.axes:
+        axes.set_position([round(float(value), 6) for value in axes.get_position(original=True).bounds])
+    figure.set_layout_engine("none")
 
 
 def _laid_out(figure: Figure, head: float, body: float, foot: float) -> float:

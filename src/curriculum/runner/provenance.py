@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,10 +85,11 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
 
 
 def _defaults(checked: Plan) -> dict[str, float]:
-    """Give the values of the columns that a sheet need not have: weights of terms, controls, and settings of the optimizer."""
+    """Give the finite values of the columns that a sheet need not have: weights of terms, controls, and settings of the optimizer."""
     task, settings = checked.task, checked.config.optimizer
     moved = {name: optimizers.setting(settings, name) for name in optimizers.columns(settings)}
-    return {**dict.fromkeys(task.terms, 0.0), **task.defaults(), **moved}
+    found = {**dict.fromkeys(task.terms, 0.0), **task.defaults(), **moved}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _look(checked: Plan) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class LatentPanel:
     def draw(self, axes: Axes, theme: style.Theme, unit: float) -> list[Artist]:
         latent_frame(axes, self.box, theme, 5 * TICK, self.marks.circles)
         # Ticks and titles are inside, so that the points have all the room; the ticks leave the corners to the titles.
-        axes.tick_params(direction="in", length=4 * unit, colors=theme.muted)
+        axes.tick_params(direction="in", length=4 * unit, colors=theme.muted, labelsize="medium")
         axes.tick_params(axis="x", pad=-22 * unit)
         axes.tick_params(axis="y", pad=-8 * unit)
         for axis, (low, high), room in ((axes.xaxis, self.box[0], 0.04), (axes.yaxis, self.box[1], 0.1)):

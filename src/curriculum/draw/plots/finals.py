@@ -51,9 +51,11 @@ def draw(runs: Sequence[Run], names: Sequence[str], errors: Sequence[Sequence[fl
         figure.set_figheight(len(runs) * (side * aspect(box) + 0.7) + sum(lines_high(name, small) for name in above))
         grid = figure.subplots(len(runs), columns, squeeze=False, sharex=not alone, sharey=not alone)
         own_boxes = map(squared, boxes)
+        brief = side <= ROOMY
         for place, (run, name, row, last) in enumerate(zip(runs, above, picked, last_phases, strict=True)):
             for column, (_, (z,), titles) in enumerate(row):
                 axes = grid[place, column]
+                titles = [title.replace(" of variance", "") for title in titles] if brief else titles
                 frame(axes, next(own_boxes) if alone else box, theme, side, run.look.circles)
                 scatter(axes, z, run.phase_ends, last, theme, side)
                 axes.set_title(f"{name}\n{next(heads)}" if not column else next(heads), loc="left", fontsize=small)
@@ -64,5 +66,11 @@ def draw(runs: Sequence[Run], names: Sequence[str], errors: Sequence[Sequence[fl
                     axes.set_ylabel(wrapped(figure, titles[1], side * aspect(box), theme.size - 1), labelpad=1, fontsize=theme.size - 1)
             for axes in grid[place, len(row) :]:
                 axes.set_visible(False)
-        note = f"Each panel has a scale of its own. {explained(runs)}" if alone else explained(runs)
+        principal = any(title.startswith("PC") for row in picked for _, _, titles in row for title in titles)
+        notes = [
+            "Each panel has a scale of its own." if alone else "",
+            "PC: principal components, with their shares of the variance." if principal and brief else "",
+            explained(runs),
+        ]
+        note = " ".join(filter(None, notes))
         return finish(figure, theme, "Latent spaces at the end of training", *key(runs[0].phase_ends, theme), note=note)

@@ -157,7 +157,7 @@ def frame(axes: Axes, box: Limits, theme: style.Theme, side: float, circles: Seq
 
 
 def apart(values: Sequence[float]) -> Iterator[str]:
-    """Write numbers with as many significant digits, two to four, as tell those apart that differ by more than a thousandth."""
-    different = [(one, other) for one, other in combinations(values, 2) if abs(one - other) > 1e-3 * max(abs(one), abs(other))]
+    """Write numbers with as many significant digits, two to four, as tell those apart that differ by more than some ten-thousandths."""
+    different = [(one, other) for one, other in combinations(values, 2) if abs(one - other) > 5e-4 * max(abs(one), abs(other))]
     digits = next((n for n in (2, 3) if all(f"{one:.{n}g}" != f"{other:.{n}g}" for one, other in different)), 4)
-    return (f"{value:#.{digits}g}".removesuffix(".") for value in values)
+    return (f"{value:.0f}" if abs(value) >= 10**digits else f"{value:#.{digits}g}".removesuffix(".") for value in values)

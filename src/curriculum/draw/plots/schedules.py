@@ -42,7 +42,7 @@ def draw(runs: Sequence[Run], run_names: Sequence[str], theme: style.Theme = sty
             for index, (run, own) in enumerate(zip(runs, values[name], strict=True)):
                 if own is not None:
                     # Where curves lie on each other the lower, wider one still shows.
-                    lw = 1.4 + 1.1 * (len(runs) - 1 - index)
+                    lw = (1.4 + 1.1 * (len(runs) - 1 - index)) * (1 if width >= NARROW else 0.7)
                     ls = "-" if name in run.schedule.properties else DOTS
                     axes.plot(*_thinned(own), color=theme.runs[index % len(theme.runs)], lw=lw, ls=ls, zorder=3)
             axes.set_title(wrapped(figure, name, inches, theme.size), loc="left", fontsize=theme.size, pad=3)
@@ -68,8 +68,8 @@ def _note(
         ]
         if without:
             known = [found for _, found in without if found is not None]
-            how = f"dotted: its default, {known[0][0]:g}" if known else "its default is not known"
-            notes.append(f"{name} is not a column of {' and '.join(run_name for run_name, _ in without)} ({how}).")
+            how = f" (dotted: its default, {known[0][0]:g})" if known else ""
+            notes.append(f"{name} is not a column of {' and '.join(run_name for run_name, _ in without)}{how}.")
     return " ".join((*notes, *boundary_note(runs)))
 
 
