@@ -78,7 +78,8 @@ def _settle(figure: Figure) -> None:
     engine: Any = figure.get_layout_engine()
     engine.execute(figure)
     for axes in figure.axes:
-        axes.set_position([round(float(value), 6) for value in axes.get_position(original=True).bounds])
+        left, bottom, width, height = (round(float(value), 6) for value in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
     figure.set_layout_engine("none")
 
 
