@@ -189,7 +189,8 @@ class Scene:
         state, small = self._points(STATE), self._points(TEXT)
         said = "" if column.reading is None else column.reading.longest
         reading_width = text_width(self.figure, said, state)
-        self._with_unit.append(reading_width < wide / (1.4 if narrow else 2))
+        taken = text_width(self.figure, f"step  {self._last:,}", small) + 0.2
+        self._with_unit.append(reading_width < (wide - taken if narrow else wide / 2))
         place = (0.0, rows[1], "left") if narrow else (1.0, rows[0], "right")
         reading = head.text(place[0], place[1], "", fontsize=state, ha=place[2], va="center", zorder=MOVING)
         room = wide if narrow else wide - reading_width - 0.2

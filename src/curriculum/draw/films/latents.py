@@ -27,7 +27,7 @@ from curriculum.measure.geometry import PrincipalAxes, orientation, principal_ax
 from curriculum.store.reader import Run
 
 FITTED = 64  # steps, over a whole run, from which principal axes are found
-TICK = 0.4  # inches between ticks at least
+ROOM = 260  # pixels of a video that stand for an inch of a figure, when ticks are chosen
 TRAIL = 60  # frames for which a path stays
 TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
 
@@ -156,7 +156,7 @@ class LatentPanel:
         self.latents, self.others, self.marks, self.box, self.titles, self.look = latents, others, marks, box, titles, look
 
     def draw(self, axes: Axes, theme: style.Theme, unit: float) -> list[Artist]:
-        latent_frame(axes, self.box, theme, 5 * TICK, self.marks.circles)
+        latent_frame(axes, self.box, theme, axes.bbox.width / (ROOM * unit), self.marks.circles)
         # Ticks and titles are inside, so that the points have all the room; the ticks leave the corners to the titles.
         axes.tick_params(direction="in", length=4 * unit, colors=theme.muted, labelsize="medium")
         axes.tick_params(axis="x", pad=-22 * unit)

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from curriculum.draw import style
@@ -153,6 +153,7 @@ def frame(axes: Axes, box: Limits, theme: style.Theme, side: float, circles: Seq
     for radius in circles:
         axes.add_patch(Circle((0, 0), radius, fill=False, ec=theme.faint, lw=0.9, zorder=1))
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
         axis.set_major_locator(MaxNLocator(max(1, min(5, int(side / 0.4))), steps=[1, 2, 5, 10]))
 
 
