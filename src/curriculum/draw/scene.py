@@ -202,8 +202,11 @@ class Scene:
         if narrow:
             head.text(1 - kept, rows[1], "step", fontsize=small, ha="right", va="center")
         phase = head.text(1 if narrow else 1 - kept, rows[-1], "", fontsize=small, ha="right", va="center")
-        subtitle, size = fitted(self.figure, column.seed if narrow else column.subtitle, 0.55 * wide, small, small)
-        head.text(0, rows[-1], subtitle, fontsize=size, va="center", color=theme.muted)
+        widest = max(text_width(self.figure, f"{own.name} (end)   step", small) for own in column.schedule.phases)
+        room = max(0.4 * wide, (wide if narrow else (1 - kept) * wide) - widest - 0.2)
+        fits = not narrow and text_width(self.figure, column.subtitle, small) <= room
+        subtitle, _ = fitted(self.figure, column.subtitle if fits else column.seed, room, small, small)
+        head.text(0, rows[-1], subtitle, fontsize=small, va="center", color=theme.muted)
         self._phase_room.append(wide * (1 if narrow else 1 - kept) - text_width(self.figure, subtitle, small) - 0.2)
         self._steps.append(step)
         self._phases.append(phase)

@@ -65,11 +65,11 @@ def make_scene(
     frames = found if at is not None else film.frames(found)
     # A run that is over while another goes on stays as it was at the last step that is stored.
     panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
-    seeds = [_named_seed(runs, indices, place, seed is None) for place in range(len(runs))]
+    seeds = [_named_seed(runs, indices, place, seed is None) + film.note for place in range(len(runs))]
     columns = [
         Column(
             arm.label or run.name,
-            f"{run.manifest.get('sheet', '')}, {seeds[place]}{film.note}",
+            f"{run.manifest.get('sheet', '')}, {seeds[place]}",
             run.schedule,
             *logged(run, index),
             panel,

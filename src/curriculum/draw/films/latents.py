@@ -94,7 +94,7 @@ class Latents:
                 raise InputError(f"the latent space has no dimension {dim}: it has 0 to {self.motions[0].dimensions - 1}")
         if all_seeds and not self.picture.traced:
             raise InputError(f"the task {runs[0].task_name!r} defines no points whose paths can be shown for all seeds")
-        self.note = f"; faint: all {len(runs[0].seeds)} seeds, aligned" if all_seeds else ""
+        self.note = f"; faint: {len(runs[0].seeds)} seeds, aligned" if all_seeds else ""
 
     def steps(self, run: int) -> NDArray[np.int64]:
         return self.motions[run].steps
