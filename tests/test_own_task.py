@@ -8,10 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.legend import Legend
 from torch.nn import functional as F
 
 from curriculum import run
 from curriculum.config.settings import SGD, Adam, AdamW
+from curriculum.draw.plots import latents
 from curriculum.errors import InputError
 from curriculum.runner.execute import execute
 from curriculum.runner.plan import plan
@@ -726,6 +728,12 @@ def test_a_task_of_a_users_own_may_have_latents_and_a_picture(empty, here):
     assert stored.traces["latents.test"].shape == (61, 2, 20, 2)
     assert stored.phase_ends["1.latents"].shape == (2, 20, 2)
     assert (stored.path / "figures" / "latents.png").is_file()
+    # Points of a task that does not color them have the colors of their classes.
+    labels = stored.phase_ends["1.labels"]
+    assert labels.tolist() == plan("mine.yaml", "a.csv").task.splits["test"][1].tolist()
+    figure = latents.draw(stored)
+    (legend,) = [found for found in figure.findobj(Legend) if found.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == [f"class {labels.min()}", *map(str, sorted({*labels.tolist()})[1:])]
     compared = here("compare", "a", "b", "--full")
     assert compared.code == 0, compared.err
     assert "E4 path length of the drift" in compared.out

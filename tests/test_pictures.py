@@ -1,6 +1,9 @@
 """Figures and videos: what they show, not how pretty they are."""
 
+import json
+import re
 import subprocess
+from itertools import combinations, pairwise
 
 import imageio_ffmpeg
 import numpy as np
@@ -9,7 +12,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from color_vision import KINDS, distance, lab
+from curriculum import track
 from curriculum.draw import style
+from curriculum.draw.conclusion import conclusion_of
 from curriculum.draw.ffmpeg import encode
 from curriculum.draw.film import Look
 from curriculum.draw.frames import frame_steps
@@ -17,13 +23,17 @@ from curriculum.draw.motion import Motion
 from curriculum.draw.plots import bands, effects, finals, latents, losses, schedules, timeline
 from curriculum.draw.video import animate, make_scene, render
 from curriculum.errors import InputError, RunError
+from curriculum.measure import comparison
 from curriculum.measure.bands import curves
 from curriculum.measure.comparison import compare
 from curriculum.measure.geometry import orientation, principal_axes
+from curriculum.measure.trace import error_curves
 from curriculum.runner.execute import run
 from curriculum.sheet.parse import parse
-from curriculum.sheet.schedule import compile_sheet
+from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.reader import Run
+from curriculum.store.shelf import stored_comparison
+from readable import lines, unreadable, written
 
 SMALL = Look(width=480, height=270)
 
@@ -91,6 +101,29 @@ def test_a_map_is_turned_to_lie_as_what_it_stands_for():
     assert np.array_equal(orientation(np.full((40, 2), np.nan), truth), np.eye(2))
 
 
+@pytest.mark.parametrize("theme", style.THEMES.values(), ids=style.THEMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_colors_are_told_apart_by_color_blind_readers_too(theme, kind):
+    # Runs share a panel: all of them must differ, and more so the first four, which a video shows. Of the properties, neighbours.
+    runs = [distance(one, other, kind) for one, other in combinations(theme.runs, 2)]
+    first = [distance(one, other, kind) for one, other in combinations(theme.runs[:4], 2)]
+    assert (min(first) > 20, min(runs) > 17) == (True, True)
+    assert min(distance(one, other, kind) for one, other in pairwise((*theme.palette, theme.palette[0]))) > 25
+    assert min(distance(one, other, kind) for one, other in combinations(theme.palette, 2)) > 15
+    assert min(distance(color, theme.back, kind) for color in (*theme.runs, *theme.palette)) > 30
+    # Supported and contradicted.
+    assert distance(theme.palette[2], theme.palette[1], kind) > 25
+
+
+def test_simulated_color_blindness_takes_red_and_green_together_and_keeps_gray():
+    for kind in KINDS:
+        np.testing.assert_allclose(lab("#808080", kind), lab("#808080"), atol=0.01)
+    np.testing.assert_allclose(lab("#ff0000"), [53.24, 80.09, 67.20], atol=0.05)
+    for kind in ("protanopia", "deuteranopia"):
+        assert distance("#b06060", "#60a060", kind) < distance("#b06060", "#60a060", "usual") / 2
+    assert distance("#4060b0", "#40a0a0", "tritanopia") < distance("#4060b0", "#40a0a0", "usual")
+
+
 def test_principal_axes_are_those_of_all_frames_and_have_fixed_signs():
     rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
@@ -136,8 +169,10 @@ def test_all_columns_have_the_same_limits(runs):
     squares = [axes for axes in scene.figure.axes if axes.get_aspect() == 1]
     assert len(squares) == 3
     assert len({axes.get_xlim() + axes.get_ylim() for axes in squares}) == 1
-    limit = squares[0].get_xlim()[1]
-    assert all(np.abs(column.panel.latents[..., :2]).max() < limit for column in scene.columns)
+    ends = [squares[0].get_xlim(), squares[0].get_ylim()]
+    for column in scene.columns:
+        for (low, high), own in zip(ends, np.moveaxis(column.panel.latents, -1, 0), strict=True):
+            assert low < own.min() <= own.max() < high
 
 
 @pytest.mark.parametrize(
@@ -169,6 +204,123 @@ def test_every_number_of_columns_fits_into_the_picture(runs, columns, theme):
             assert tight.x1 <= box.x1 + 1
             assert tight.y0 >= box.y0 - 1
             assert tight.y1 <= box.y1 + 1
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_a_talk_can_read_every_text_of_a_video(runs, columns):
+    scene = make_scene((*runs, runs[0])[:columns], Look(), at=20)
+    texts = written(scene.figure)
+    assert min(text.get_fontsize() * 100 / 72 for text in texts) > 17.9
+    assert unreadable(scene.figure) == []
+    assert len([legend for legend in scene.figure.findobj(Legend) if legend.get_texts()]) == 1
+    # What moves has most of the height, or of the width of its column.
+    side = scene.layout.square.width
+    assert side > 0.6 * 900 or side > 0.84 * 1600 / columns
+
+
+def test_a_video_says_the_error_of_the_moment_and_how_its_seed_was_chosen(tmp_path):
+    three = [run("color", sheet, seeds="0:3", steps=60, folder=tmp_path, name=sheet[:2]).run for sheet in ("smooth.csv", "stepped.csv")]
+    scene = make_scene(three, Look())
+    index = three[0].seeds.index(int(scene.columns[0].subtitle.rpartition("seed ")[2]))
+    errors = error_curves(three[0])
+    for frame in (0, len(scene.frames) - 1):
+        scene.show(frame)
+        at = np.searchsorted(errors[0], scene.frames[frame], side="right") - 1
+        assert f"error {10 ** errors[1][at, index]:#.3g} MSE" in lines(scene.figure)
+    said = lines(scene.figure)
+    assert f"smooth.csv, median seed {three[0].seeds[index]}" in said
+    assert f"stepped.csv, same seed {three[0].seeds[index]}" in said
+    chosen = make_scene(three, Look(), seed=2, at=10)
+    assert [column.subtitle for column in chosen.columns] == ["smooth.csv, seed 2", "stepped.csv, seed 2"]
+
+
+def test_curves_are_labelled_at_their_ends_and_only_the_others_are_in_the_legend(tmp_path):
+    columns = "STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies"
+    sheet = parse(f"{columns}\n0,All hues,0.01,1,0.1,0.5,0.5\n59,,0.001,1,0.3,1,1\n")
+    scene = make_scene([run("color", sheet, folder=tmp_path, name="a").run], Look())
+    (legend,) = [found for found in scene.figure.findobj(Legend) if found.get_texts()]
+    named = [text.get_text() for text in legend.get_texts()]
+    # Two columns end at 1, the third far below; what rests is not drawn.
+    assert {"data-hues", "data-vibrancies"} <= set(named)
+    assert "loss-recon" not in [text.get_text() for text in scene.figure.axes[1].texts]
+    labels = {text.get_text() for axes in scene.figure.axes for text in axes.texts}
+    assert {*named} & labels == set()
+    assert len({*named, *labels} & {"data-hues", "data-vibrancies", "reg-norm", "loss-recon", "total"}) == 5
+
+
+@pytest.fixture(scope="module")
+def compared(here, tmp_path_factory):
+    """Train and compare two arms of eight seeds, of which final errors are judged."""
+    folder = tmp_path_factory.mktemp("compared")
+    for sheet in ("smooth", "stepped"):
+        assert here("train", "--dopesheet", f"{sheet}.csv", "--name", sheet, "--steps", 60, "--seeds", "0:8", "--runs", folder).code == 0
+    assert here("compare", "smooth", "stepped", "--runs", folder).code == 0
+    return folder
+
+
+def test_a_video_ends_with_the_verdicts_for_two_seconds(compared, here, monkeypatch):
+    small = ("--size", "800x450", "--fps", 10, "--stride", 10, "--runs", compared, "--json")
+    monkeypatch.setattr(comparison, "compare", None)  # the one that is stored is used
+    made = here("animate", "smooth", "stepped", *small)
+    assert made.code == 0, made.err
+    document = json.loads(made.out)
+    assert document["frames"] == 7 + 20
+    frames = decoded(document["path"], 800, 450)
+    assert len(frames) == 27
+    # The same picture for two seconds, which hides the panels and not the latents.
+    apart = [np.abs(frames[-1].astype(int) - frame.astype(int)).mean() for frame in frames]
+    assert max(apart[8:]) < 1 < apart[6]
+    assert np.abs(frames[-1][:250].astype(int) - frames[6][:250].astype(int)).mean() < 1
+    alone = json.loads(here("animate", "smooth", *small).out)
+    assert alone["frames"] == 7
+
+
+def test_the_verdicts_of_a_video_are_those_of_the_comparison_of_its_runs(compared, here, tree):
+    runs = [Run(compared / name) for name in ("smooth", "stepped")]
+    found = compare(runs)
+    stored = stored_comparison(compared, runs)
+    assert conclusion_of(stored) == conclusion_of(found.to_json())
+    said = conclusion_of(stored)
+    assert said.title == "smooth against stepped"
+    assert said.lines[0] == (found.guards[0].sentence(found.names), found.guards[0].verdict)
+    scene = make_scene(runs, Look(), at=59, conclusion=said)
+    scene.conclude()
+    assert all(sentence in lines(scene.figure) for sentence, _ in said.lines)
+    assert stored_comparison(compared, runs[:1]) is None
+    assert stored_comparison(compared / "nothing", runs) is None
+    # Runs that were trained anew since are compared anew, for the video alone.
+    (path,) = (compared / "comparisons").glob("*/compare.json")
+    before, text = tree(compared / "comparisons"), path.read_text()
+    path.write_text(re.sub(r'"created": "\d+', '"created": "1999', text))
+    assert stored_comparison(compared, runs) is None
+    path.write_text(text)
+    assert tree(compared / "comparisons") == before
+
+
+def test_latents_of_many_dimensions_are_shown_along_axes_that_stay_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
+    shape = rng.normal(size=(30, 64)) * ([5, 3] + 62 * [0.01])
+    labels = np.arange(30) % 3
+    with track(tmp_path / "mine", sheet=Schedule.from_values({"lr": np.full(40, 0.1)}), seed=0) as mine:
+        for step, _ in mine.steps():
+            mine.log(loss=1 / (step + 1))
+            mine.look(hidden=(1 + step / 40) * shape @ turn, labels=labels)
+    stored = Run(tmp_path / "mine")
+    scene = make_scene([stored], Look())
+    panel = scene.columns[0].panel
+    assert [re.sub(r"\d+%", "N%", title) for title in panel.titles] == ["PC 1 (N% of variance)", "PC 2 (N% of variance)"]
+    # The same axes whatever is shown of the run; growing latents only grow.
+    moment = make_scene([stored], Look(), at=10).columns[0].panel.latents[0]
+    np.testing.assert_allclose(panel.latents[scene.frames.index(10)], moment, rtol=1e-4)
+    np.testing.assert_allclose(
+        panel.latents[-1] - panel.latents[-1].mean(0), 1.975 * (panel.latents[0] - panel.latents[0].mean(0)), atol=0.02
+    )
+    (legend,) = [found for found in scene.figure.findobj(Legend) if found.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == ["class 0", "1", "2"]
+    assert {*panel.titles} <= {text.get_text() for text in written(scene.figure)}
+    raw = make_scene([stored], Look(dims=(0, 5))).columns[0].panel
+    assert raw.titles == ("z0", "z5")
 
 
 def decoded(path, width, height) -> np.ndarray:
@@ -272,14 +424,17 @@ def odd(process, tmp_path_factory):
 
 
 def test_a_sheet_with_odd_names_is_plotted_with_all_of_them(process, tmp_path):
-    columns, phases = ",".join(f"{name}:log" for name in ODD), "".join(f"{9 * k},{name},{name},{'1,' * 4}1\n" for k, name in enumerate(ODD))
+    columns = ",".join(f"{name}:log" for name in ODD)
+    phases = "".join(f"{9 * k},{name},{name},{f'{k + 1},' * 4}1\n" for k, name in enumerate(ODD))
     (tmp_path / "$$.csv").write_text(f"STEP,PHASE,ACTION,lr,{columns}\n{phases}99,,,,,,,\n")
     for more in ((), ("--derivatives",)):
         done = process("dopesheet", "plot", "$$.csv", "-o", f"plot{len(more)}.png", *more, cwd=tmp_path)
         assert (done.code, done.err) == (0, "")
     figure = timeline.draw(compile_sheet(parse((tmp_path / "$$.csv").read_text())), "$$.csv", derivatives=True)
     assert {*ODD, "$$.csv", "lr"} <= shown(figure)
-    assert [*ODD, "lr"] == [name for own in legends(figure) for name in own]
+    # The last one rests, and is listed below.
+    assert [[*ODD[:-1]]] == legends(figure)
+    assert f"The same at every step: {ODD[-1]} 1." in shown(figure)
 
 
 @pytest.mark.slow
@@ -325,7 +480,7 @@ def test_properties_of_very_different_size_get_panels_of_their_own():
 
 @pytest.mark.parametrize("derivatives", [False, True])
 def test_a_timeline_marks_keys_phases_and_actions(derivatives):
-    sheet = parse("STEP,PHASE,ACTION,lr,a\n0,warm up,,1,0\n50,,anchor,,1\n60,main,,,\n99,,,,0\n")
+    sheet = parse("STEP,PHASE,ACTION,lr,a\n0,warm up,,1,0\n50,,anchor,,1\n60,main,,,\n99,,,2,0\n")
     figure = timeline.draw(compile_sheet(sheet), "a sheet", derivatives)
     texts = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert {"warm up", "main", "anchor"} <= texts

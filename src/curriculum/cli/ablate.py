@@ -10,7 +10,7 @@ import typer
 
 from curriculum.cli.completion import config_names, sheet_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.options import DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_device
 from curriculum.console import put, put_json, put_table, say
 from curriculum.find_file import DEFAULT_CONFIG
 
@@ -46,6 +46,8 @@ def ablate(
     ] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    figures: Figures = FigureFormat.png,
+    width: Width = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +61,8 @@ def ablate(
       curriculum ablate smooth.csv stepped.csv --config ex-1.6 --seeds 0:16
 
       curriculum ablate smooth.csv stepped.csv --config ex-1.6 --seeds 0:16 --by phase --measure H1a
+
+      curriculum ablate smooth.csv stepped.csv --config ex-1.6 --seeds 0:16 --figures pdf --width 8.4cm
     """
     from curriculum.cli.experiment import train_study
     from curriculum.cli.progress import Bar
@@ -72,6 +76,7 @@ def ablate(
     from curriculum.runner.provenance import planned_look
     from curriculum.store.files import write_file
 
+    theme = style.for_print(style.LIGHT, width_in_inches(width))
     exchange = plan_exchange(first, second, runs, config, by=by.value, overrides=with_device(overrides, device), seeds=seed, steps=steps)
     measured.metrics_to_take_apart(planned_look(exchange.study.plans[0]), measure or ())
     count, names = len(exchange.parts), exchange.names
@@ -101,7 +106,7 @@ def ablate(
     documents = [own.to_json() for own in found]
     write_file(exchange.folder / "ablation.json", (json.dumps(documents, indent=2, allow_nan=False) + "\n").encode())
     for own in found:
-        style.save(ablation.draw(own), exchange.folder / f"ablation-{own.id}.png")
+        style.save(ablation.draw(own, theme), exchange.folder / f"ablation-{own.id}.{figures.value}")
     if as_json:
         put_json(documents)
         return

@@ -13,6 +13,7 @@ import typer
 
 from curriculum.cli.completion import run_and_experiment_names, run_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.options import FigureFormat, Figures, Width, width_in_inches
 from curriculum.cli.tables import Format, table
 from curriculum.cli.verdict_text import print_comparison
 from curriculum.console import put, put_json, say
@@ -76,6 +77,8 @@ def compare(
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="Print the verdicts as text, or as a table in Markdown or LaTeX.")] = Format.text,
     full: Annotated[bool, typer.Option("--full", help="Print everything that was measured, not only the answer.")] = False,
+    figures: Figures = FigureFormat.png,
+    width: Width = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -99,6 +102,8 @@ def compare(
 
       curriculum compare runA runB --format latex > table.tex
 
+      curriculum compare runA runB --figures pdf --width 3.3in
+
       curriculum compare new old --smallest final=0.05 --fail-if "final is contradicted"
     """
     from curriculum.errors import DifferenceError, InputError
@@ -107,6 +112,7 @@ def compare(
     from curriculum.store.experiment import ExperimentRecord, find_runs
     from curriculum.store.shelf import newest_finished
 
+    inches = width_in_inches(width)
     conditions = [parse_condition(text) for text in fail_if or ()]
     if all_pairs and baseline is not None:
         raise InputError("--all-pairs and --baseline cannot be combined: choose one")
@@ -123,6 +129,8 @@ def compare(
         primary=primary or record.primary,
         full=full,
         form=form,
+        figures=figures,
+        width=inches,
     )
     if said := met(found, conditions):
         raise DifferenceError("\n".join(f"--fail-if {line}" for line in said))
@@ -155,10 +163,15 @@ def compare_and_print(
     full: bool = False,
     form: Format = Format.text,
     tables: str = TABLES,
+    figures: FigureFormat = FigureFormat.png,
+    width: float | None = None,
 ) -> Comparison:
-    """Compare runs, store the comparison, and print it; `tables` says how to print everything that was measured."""
+    """Compare runs, store the comparison, and print it; `tables` says how to print everything that was measured.
+
+    `figures` and `width`, in inches, are those of its figures.
+    """
     found = measured(chosen, smallest, baseline=baseline, all_pairs=all_pairs, unequal=unequal, primary=primary)
-    store_and_print(chosen, found, runs, as_json, full, form, tables)
+    store_and_print(chosen, found, runs, as_json, full, form, tables, figures, width)
     return found
 
 
@@ -194,6 +207,8 @@ def store_and_print(
     full: bool = False,
     form: Format = Format.text,
     tables: str = TABLES,
+    figures: FigureFormat = FigureFormat.png,
+    width: float | None = None,
 ) -> None:
     """Store a comparison of runs with its figures, and print it; with a note where they have grown since they were compared before."""
     from curriculum.draw.figures import draw_comparison
@@ -201,7 +216,7 @@ def store_and_print(
 
     found = with_earlier_looks(found, runs)
     document = found.to_json()
-    folder = new_comparison(runs, found.names, document, lambda folder: draw_comparison(chosen, found, folder))
+    folder = new_comparison(runs, found.names, document, lambda folder: draw_comparison(chosen, found, folder, width, figures.value))
     if as_json:
         put_json({**document, "folder": str(folder)})
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -17,6 +19,46 @@ AcceptCode = Annotated[
     bool,
     typer.Option("--accept-changed-code", help="Resume although the code or the data of your task have changed; the run records it."),
 ]
+
+
+class FigureFormat(StrEnum):
+    """The file formats of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+Figures = Annotated[FigureFormat, typer.Option("--figures", help="The file format of the figures.")]
+Width = Annotated[
+    str | None,
+    typer.Option(
+        "--width",
+        metavar="WIDTH",
+        help="The width of the figures for a paper, such as 3.3in or 8.4cm. Text then has 8 points, whatever the width.",
+    ),
+]
+INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4}
+NARROWEST, WIDEST = 2.5, 20.0  # inches
+
+
+def width_in_inches(text: str | None) -> float | None:
+    """Read a width such as `3.3in` or `8.4cm`; None stays None. Raises `InputError` for anything else, and for one out of range."""
+    from curriculum.errors import InputError
+
+    if text is None:
+        return None
+    number, unit = text[:-2], text[-2:]
+    try:
+        inches = float(number) * INCHES[unit]
+    except (ValueError, KeyError):
+        inches = math.nan
+    if math.isnan(inches):
+        raise InputError(f"cannot read --width {text!r}: write a number with its unit (in, cm or mm), as in --width 3.3in")
+    if not NARROWEST <= inches <= WIDEST:
+        lowest, highest = (f"{end / INCHES[unit]:.3g}{unit}" for end in (NARROWEST, WIDEST))
+        raise InputError(f"--width {text} is out of range: use {lowest} to {highest}")
+    return inches
 
 
 def with_device(overrides: list[str] | None, device: str | None) -> list[str]:

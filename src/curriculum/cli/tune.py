@@ -12,7 +12,7 @@ from curriculum.cli.compare import compare_and_print, tables_of
 from curriculum.cli.completion import experiment_names
 from curriculum.cli.experiment import train_study
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, Overrides, with_device
+from curriculum.cli.options import DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_device
 from curriculum.cli.study_text import undecidable
 from curriculum.console import put, put_table, say
 
@@ -42,6 +42,8 @@ def tune(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
     overrides: Overrides = None,
+    figures: Figures = FigureFormat.png,
+    width: Width = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +58,8 @@ def tune(
       curriculum tune smooth-vs-stepped --factor lr --grid 0.25,0.5,1,2,4
 
       curriculum tune smooth-vs-stepped --tuning-seeds 100:104 --seeds 0:16
+
+      curriculum tune smooth-vs-stepped --figures svg --width 3.3in
     """
     from curriculum.cli.progress import Bar
     from curriculum.draw import style
@@ -65,7 +69,7 @@ def tune(
     from curriculum.runner.tuning import plan_tuned, plan_tuning
     from curriculum.store.files import write_file
 
-    changes = with_device(overrides, device)
+    changes, inches = with_device(overrides, device), width_in_inches(width)
     tuning = plan_tuning(name, runs, factor, _factors(grid), tuning_seeds=tuning_seeds, overrides=changes, seeds=seed, steps=steps)
     metric_to_choose_by(planned_look(tuning.base.plans[0]), measure)
     for warning in undecidable(tuning.base):
@@ -73,11 +77,11 @@ def tune(
     trials = train_study(tuning.trials)
     arms = tuning.base.record.arms
     labels = [arms[name].label or name for name in tuning.arms]
-    theme = style.with_runs(style.LIGHT, [arms[name].color for name in tuning.arms])
+    theme = style.for_print(style.with_runs(style.LIGHT, [arms[name].color for name in tuning.arms]), inches)
     with Bar("measuring", len(trials), "run", patience=2.0) as bar:
         found = search(labels, factor, tuning.grid, trials, measure, bar.update)
     write_file(tuning.folder / "tuning.json", (json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n").encode())
-    style.save(plot.draw(found, theme), tuning.folder / "tuning.png")
+    style.save(plot.draw(found, theme), tuning.folder / f"tuning.{figures.value}")
     if not as_json:
         _print(found)
         put(f"figure and tuning.json: {tuning.folder}")
@@ -85,7 +89,14 @@ def tune(
         say(f"note: {note}")
     tuned = plan_tuned(tuning, found.factors)
     compare_and_print(
-        train_study(tuned), runs, as_json, baseline=tuned.baseline, primary=tuned.record.primary, tables=tables_of(tuned.folder)
+        train_study(tuned),
+        runs,
+        as_json,
+        baseline=tuned.baseline,
+        primary=tuned.record.primary,
+        tables=tables_of(tuned.folder),
+        figures=figures,
+        width=inches,
     )
 
 

@@ -33,10 +33,11 @@ def draw_run(run: Run) -> None:
         style.save(plugins.find("figure", name)(run, middle), run.figure(f"{name.replace('_', '-')}.png"))
 
 
-def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> None:
+def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path, width: float | None = None, form: str = "png") -> None:
     """Draw the figures of a comparison: losses, schedules, bands over the steps, and final latents and effects where there are any.
 
-    Also those of the task: a figure of a run may have a form for several, under the same name.
+    Also those of the task: a figure of a run may have a form for several, under the same name. `width` is in inches, by default one that
+    suits a screen, and `form` is `png`, `svg` or `pdf`.
     """
     from curriculum import plugins
     from curriculum.draw import style
@@ -45,19 +46,19 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path) -> Non
     from curriculum.measure.trace import median_seeds
 
     names = found.names
-    theme = style.with_runs(style.LIGHT, [run.color for run in found.runs])
-    style.save(losses.draw(runs, names, median_seeds(runs), theme), folder / "losses.png")
-    style.save(schedules.draw(runs, names, theme), folder / "schedules.png")
+    theme = style.for_print(style.with_runs(style.LIGHT, [run.color for run in found.runs]), width)
+    style.save(losses.draw(runs, names, median_seeds(runs), theme), folder / f"losses.{form}")
+    style.save(schedules.draw(runs, names, theme), folder / f"schedules.{form}")
     measured = f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})" if found.final else ""
     moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
     if found.final or found.measures:
-        style.save(bands.draw(runs, names, curves(runs), moving, measured, theme), folder / "bands.png")
+        style.save(bands.draw(runs, names, curves(runs), moving, measured, theme), folder / f"bands.{form}")
     ended = [i for i, run in enumerate(runs) if run.phase_ends]
     if ended:
-        shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [found.final_errors(i) for i in ended])
-        style.save(shown, folder / "latents.png")
+        shown = finals.draw([runs[i] for i in ended], [names[i] for i in ended], [found.final_errors(i) for i in ended], theme)
+        style.save(shown, folder / f"latents.{form}")
     if found.verdicts or found.guards:
-        style.save(effects.draw(found, theme), folder / "effects.png")
+        style.save(effects.draw(found, theme), folder / f"effects.{form}")
     for name in plugins.shipped_names("comparison figure"):
         if all(name in run.look.plots for run in runs):
-            style.save(plugins.shipped("comparison figure", name)(runs, names, theme), folder / f"{name.replace('_', '-')}.png")
+            style.save(plugins.shipped("comparison figure", name)(runs, names, theme), folder / f"{name.replace('_', '-')}.{form}")

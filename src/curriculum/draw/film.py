@@ -16,11 +16,11 @@ from curriculum.draw.style import Theme
 
 @dataclass(frozen=True)
 class Look:
-    """What can be set of the picture: size in pixels, the two latent dimensions, the theme."""
+    """What can be set of the picture: size in pixels, the two latent dimensions (None: a choice that suits the latents), the theme."""
 
     width: int = 1600
     height: int = 900
-    dims: tuple[int, int] = (0, 1)
+    dims: tuple[int, int] | None = None
     theme: str = "dark"
 
 
@@ -40,10 +40,13 @@ class Film(Protocol):
     """The moving picture of some runs, each shown by one seed.
 
     A task names its own by `film`. It is made by `FILM(runs, seed_indices, look, all_seeds)`, which raises `InputError` for what it
-    cannot show. `note` is added to the line below a run's name.
+    cannot show. `note` is added to the line below a run's name. `classes` are those by which points are colored, if any.
     """
 
     note: str
+
+    @property
+    def classes(self) -> tuple[int, ...]: ...
 
     def steps(self, run: int) -> NDArray[np.int64]:
         """Give the steps of a run, by its place, that can be shown."""

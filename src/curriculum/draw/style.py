@@ -1,4 +1,4 @@
-"""How figures look: themes, colors by name, phase bands, and curves that hide no spike."""
+"""How figures look and are written: themes, colors by name, phase bands, and curves that hide no spike."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
+from curriculum.measure.verdicts import CONTRADICTED, SUPPORTED
 from curriculum.sheet.document import Phase
 from curriculum.store.files import write_file
 from curriculum.store.place import Place, replace
 
-DPI = 150
+DPI, PRINT_DPI = 150, 300
+PRINT_SIZE = 8  # points
+FAMILY = "DejaVu Sans"  # comes with matplotlib
+FORMATS = ("png", "svg", "pdf")
+# No date and no random identifiers: the same figure is written as the same bytes.
+METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+WRITING: dict[str, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "curriculum"}
 NEAR_ONE, SHORT = (1e-2, 1e3), 100  # a log scale within these, whose ends differ by less than this factor, has decimals
 MOVING = 10  # the z-order of what moves in a video: above curves, spines and ticks
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -32,7 +40,10 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Theme:
-    """The colors of a figure. `palette` is for curves, in order; `runs` for whole runs."""
+    """The colors of a figure, its width and its size of text. `palette` is for curves, in order; `runs` for whole runs.
+
+    `width` is in inches, None for that which suits the figure on a screen; `size` is in points, and is the same at every width.
+    """
 
     back: str
     ink: str
@@ -43,9 +54,11 @@ class Theme:
     cursor: str
     palette: tuple[str, ...]
     runs: tuple[str, ...]
+    width: float | None = None
+    size: float = 9
 
 
-# Both palettes keep neighbours apart for color-blind readers too (after Okabe & Ito 2008).
+# Chosen so that they are told apart by color-blind readers too, beginning with Okabe and Ito (2008); a test simulates how they look.
 LIGHT = Theme(
     back="#ffffff",
     ink="#22262b",
@@ -54,8 +67,8 @@ LIGHT = Theme(
     outline="#8d949e",
     band="#f1f3f6",
     cursor="#d1242f",
-    palette=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00"),
-    runs=("#0072b2", "#d55e00", "#009e73", "#7a5195"),
+    palette=("#0072b2", "#d55e00", "#09ab6f", "#ba72a9", "#f69400", "#83bef0", "#794574", "#495808"),
+    runs=("#0072b2", "#d55e00", "#05ad78", "#4f3a6b", "#6ac6ff", "#6b4a00"),
 )
 DARK = Theme(
     back="#14171b",
@@ -65,8 +78,8 @@ DARK = Theme(
     outline="#4d555e",
     band="#1d2127",
     cursor="#ff6b6b",
-    palette=("#4ea8de", "#ff8c42", "#3ddc97", "#e58bc0", "#ffd166", "#9ad7ff", "#b79cff", "#c9c94f"),
-    runs=("#4ea8de", "#ff8c42", "#3ddc97", "#b79cff"),
+    palette=("#4ea8de", "#fe6b2f", "#3ddc97", "#d664a9", "#fcc462", "#b0defb", "#9685fd", "#cbcd20"),
+    runs=("#4ea8de", "#ff8c42", "#4bffb6", "#856df5", "#fff27a", "#b06a58"),
 )
 THEMES = {"dark": DARK, "light": LIGHT}
 
@@ -77,6 +90,11 @@ def with_runs(theme: Theme, colors: Sequence[str | None]) -> Theme:
     return replace_fields(theme, runs=tuple(own or usual[place % len(usual)] for place, own in enumerate(colors)))
 
 
+def for_print(theme: Theme, width: float | None) -> Theme:
+    """Make figures of a width in inches, with text of a size that suits a paper; without a width, as on a screen."""
+    return theme if width is None else replace_fields(theme, width=width, size=PRINT_SIZE)
+
+
 def color_of(name: str, names: Sequence[str], theme: Theme) -> str:
     """Give a property or term its color: by its place among all, so that it is the same in every panel."""
     if name == "total":
@@ -84,9 +102,22 @@ def color_of(name: str, names: Sequence[str], theme: Theme) -> str:
     return theme.palette[list(names).index(name) % len(theme.palette)]
 
 
+def verdict_color(verdict: str, theme: Theme) -> str:
+    """Give the color of a verdict: of one that is supported, of one that is contradicted, or of none of both."""
+    sides = {SUPPORTED: theme.palette[2], CONTRADICTED: theme.palette[1]}
+    return next((color for side, color in sides.items() if verdict.startswith(side)), theme.muted if verdict else theme.ink)
+
+
+def class_colors(labels: NDArray[Any]) -> NDArray[np.float32]:
+    """Give the colors `[N, 3]` of points by their classes `[N]`: ten colors that color-blind readers tell apart (Petroff 2021)."""
+    ten = np.array([to_rgb(color) for color in mpl.color_sequences["petroff10"]], np.float32)
+    return ten[labels.astype(np.int64) % len(ten)]
+
+
 @contextmanager
-def themed(theme: Theme, size: float = 9) -> Iterator[None]:
-    """Set the theme for everything that is drawn inside."""
+def themed(theme: Theme, size: float | None = None) -> Iterator[None]:
+    """Set the theme for everything that is drawn inside; `size` is that of text in points, if not the theme's."""
+    size = theme.size if size is None else size
     settings: dict[str, Any] = {
         "figure.facecolor": theme.back,
         "axes.facecolor": theme.back,
@@ -98,7 +129,7 @@ def themed(theme: Theme, size: float = 9) -> Iterator[None]:
         "ytick.color": theme.ink,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "font.family": "DejaVu Sans",
+        "font.family": FAMILY,
         "font.size": size,
         "axes.titlesize": size + 1,
         "axes.labelsize": size,
@@ -125,20 +156,21 @@ def figure(width: float, height: float, dpi: float = DPI) -> Figure:
 
 
 def save(made: Figure, path: Path, place: Place = replace) -> Path:
-    """Write a figure as PNG, whole or not at all; it gets its name by `place`. Returns the path that it has."""
+    """Write a figure, whole or not at all, as PNG, SVG or PDF, as its name ends; it gets that by `place`. Returns the path that it has."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_file(path, png(made), place)
+    return write_file(path, rendered(made, path.suffix.lower().removeprefix(".")), place)
 
 
-def png(made: Figure) -> bytes:
-    """Render a figure to the bytes of a PNG."""
+def rendered(made: Figure, form: str) -> bytes:
+    """Render a figure to the bytes of a PNG, SVG or PDF: the same bytes each time, with its fonts embedded."""
     out = io.BytesIO()
-    made.savefig(out, format="png", dpi=made.dpi)
+    with mpl.rc_context(cast(Any, WRITING)):
+        made.savefig(out, format=form, dpi=made.dpi, metadata=METADATA[form])
     return out.getvalue()
 
 
-def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = False, width: float = 100.0) -> None:
-    """Shade every other phase; with `labels` name each above the panel where its name fits.
+def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = False, width: float = 100.0) -> int:
+    """Shade every other phase; with `labels` name each above the panel where its name fits, in up to two rows; give their number.
 
     `width` is how many characters fit across the panel.
     """
@@ -149,7 +181,7 @@ def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = Fals
         if index:
             axes.axvline(phase.start, color=theme.faint, lw=0.7, zorder=1)
     if not labels:
-        return
+        return 0
     # Neighbours of one name are labelled once, over all of them.
     groups: list[Phase] = []
     for phase in phases:
@@ -177,6 +209,7 @@ def bands(axes: Axes, phases: Sequence[Phase], theme: Theme, labels: bool = Fals
             va="bottom",
             annotation_clip=False,
         )
+    return sum(end > -np.inf for end in rows_end)
 
 
 def run_lines(count: int, theme: Theme) -> list[Line2D]:
@@ -184,7 +217,7 @@ def run_lines(count: int, theme: Theme) -> list[Line2D]:
 
     A legend is given its lines and labels: of curves, matplotlib leaves out those whose label begins with `_`.
     """
-    return [Line2D([], [], color=theme.runs[index % len(theme.runs)]) for index in range(count)]
+    return [Line2D([], [], color=theme.runs[index % len(theme.runs)], lw=1.8) for index in range(count)]
 
 
 class _Powers(LogFormatter):

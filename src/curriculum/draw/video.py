@@ -10,26 +10,35 @@ from numpy.typing import NDArray
 
 from curriculum import plugins
 from curriculum.draw import style
+from curriculum.draw.column import Column, Reading
+from curriculum.draw.conclusion import Conclusion
 from curriculum.draw.ffmpeg import CODECS, encode
 from curriculum.draw.film import Film, Look
 from curriculum.draw.frames import frame_steps
 from curriculum.draw.motion import film_of
 from curriculum.draw.plots.losses import logged
-from curriculum.draw.scene import MOST_COLUMNS, Column, Scene
+from curriculum.draw.scene import MOST_COLUMNS, Scene
 from curriculum.errors import InputError
-from curriculum.measure.trace import median_seeds
+from curriculum.measure.trace import error_curves, has_error, median_seeds, scores_of
 from curriculum.store.experiment import arm_of
 from curriculum.store.place import Place, replace
 from curriculum.store.reader import Run
 
 POSTER = ".png"
+HELD = 2.0  # seconds of the conclusion
 SUFFIXES = (*CODECS, POSTER)
 
 
 def make_scene(
-    runs: Sequence[Run], look: Look, seed: int | None = None, stride: int | None = None, at: int | None = None, all_seeds: bool = False
+    runs: Sequence[Run],
+    look: Look,
+    seed: int | None = None,
+    stride: int | None = None,
+    at: int | None = None,
+    all_seeds: bool = False,
+    conclusion: Conclusion | None = None,
 ) -> Scene:
-    """Read everything that is shown of some runs, and draw it.
+    """Read everything that is shown of some runs, and draw it; the `conclusion` is what it ends with.
 
     `seed` chooses among the seeds of the runs (by default the one whose final error is the median), `at` a single step;
     with `all_seeds` the paths of some points are shown of every seed. Raises `InputError`
@@ -56,15 +65,25 @@ def make_scene(
     frames = found if at is not None else film.frames(found)
     # A run that is over while another goes on stays as it was at the last step that is stored.
     panels = film.panels([[min(step, int(steps[-1])) for step in frames] for steps in stored])
+    seeds = [_named_seed(runs, indices, place, seed is None) + film.note for place in range(len(runs))]
     columns = [
-        Column(arm.label or run.name, _subtitle(run, index) + film.note, run.schedule, *logged(run, index), panel, arm.color)
-        for run, arm, index, panel in zip(runs, map(arm_of, runs), indices, panels, strict=True)
+        Column(
+            arm.label or run.name,
+            f"{run.manifest.get('sheet', '')}, {seeds[place]}",
+            run.schedule,
+            *logged(run, index),
+            panel,
+            arm.color,
+            _reading(run, index),
+            seeds[place],
+        )
+        for place, (run, arm, index, panel) in enumerate(zip(runs, map(arm_of, runs), indices, panels, strict=True))
     ]
-    return Scene(columns, frames, look)
+    return Scene(columns, frames, look, film.classes, conclusion)
 
 
-def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> Iterator[memoryview]:
-    """Draw the frames of a scene one after another, as RGBA pixels.
+def render(scene: Scene, watch: Callable[[int], None] = lambda done: None, held: int = 0) -> Iterator[memoryview]:
+    """Draw the frames of a scene one after another, as RGBA pixels, and its conclusion for `held` frames more.
 
     What never moves is drawn once; each frame puts the rest on top of it. The memory of a frame is reused for
     the next.
@@ -82,6 +101,11 @@ def render(scene: Scene, watch: Callable[[int], None] = lambda done: None) -> It
             scene.figure.draw_artist(artist)
         yield memoryview(canvas.buffer_rgba()).cast("B")  # type: ignore[attr-defined]
         watch(index + 1)
+    for artist in (said := scene.conclude()):
+        scene.figure.draw_artist(artist)
+    for more in range(held if said else 0):
+        yield memoryview(canvas.buffer_rgba()).cast("B")  # type: ignore[attr-defined]
+        watch(len(scene.frames) + more + 1)
 
 
 def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], None] = lambda done: None, place: Place = replace) -> Path:
@@ -95,7 +119,12 @@ def animate(scene: Scene, path: Path, fps: float = 30, watch: Callable[[int], No
         written = style.save(scene.figure, path, place)
         watch(1)
         return written
-    return encode(render(scene, watch), path, scene.look.width, scene.look.height, fps, place)
+    return encode(render(scene, watch, held_frames(scene, fps)), path, scene.look.width, scene.look.height, fps, place)
+
+
+def held_frames(scene: Scene, fps: float) -> int:
+    """Count the frames in which a video shows its conclusion."""
+    return round(HELD * fps) if scene.conclusion is not None else 0
 
 
 def check_output(path: Path) -> None:
@@ -128,7 +157,23 @@ def _available(runs: Sequence[Run], stored: Sequence[NDArray[np.int64]], wanted:
     return chosen
 
 
-def _subtitle(run: Run, index: int) -> str:
-    seed = f"seed {run.seeds[index]}"
+def _named_seed(runs: Sequence[Run], indices: Sequence[int], place: int, median: bool) -> str:
+    """Say which seed of a run is shown, and whether it was chosen as the median of the run's seeds, or as the first run's."""
+    run, index = runs[place], indices[place]
+    number, first = run.seeds[index], runs[0].seeds[indices[0]]
+    chosen = median and len(runs[0].seeds) > 1
+    seed = f"seed {number}" if not chosen else f"median seed {number}" if not place or number != first else f"same seed {number}"
     status = "" if run.status == "finished" else f", {run.status}"
-    return f"{run.manifest.get('sheet', '')}, {seed}{status}"
+    return f"{seed}{status}"
+
+
+def _reading(run: Run, index: int) -> Reading | None:
+    """Read the error of a seed on the main probe, or without one its first score."""
+    if has_error(run):
+        steps, dex = error_curves(run)
+        return Reading("error", run.look.error_unit, steps, 10 ** dex[:, index])
+    for score in scores_of(run):
+        steps, values = score.of(index)
+        if len(steps):
+            return Reading(score.name, score.shown.unit, steps, values)
+    return None

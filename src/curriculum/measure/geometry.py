@@ -40,7 +40,7 @@ class PrincipalAxes(NamedTuple):
 
     def titles(self) -> list[str]:
         """Name the axes, as in `PC 1 (63% of variance)`."""
-        return [f"PC {place} ({share:.0%} of variance)" for place, share in enumerate(self.share, start=1)]
+        return [f"PC {place} ({_percent(share)} of variance)" for place, share in enumerate(self.share, start=1)]
 
 
 def principal_axes(latents: NDArray[Any], count: int = 2) -> PrincipalAxes:
@@ -74,3 +74,7 @@ def _finite(latents: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
     """Give the finite points of each frame in double precision."""
     for own in latents:
         yield own[np.isfinite(own).all(axis=-1)].astype(np.float64)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 or not share else f"{share:.1%}" if share >= 0.001 else "<0.1%"

@@ -168,6 +168,12 @@ def _median_seed(run: Run) -> int:
     return order[(len(order) - len(run.diverged) - 1) // 2] if len(run.diverged) < len(order) else order[0]
 
 
+def ranked_by(run: Run) -> str:
+    """Name the number by which the seeds of a run are ordered, of which one has the median: `final error`, or a score."""
+    scores = [] if has_error(run) else scores_of(run)
+    return f"final {scores[0].name}" if scores else "final error"
+
+
 def ranked_seeds(run: Run) -> list[int]:
     """Order the seeds of a run, by their places, from the best to the worst; those that diverged come last."""
     scores = [] if has_error(run) else scores_of(run)

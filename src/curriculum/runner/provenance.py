@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from curriculum.runner.recorded import snapshot_steps
 from curriculum.runner.stamps import new_segment, now, place
 from curriculum.store.files import digest
 from curriculum.store.manifest import LookManifest, ProbeManifest
+from curriculum.train import optimizers
 from curriculum.train.scores import score_of
 from curriculum.train.state import State
 from curriculum.train.task import STABLE, Question, Task
@@ -66,6 +68,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "sheet_steps": checked.sheet.last_step + 1,
         "snapshots": bool(snapshot_steps(checked, state.layout.size)),
         "parameters": {name: list(shape) for name, shape in state.layout.shapes.items()},
+        "defaults": _defaults(checked),
         "probes": _probes(task),
         "look": _look(checked),
         "hashes": {
@@ -79,6 +82,14 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         "device": checked.config.device,
         "threads": checked.config.threads,
     }
+
+
+def _defaults(checked: Plan) -> dict[str, float]:
+    """Give the finite values of the columns that a sheet need not have: weights of terms, controls, and settings of the optimizer."""
+    task, settings = checked.task, checked.config.optimizer
+    moved = {name: optimizers.setting(settings, name) for name in optimizers.columns(settings)}
+    found = {**dict.fromkeys(task.terms, 0.0), **task.defaults(), **moved}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _look(checked: Plan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from curriculum.runner.background import Background
 from curriculum.store.names import PHASE_ENDS, STEPS
@@ -147,8 +148,16 @@ class EventLog:
             return
         arrays = {"inputs": event.inputs.numpy(), "outputs": event.outputs.numpy(), "latents": event.latents.numpy()}
         arrays["colors"] = self.task.point_colors(event.inputs)
+        if (labels := self._classes(event.inputs)) is not None:
+            arrays["labels"] = labels.numpy()
         if torch.equal(picture.inputs, event.inputs):
             shown = {"edges": picture.edges, "targets": picture.targets}
             arrays |= {name: value.numpy() for name, value in shown.items() if value is not None}
         self.background.submit(self.folder.append_phase_end, {f"{self._ended}.{name}": array for name, array in arrays.items()})
         self._ended += 1
+
+    def _classes(self, inputs: Tensor) -> Tensor | None:
+        """Give the classes `[N]` of inputs by which their points are colored, if a task does not color them itself."""
+        if type(self.task).point_colors is not Task.point_colors or not self.task.classifies:
+            return None
+        return next((probe.labels for probe in self.task.probes() if torch.equal(probe.inputs, inputs)), None)

@@ -169,7 +169,10 @@ class SkippedManifest(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What `run.json` must hold for a run to be read; what else it has is kept as it is."""
+    """What `run.json` must hold for a run to be read; what else it has is kept as it is.
+
+    `defaults` are the values of the columns that a sheet need not have; older runs do not say them.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -186,6 +189,7 @@ class Manifest(BaseModel):
     probes: Annotated[list[ProbeManifest], Field(max_length=MOST_LISTED)]
     look: LookManifest
     snapshots: bool = True
+    defaults: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
     parameters: dict[str, list[Annotated[int, Field(ge=0)]]]
     hashes: HashesManifest
     versions: dict[str, str] = {}

@@ -61,7 +61,8 @@ def find_run(reference: str, folder: Path) -> Run:
 
 
 DOCUMENT = "compare.json"
-FIGURES_OF_COMPARISONS = {"bands.png", "effects.png", "latents.png", "losses.png", "schedules.png"}
+FIGURES_OF_COMPARISONS = {"bands", "effects", "latents", "losses", "schedules"}
+FORMATS_OF_FIGURES = {".png", ".svg", ".pdf"}
 MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 
 
@@ -132,8 +133,14 @@ def _is_same(folder: Path, document: Mapping[str, Any], written: set[str]) -> bo
         asked, other = (
             ([run["path"] for run in own["runs"]], [(pair["first"], pair["other"]) for pair in own["pairs"]]) for own in (document, stored)
         )
-        return asked == other and {path.name for path in folder.iterdir()} <= written | FIGURES_OF_COMPARISONS
+        return asked == other and all(path.name in written or _is_figure(path, written) for path in folder.iterdir())
     return False
+
+
+def _is_figure(path: Path, written: set[str]) -> bool:
+    """Tell whether a file is a figure that comparisons write, perhaps in another format than those that were `written` now."""
+    known = FIGURES_OF_COMPARISONS | {Path(name).stem for name in written if Path(name).suffix in FORMATS_OF_FIGURES}
+    return path.suffix in FORMATS_OF_FIGURES and path.stem in known
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,20 @@ def _runs_of(document: Mapping[str, Any] | None, folder: Path) -> list[Run] | No
     if outside:
         raise InputError(f"the latest comparison in {folder} contains a run outside the folder, {outside[0]}: name the runs to use")
     return [Run(path) for path in paths]
+
+
+def stored_comparison(folder: Path, runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Read the latest comparison of exactly these runs, with all their seeds, from after they ended; None where there is none."""
+    wanted = {(str(run.path.resolve()), run.seeds) for run in runs}
+    ended = max(str(run.manifest.get("ended", "")) for run in runs)
+    found: list[tuple[str, dict[str, Any]]] = []
+    for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            document = read_document(path, MOST_COMPARISON)
+            compared = {(str(Path(run["path"]).resolve()), tuple(run["seeds"])) for run in document["runs"]}
+            if compared == wanted and str(document["created"]) >= ended:
+                found.append((str(document["created"]), document))
+    return max(found, key=lambda own: own[0])[1] if found else None
 
 
 def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 from curriculum.draw import style
 from curriculum.draw.film import Look
 from curriculum.draw.motion import Motion
+from curriculum.draw.plots.finals import OUTGROWN
+from curriculum.draw.plots.latents import MOST_PLAIN, Limits, limits, squared
 from curriculum.draw.plots.latents import frame as latent_frame
-from curriculum.draw.plots.latents import limit_of
 from curriculum.draw.style import MOVING
 from curriculum.errors import InputError
-from curriculum.measure.geometry import orientation
+from curriculum.measure.geometry import PrincipalAxes, orientation, principal_axes
 from curriculum.store.reader import Run
 
+FITTED = 64  # steps, over a whole run, from which principal axes are found
+ROOM = 260  # pixels of a video that stand for an inch of a figure, when ticks are chosen
 TRAIL = 60  # frames for which a path stays
 TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
 
@@ -41,22 +45,56 @@ class Marks:
     traced: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Plane:
+    """The two axes along which a run's latents are shown, with their titles: two dimensions, or of principal axes the first two."""
+
+    titles: tuple[str, str]
+    dims: tuple[int, int] = (0, 1)
+    axes: PrincipalAxes | None = None
+
+    def of(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give where latents `[..., L]` are on the plane: `[..., 2]`."""
+        found = latents if self.axes is None else self.axes.project(latents)
+        return found[..., list(self.dims)]
+
+
+def plane_of(
+    read: Callable[[Sequence[int]], NDArray[np.float32]], steps: NDArray[np.int64], look: Look, circles: Sequence[float] = ()
+) -> Plane:
+    """Choose the plane in which a run's latents are shown, the same at every step; `read` gives them `[F, N, L]` at some `steps`.
+
+    It is that of the dimensions that are asked for, else of the first two. Of more than three, it is that of the first two principal
+    axes over the whole run, unless circles say that the task has a plane of its own in mind.
+    """
+    size = read([int(steps[0])]).shape[-1]
+    if look.dims is not None or size <= MOST_PLAIN or circles:
+        x, y = look.dims or (0, 1)
+        return Plane((f"z{x}", f"z{y}"), (x, y))
+    sampled = steps[np.unique(np.linspace(0, len(steps) - 1, FITTED).astype(int))]
+    found = principal_axes(read(sampled.tolist()))
+    first, second = found.titles()
+    return Plane((first, second), axes=found)
+
+
 class Latents:
     """The latents of a task's picture at the steps that are stored."""
+
+    classes: tuple[int, ...] = ()
 
     def __init__(self, runs: Sequence[Run], seed_indices: Sequence[int], look: Look, all_seeds: bool):
         """Open the runs. Raises `InputError` for runs without latents, and for dimensions that they do not have."""
         self.runs, self.seed_indices, self.look, self.all_seeds = runs, seed_indices, look, all_seeds
-        if look.dims[0] == look.dims[1]:
+        if look.dims is not None and look.dims[0] == look.dims[1]:
             raise InputError(f"the two latent dimensions are both {look.dims[0]}: choose two different ones")
         self.motions = [Motion(run) for run in runs]
         self.picture = self.motions[0].picture
-        for dim in look.dims:
+        for dim in look.dims or (0, 1):
             if not 0 <= dim < self.motions[0].dimensions:
                 raise InputError(f"the latent space has no dimension {dim}: it has 0 to {self.motions[0].dimensions - 1}")
         if all_seeds and not self.picture.traced:
             raise InputError(f"the task {runs[0].task_name!r} defines no points whose paths can be shown for all seeds")
-        self.note = f"; faint: all {len(runs[0].seeds)} seeds, aligned" if all_seeds else ""
+        self.note = f"; faint: {len(runs[0].seeds)} seeds, aligned" if all_seeds else ""
 
     def steps(self, run: int) -> NDArray[np.int64]:
         return self.motions[run].steps
@@ -65,25 +103,35 @@ class Latents:
         return steps
 
     def panels(self, frames: Sequence[Sequence[int]]) -> list[LatentPanel]:
-        found = [self._read(*each) for each in zip(self.motions, self.seed_indices, frames, strict=True)]
+        planes = [self._plane(motion, index) for motion, index in zip(self.motions, self.seed_indices, strict=True)]
+        found = [self._read(*each) for each in zip(self.motions, self.seed_indices, frames, planes, strict=True)]
         edges = None if self.picture.edges is None else self.picture.edges.numpy()
         colors = self.motions[0].task.point_colors(self.picture.inputs)
         marks = Marks(colors, self.picture.circles, edges, self.picture.traced)
-        limit = limit_over([latents[..., list(self.look.dims)] for latents, _ in found], marks.circles)
-        return [LatentPanel(latents, others, marks, limit, self.look) for latents, others in found]
+        boxes = boxes_over([latents for latents, _ in found], marks.circles)
+        return [
+            LatentPanel(latents, others, marks, box, plane.titles, self.look)
+            for (latents, others), box, plane in zip(found, boxes, planes, strict=True)
+        ]
 
-    def _read(self, motion: Motion, index: int, frames: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Read a run's latents `[F, N, L]`, and the paths `[S, F, K, 2]` of some points in every seed where they are asked for."""
+    def _plane(self, motion: Motion, index: int) -> Plane:
+        return plane_of(lambda steps: motion.latents(steps, index), motion.steps, self.look, self.picture.circles)
+
+    def _read(
+        self, motion: Motion, index: int, frames: Sequence[int], plane: Plane
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Read a run's latents `[F, N, 2]`, and the paths `[S, F, K, 2]` of some points in every seed where they are asked for."""
         targets = self.picture.targets
         latents = motion.latents(frames, index)
         if targets is not None and latents.shape[-1] == 2:
             latents = latents @ orientation(latents[-1], targets.numpy()).astype(np.float32)
+        latents = plane.of(latents)
         if not self.all_seeds:
             return latents, None
         # Seeds differ in how their latents are turned: each is turned to end as the one that is shown.
-        traced, dims = list(self.picture.traced), list(self.look.dims)
-        paths = [motion.latents(frames, other, traced)[..., dims] for other in range(len(motion.run.seeds))]
-        shown = latents[-1][traced][:, dims]
+        traced = list(self.picture.traced)
+        paths = [self._plane(motion, other).of(motion.latents(frames, other, traced)) for other in range(len(motion.run.seeds))]
+        shown = latents[-1][traced]
         return latents, np.stack([path @ orientation(path[-1], shown).astype(np.float32) for path in paths])
 
 
@@ -91,16 +139,36 @@ FILM = Latents
 
 
 class LatentPanel:
-    """One run's `latents` `[F, N, L]` at the frames. `others` `[S, F, K, 2]` are paths of some points in every seed."""
+    """One run's `latents` `[F, N, 2]` at the frames. `others` `[S, F, K, 2]` are paths of some points in every seed.
 
-    def __init__(self, latents: NDArray[np.float32], others: NDArray[np.float32] | None, marks: Marks, limit: float, look: Look):
-        self.latents, self.others, self.marks, self.limit, self.look = latents, others, marks, limit, look
+    `box` are the limits of the axes, `titles` their names.
+    """
+
+    def __init__(
+        self,
+        latents: NDArray[np.float32],
+        others: NDArray[np.float32] | None,
+        marks: Marks,
+        box: Limits,
+        titles: tuple[str, str],
+        look: Look,
+    ):
+        self.latents, self.others, self.marks, self.box, self.titles, self.look = latents, others, marks, box, titles, look
 
     def draw(self, axes: Axes, theme: style.Theme, unit: float) -> list[Artist]:
-        latent_frame(axes, self.limit, theme, self.marks.circles)
-        x, y = self.look.dims
-        axes.text(0.985, 0.015, f"z{x}", transform=axes.transAxes, ha="right", va="bottom", color=theme.muted)
-        axes.text(0.015, 0.985, f"z{y}", transform=axes.transAxes, ha="left", va="top", color=theme.muted)
+        latent_frame(axes, self.box, theme, axes.bbox.width / (ROOM * unit), self.marks.circles)
+        # Ticks and titles are inside, so that the points have all the room; the ticks leave the corners to the titles.
+        axes.tick_params(direction="in", length=4 * unit, colors=theme.muted, labelsize="medium")
+        axes.tick_params(axis="x", pad=-22 * unit)
+        axes.tick_params(axis="y", pad=-8 * unit)
+        for axis, (low, high), room in ((axes.xaxis, self.box[0], 0.04), (axes.yaxis, self.box[1], 0.1)):
+            span = high - low
+            axis.set_ticks([tick for tick in axis.get_major_locator()() if low + room * span <= tick <= high - 0.04 * span])
+        for label in axes.get_yticklabels():
+            label.set_horizontalalignment("left")
+        kind: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset pixels", "color": theme.muted}
+        axes.annotate(self.titles[0], (1, 0), xytext=(-10 * unit, 32 * unit), ha="right", va="bottom", **kind)
+        axes.annotate(self.titles[1], (0, 1), xytext=(44 * unit, -8 * unit), ha="left", va="top", **kind)
         moving: list[Artist] = []
         self._trails, self._edges = None, None
         if self.others is not None:
@@ -111,11 +179,11 @@ class LatentPanel:
             self._edges = LineCollection([], colors=theme.muted, linewidths=0.7 * unit, zorder=MOVING)
             axes.add_collection(self._edges, autolim=False)
             moving.append(self._edges)
-        self._points = _Points(axes, self.marks.colors, theme.outline, 3.1 * unit * 72 / 100)
+        self._points = _Points(axes, self.marks.colors, theme.outline, 3.8 * unit * 72 / 100)
         return [*moving, self._points.artist]
 
     def show(self, index: int) -> None:
-        positions = self.latents[index][:, list(self.look.dims)]
+        positions = self.latents[index]
         self._points.move(positions)
         if self._edges is not None:
             self._edges.set_segments(list(positions[self.marks.edges]))
@@ -149,10 +217,23 @@ class _Points:
         self.artist.set_offsets(np.repeat(positions, 2, axis=0))
 
 
-def limit_over(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> float:
-    """Find one limit that holds every point of nearly all frames: the first transients must not shrink the rest."""
-    reach = np.concatenate([np.abs(np.nan_to_num(z)).max(axis=(1, 2)) for z in latents])
-    return limit_of([np.quantile(reach, 0.97, method="higher")[None]], circles)
+def boxes_over(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> list[Limits]:
+    """Find square limits for each run's latents `[F, N, 2]`: the same for all, unless some have grown far beyond others.
+
+    They hold every point of nearly all frames: the first transients must not shrink the rest.
+    """
+    own = [limits([np.stack([_most(z, -1), _most(z, 1)])], circles) for z in latents]
+    spans = [max(high - low for low, high in box) for box in own]
+    if max(spans) > OUTGROWN * min(spans):
+        return [squared(box) for box in own]
+    shared = squared(limits([np.array([[low for low, _ in box], [high for _, high in box]]) for box in own], circles))
+    return [shared] * len(latents)
+
+
+def _most(latents: NDArray[np.float32], sign: int) -> NDArray[np.float64]:
+    """Give how far `[2]` points reach along an axis, or against it, in all but a few of the frames."""
+    reach = np.nan_to_num(sign * latents.astype(np.float64), nan=-np.inf, posinf=-np.inf, neginf=-np.inf).max(axis=1)
+    return np.asarray(sign * np.quantile(reach, 0.97, axis=0, method="higher"))
 
 
 class _Trails:

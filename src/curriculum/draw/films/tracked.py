@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from curriculum.draw import style
 from curriculum.draw.film import Look, Panel
-from curriculum.draw.films.latents import LatentPanel, Marks, limit_over
+from curriculum.draw.films.latents import LatentPanel, Marks, Plane, boxes_over, plane_of
 from curriculum.errors import InputError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run
@@ -32,7 +31,7 @@ class Tracked:
         self.name = next((name for name in names if all(f"look.{name}" in run.traces for run in runs)), None)
         if self.name is not None:
             dimensions = min(run.traces[f"look.{self.name}"].shape[-1] for run in runs)
-            for dim in look.dims:
+            for dim in look.dims or (0, 1):
                 if not 0 <= dim < dimensions:
                     raise InputError(f"what was looked at as {self.name!r} has no dimension {dim}: it has 0 to {dimensions - 1}")
 
@@ -49,10 +48,28 @@ class Tracked:
     def panels(self, frames: Sequence[Sequence[int]]) -> list[Panel]:
         if self.name is None:
             return [_Nothing() for _ in self.runs]
-        found = [self._read(*each) for each in zip(self.runs, self.seed_indices, frames, strict=True)]
-        limit = limit_over([latents[..., list(self.look.dims)] for latents in found], ())
+        planes = [self._plane(run, index) for run, index in zip(self.runs, self.seed_indices, strict=True)]
+        found = [
+            plane.of(self._read(run, index, own))
+            for run, index, own, plane in zip(self.runs, self.seed_indices, frames, planes, strict=True)
+        ]
+        boxes = boxes_over(found, ())
         marks = [Marks(self._colors(run, latents.shape[1]), ()) for run, latents in zip(self.runs, found, strict=True)]
-        return [LatentPanel(latents, None, own, limit, self.look) for latents, own in zip(found, marks, strict=True)]
+        return [
+            LatentPanel(latents, None, own, box, plane.titles, self.look)
+            for latents, own, box, plane in zip(found, marks, boxes, planes, strict=True)
+        ]
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes by which points are colored."""
+        if self.name is None or any(f"colors.{self.name}" in run.fixed for run in self.runs):
+            return ()
+        labels = [run.fixed[f"labels.{self.name}"] for run in self.runs if f"labels.{self.name}" in run.fixed]
+        return tuple(map(int, np.unique(np.concatenate(labels)))) if labels else ()
+
+    def _plane(self, run: Run, index: int) -> Plane:
+        return plane_of(lambda steps: self._read(run, index, steps), run.traces[f"look.{self.name}.{STEPS}"], self.look)
 
     def _read(self, run: Run, index: int, frames: Sequence[int]) -> NDArray[np.float32]:
         steps = run.traces[f"look.{self.name}.{STEPS}"]
@@ -64,8 +81,7 @@ class Tracked:
         if (colors := run.fixed.get(f"colors.{self.name}")) is not None and colors.shape == (count, 3):
             own: NDArray[np.float32] = np.clip(colors, 0, 1).astype(np.float32)
             return own
-        labels = run.fixed.get(f"labels.{self.name}", np.zeros(count, np.int64)).astype(np.int64)
-        return np.array(colormaps["tab10"](labels % 10), np.float32)[:, :3]
+        return style.class_colors(run.fixed.get(f"labels.{self.name}", np.zeros(count, np.int64)))
 
 
 class _Nothing:

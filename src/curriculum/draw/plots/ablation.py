@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from curriculum.draw import style
+from curriculum.draw.page import EDGE, NARROW, finish, page, wrapped
 from curriculum.measure import effects
 from curriculum.measure.ablation import Ablation, Contribution
 from curriculum.measure.effects import SCALED
@@ -22,36 +23,32 @@ def draw(found: Ablation, theme: style.Theme = style.LIGHT) -> Figure:
     """Draw the whole effect, the parts, the largest first, and their interaction."""
     parts = sorted(found.parts, key=lambda own: -abs(found.scaled(own.value)))
     rows = [found.total, *parts, found.interaction]
-    height = ROW * len(rows) + 1.75
     with style.themed(theme):
-        figure = style.figure(8, height)
+        figure = page(theme, 8, ROW * len(rows) + 1.0)
+        room = 0.3 * figure.get_figwidth()
         axes = figure.subplots()
-        _scale(axes, found, rows)
+        _scale(axes, found, rows, figure.get_figwidth() < NARROW)
         heights = [0.0, *(-1.35 - place for place in range(len(parts))), -1.7 - len(parts)]
         for own, at in zip(rows, heights, strict=True):
             _row(axes, found, own, at, theme)
         axes.axvline(1 if found.effect in SCALED else 0, color=theme.ink, lw=0.8, zorder=1)
         axes.set_ylim(heights[-1] - 0.7, 0.7)
-        axes.set_yticks(heights, [f"{found.names[0]} against {found.names[1]}", *(own.part for own in rows[1:])])
+        labels = [f"{found.names[0]} against {found.names[1]}", *(own.part for own in rows[1:])]
+        axes.set_yticks(heights, [wrapped(figure, label, room, theme.size - 1) for label in labels])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         unit = "" if found.effect in SCALED else f" ({effects.difference_unit(found.effect, found.unit)})"
         side = "left" if found.better == "lower" else "right"
-        axes.set_xlabel(f"{found.label}{unit}; {side} of the line: better in {found.names[0]}")
-        figure.suptitle(
-            f"{found.names[0]} against {found.names[1]}: what each part carries", x=0.02, ha="left", fontsize="large", fontweight="bold"
-        )
-        figure.text(
-            0.02,
-            0.1 / height,
+        label = f"{found.label}{unit}; {side} of the line: better in {found.names[0]}"
+        axes.set_xlabel(wrapped(figure, label, figure.get_figwidth() - 2 * EDGE - room, theme.size))
+        note = (
             f"Diamond: mean of both ways; thick: its 95% interval; thin: the same for all {len(parts) + 1} rows together. "
-            f"Dots: {len(found.seeds)} seeds.\n\N{WHITE UP-POINTING TRIANGLE}: the part of {found.names[0]} put into {found.names[1]}; "
-            f"\N{WHITE DOWN-POINTING TRIANGLE}: the same part taken out of {found.names[0]}.",
-            color=theme.muted,
-            fontsize="small",
+            f"Dots: {len(found.seeds)} seeds. "
+            f"\N{WHITE UP-POINTING TRIANGLE}: the part of {found.names[0]} put into {found.names[1]}; "
+            f"\N{WHITE DOWN-POINTING TRIANGLE}: the same part taken out of {found.names[0]}."
         )
-        figure.subplots_adjust(left=0.24, right=0.80, top=1 - 0.55 / height, bottom=0.95 / height)
-    return figure
+        title = f"{found.names[0]} against {found.names[1]}: what each part carries"
+        return finish(figure, theme, title, note=note)
 
 
 def _row(axes: Axes, found: Ablation, own: Contribution, at: float, theme: style.Theme) -> None:
@@ -83,7 +80,7 @@ def _row(axes: Axes, found: Ablation, own: Contribution, at: float, theme: style
     )
 
 
-def _scale(axes: Axes, found: Ablation, rows: list[Contribution]) -> None:
+def _scale(axes: Axes, found: Ablation, rows: list[Contribution], narrow: bool) -> None:
     """Choose the range: all intervals and estimates, and nearly all seeds."""
     ends = [end for own in rows for end in (own.low, own.high, *own.wide, own.value, own.alone, own.without) if math.isfinite(end)]
     seeds = [effects.unscaled(value, found.effect) for own in rows for value in np.quantile(own.values, [0.02, 0.98])]
@@ -91,12 +88,13 @@ def _scale(axes: Axes, found: Ablation, rows: list[Contribution]) -> None:
         axes.set_xscale("log")
         edge = max(max(end, 1 / end) for end in (*ends, *seeds, 1.1) if end > 0) * 1.1
         axes.set_xlim(1 / edge, edge)
-        between = (0.5, 0.7, 1.4, 2) if edge < 4 else (0.2, 0.5, 2, 5) if edge < 30 else ()
+        close = (0.9, 1.1) if edge < 1.5 else ()
+        between = close or ((0.5, 2) if edge < 4 and narrow else (0.5, 0.7, 1.4, 2) if edge < 4 else (0.2, 0.5, 2, 5) if edge < 30 else ())
         axes.set_xticks([tick for tick in (*(10.0**power for power in range(-6, 7)), *between) if 1 / edge <= tick <= edge])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
     else:
         edge = max((abs(end) for end in (*ends, *seeds)), default=1.0) * 1.1 or 1.0
         axes.set_xlim(-edge, edge)
-        axes.xaxis.set_major_locator(MaxNLocator(9))
+        axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 9))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if not value else f"{value:+.3g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

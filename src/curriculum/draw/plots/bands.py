@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from curriculum.draw import style
-from curriculum.draw.plots.losses import mark_boundaries
+from curriculum.draw.page import NARROW, finish, page, step_axis, wrapped
+from curriculum.draw.plots.losses import boundary_note, mark_boundaries
 from curriculum.measure.bands import Curves
 from curriculum.store.reader import Run
 
 PIXELS = 900
 FIRST = 0.1  # of the steps, in which a score may lie below its panel
-LABEL = 28  # characters that fit beside a panel
+DRIFT = "drift of the latents (per step, averaged over 200 steps)"
+RISE = "largest rise of the error (dex)"
 
 
 def draw(
@@ -28,7 +30,7 @@ def draw(
     measured: str,
     theme: style.Theme = style.LIGHT,
 ) -> Figure:
-    """Draw the error, each score and the drift speed over the steps, and the draw-up profile beside them.
+    """Draw the error, each score and the drift speed over the steps, and the draw-up profile beside them, or below on a narrow page.
 
     `names` are those of the runs, `moving` the first and last steps of the stretches in which some property moves, and `measured`
     says what the error is of. Runs without latents have no drift; those of a training loop of a user's own have scores alone.
@@ -37,17 +39,20 @@ def draw(
     scores = list(dict.fromkeys(name for curves in found for name in curves.scores))
     latents = any(run.has_latents for run in runs)
     followed = [measured] if any(len(curves.steps) for curves in found) else []
-    count = len(followed) + len(scores) + latents
+    titles = [*followed, *scores, *([DRIFT] if latents else [])]
     with style.themed(theme):
-        height = 1.2 + 2.4 * max(count, 2)
-        figure = style.figure(12, height)
-        edges = {"left": 0.085, "right": 0.985, "top": 1 - 0.84 / height, "bottom": 0.54 / height}
-        grid = figure.add_gridspec(count, 2, width_ratios=[3, 1], **edges, hspace=0.16, wspace=0.2)
-        wide = slice(0, 1 if followed else 2)
-        first = figure.add_subplot(grid[0, wide])
-        rows = [first, *(figure.add_subplot(grid[row, wide], sharex=first) for row in range(1, count))]
+        width = theme.width or 12
+        beside = bool(followed) and width >= NARROW
+        below = bool(followed) and not beside
+        high = 1.5 if below else 2.7 if len(titles) == 1 else 2.1
+        figure = page(theme, 12, 2.1 * max(len(titles), 2) if beside else high * (len(titles) + below))
+        grid = figure.add_gridspec(len(titles) + below, 2 if beside else 1, width_ratios=[3, 1] if beside else None)
+        first = figure.add_subplot(grid[0, 0])
+        rows = [first, *(figure.add_subplot(grid[row, 0], sharex=first) for row in range(1, len(titles)))]
+        inches = width * (0.75 if beside else 1) - 0.9
         scored = rows[len(followed) :]
-        for axes in rows:
+        for axes, title in zip(rows, titles, strict=True):
+            axes.set_title(wrapped(figure, title, inches, theme.size), loc="left", fontsize=theme.size, pad=3)
             for start, end in moving:
                 axes.axvspan(start, end + 1, color=theme.band, lw=0, zorder=0)
             mark_boundaries(axes, runs, theme)
@@ -60,35 +65,30 @@ def draw(
             style.log_scale(first)
             for index, curves in enumerate(found):
                 _band(first, curves.steps, curves.error, theme.runs[index % len(theme.runs)])
-            _profile(figure.add_subplot(grid[:, 1]), found, theme)
-        for axes, name in zip(rows, (*followed, *scores), strict=False):
-            axes.set_ylabel(fill(name, LABEL))
+            _profile(figure.add_subplot(grid[:, 1] if beside else grid[-1, 0]), found, theme, width / 4 - 0.6 if beside else inches)
         for axes, name in zip(scored, scores, strict=False):
             axes.set_ylim(*_limits([curves.scores[name] for curves in found if name in curves.scores], last))
         if latents:
             _drift(rows[-1], names, found, theme)
-        averaged = "; drift is averaged over 200 steps" if latents else ""
-        rows[-1].set_xlabel(f"step (shaded: a property moved by 5% of its range within 200 steps{averaged})")
-        first.set_xlim(0, max(last, 1))
+        step_axis(rows[-1], last, inches, theme)
         for axes in rows[:-1]:
             axes.tick_params(labelbottom=False)
-        figure.align_ylabels(rows)
         lines = style.run_lines(len(found), theme)
         labels = [f"{name} ({len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''})" for run, name in zip(runs, names, strict=True)]
-        figure.legend(lines, labels, loc="upper right", ncols=len(found), bbox_to_anchor=(0.985, 1 - 0.06 / height))
-        title = "median over seeds, and range of the central 80%"
-        figure.suptitle(title, x=0.085, y=1 - 0.18 / height, ha="left", fontsize="large", fontweight="bold")
-    return figure
+        notes = ["Shaded: a property moves by 5% of its range within 200 steps."] if moving else []
+        return finish(
+            figure, theme, "Median over seeds, and range of the central 80%", lines, labels, " ".join((*notes, *boundary_note(runs)))
+        )
 
 
-def _profile(axes: Axes, found: Sequence[Curves], theme: style.Theme) -> None:
+def _profile(axes: Axes, found: Sequence[Curves], theme: style.Theme, inches: float) -> None:
     """Draw the largest rise of the error of each run within some steps."""
     for index, curves in enumerate(found):
         color = theme.runs[index % len(theme.runs)]
         axes.fill_between(curves.lags, curves.rise[0], curves.rise[2], color=color, alpha=0.2, lw=0)
         axes.plot(curves.lags, curves.rise[1], color=color, marker="o", ms=3)
     axes.set_xlabel("within this many steps")
-    axes.set_title("largest rise of the error (dex)", loc="left")
+    axes.set_title(wrapped(cast(Figure, axes.get_figure()), RISE, inches, theme.size), loc="left", fontsize=theme.size, pad=3)
     axes.set_ylim(bottom=0)
 
 
@@ -104,13 +104,12 @@ def _limits(curves: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], las
 def _drift(axes: Axes, names: Sequence[str], found: Sequence[Curves], theme: style.Theme) -> None:
     """Draw how fast the latents of each run drift; runs that are too short for that are named."""
     style.log_scale(axes)
-    axes.set_ylabel(fill("drift of the latents (per step)", LABEL))
     for index, curves in enumerate(found):
         if curves.speed.size:
             _band(axes, curves.motion_steps, curves.speed, theme.runs[index % len(theme.runs)])
     unmoved = [name for name, curves in zip(names, found, strict=True) if not curves.speed.size]
     if unmoved:
-        text = f"too few steps to average: {', '.join(unmoved)}"
+        text = f"too few steps to average:\n{', '.join(unmoved)}"
         axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=theme.muted)
         if len(unmoved) == len(found):
             axes.set_yticks([], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,40 +11,48 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from curriculum.draw import style
+from curriculum.draw.page import finish, page, step_axis
 from curriculum.sheet.easings import Array
 from curriculum.sheet.schedule import RATE, Schedule
 from curriculum.sheet.tracks import Track
 
+LABEL = 22  # characters that fit beside a panel
 SHARED_RANGE = 20  # properties whose peaks differ by more get panels of their own
 
 
 def draw(schedule: Schedule, title: str, derivatives: bool = False, theme: style.Theme = style.LIGHT) -> Figure:
-    """Draw a schedule; with `derivatives` also its velocity and acceleration."""
-    groups = panels(schedule)
+    """Draw a schedule; with `derivatives` also its velocity and acceleration.
+
+    Properties with the same value at every step are listed below; where all of them are such, the first one is drawn.
+    """
+    resting = [name for name in schedule.properties if len(np.unique(schedule.column(name))) == 1]
+    groups = [moving for group in panels(schedule) if (moving := [name for name in group if name not in resting])]
+    if not groups:
+        groups, resting = [resting[:1]], resting[1:]
     extra: list[tuple[str, Callable[[str], Array]]] = []
     if derivatives:
         extra = [("velocity", schedule.velocity), ("acceleration", schedule.acceleration)]
-    heights = [1.2 if RATE in group else 2.2 for group in groups] + [1.8] * len(extra)
+    heights = [1.4 if RATE in group and len(groups) > 1 else 2.3 for group in groups] + [1.8] * len(extra)
     with style.themed(theme):
-        figure = style.figure(10, 1.25 + sum(heights) + 0.25 * len(heights))
+        figure = page(theme, 10, 0.7 + sum(heights))
         rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
         for axes, group in zip(rows, groups, strict=False):
             lines = draw_values(axes, schedule, group, theme)
-            legend = axes.legend(lines, group, loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
-            for line in legend.get_lines():
-                line.set_linewidth(2)
+            if len(group) > 1:
+                legend = axes.legend(lines, group, loc="upper left", bbox_to_anchor=(1.005, 1.0), borderaxespad=0)
+                for line in legend.get_lines():
+                    line.set_linewidth(2)
         for axes, (kind, read) in zip(rows[len(groups) :], extra, strict=True):
             _draw_derivative(axes, schedule, kind, read, theme)
         style.bands(rows[0], schedule.phases, theme, labels=True, width=125)
         for axes in rows[1:]:
             style.bands(axes, schedule.phases, theme)
         _draw_actions(rows[-1], schedule, theme)
-        rows[-1].set_xlabel("step", labelpad=8)
-        rows[-1].set_xlim(0, max(schedule.last_step, 1))
-        figure.suptitle(title, x=0.085, ha="left", fontsize="large", fontweight="bold")
-        top = 1 - 0.72 / figure.get_figheight()
-        figure.subplots_adjust(left=0.085, right=0.83, top=top, bottom=0.62 / figure.get_figheight(), hspace=0.16)
-    return figure
+        step_axis(rows[-1], schedule.last_step, 8, theme)
+        rows[-1].xaxis.labelpad = 8
+        figure.align_ylabels(rows)
+        listed = ", ".join(f"{name} {schedule.column(name)[0]:g}" for name in resting)
+        return finish(figure, theme, title, note=f"The same at every step: {listed}." if resting else "")
 
 
 def panels(schedule: Schedule) -> list[list[str]]:
@@ -92,7 +101,9 @@ def draw_values(
         style.log_scale(axes)
     else:
         axes.margins(y=0.08)
-    axes.set_ylabel(names[0] if len(names) == 1 else "value")
+        if len(np.unique([schedule.column(name) for name in names])) == 1:
+            axes.set_ylim(*sorted((0.0, 1.2 * schedule.column(names[0])[0] or 1.0)))
+    axes.set_ylabel(fill(names[0], LABEL) if len(names) == 1 else "value")
     axes.set_xlim(0, max(schedule.last_step, 1))
     return lines
 

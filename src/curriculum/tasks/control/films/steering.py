@@ -31,10 +31,11 @@ class Steering:
     """Test states of some runs, steered anew at every frame: a way begins every few frames, and ends with the last one."""
 
     note = ""
+    classes: tuple[int, ...] = ()
 
     def __init__(self, runs: Sequence[Run], seed_indices: Sequence[int], look: Look, all_seeds: bool):
         """Open the runs. Raises `InputError` for runs without snapshots, and for what a system on its way does not have."""
-        if look.dims != (0, 1):
+        if look.dims is not None:
             raise InputError(f"the video of the task {runs[0].task_name!r} shows no latent space: remove --dims")
         if all_seeds:
             raise InputError(f"the video of the task {runs[0].task_name!r} shows one seed of each run: choose it with --seed")

@@ -7,9 +7,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from curriculum.draw import style
-from curriculum.draw.plots.latents import frame, limit_of
+from curriculum.draw.plots.latents import frame, limits
 from curriculum.measure.geometry import orientation
 from curriculum.store.reader import Run
+
+SIDE = 3.8  # inches of a panel
 
 
 def draw(run: Run, seed_index: int, theme: style.Theme = style.LIGHT) -> Figure:
@@ -20,11 +22,11 @@ def draw(run: Run, seed_index: int, theme: style.Theme = style.LIGHT) -> Figure:
         turn = orientation(latents, linear)
         latents, moves = latents @ turn, moves @ turn
     latents, moves = latents[:, :2], moves[..., :2]
-    limit = limit_of([latents, *(latents + moves)])
+    box = limits([latents, *(latents + moves)])
     with style.themed(theme):
         figure = style.figure(8.2, 8.8)
         for axes, action, arrows in zip(figure.subplots(2, 2).flat, run.fixed["arrows.actions"], moves, strict=True):
-            frame(axes, limit, theme)
+            frame(axes, box, theme, SIDE)
             axes.add_collection(LineCollection(latents[edges], colors=theme.faint, linewidths=0.5, zorder=1))
             axes.scatter(latents[:, 0], latents[:, 1], c=colors, s=7, linewidths=0, zorder=2)
             axes.quiver(*latents.T, *arrows.T, color=theme.ink, angles="xy", scale_units="xy", scale=1, width=0.0028, zorder=3)
