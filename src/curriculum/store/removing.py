@@ -183,7 +183,7 @@ def _notes(kept: Kept, going: Sequence[Path], folder: Path) -> Iterator[str]:
         for comparison in comparisons_of(kept.path, folder):
             if comparison.path.absolute() not in gone:
                 command = f"curriculum rm {COMPARISONS}/{comparison.name}"
-                yield f"the comparison {comparison.name} refers to it, and stays; to remove it: {command}"
+                yield f"the comparison {comparison.name} refers to it and is kept; to remove it: {command}"
     if kept.kind != "run":
         return
     name, beside = kept.path.name, kept.path.parent
