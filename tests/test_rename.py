@@ -44,7 +44,7 @@ def test_a_run_has_its_new_name_everywhere(bench, here):
     assert here("compare", "a", "b").code == 0
     done = here("rename", "a", "gentle")
     assert done.code == 0, done.err
-    assert done.out == "renamed runs/a to runs/gentle\nchanged in the comparison a-vs-b\n"
+    assert done.out == "renamed runs/a to runs/gentle\nupdated the comparison a-vs-b\n"
     assert not Path("runs/a").exists()
     assert here("verify", "gentle", "--replay", "20").code == 0
     assert json.loads(here("show", "gentle", "--json").out)["name"] == "gentle"

@@ -99,6 +99,12 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
+def nearest_name(reference: str, names: Sequence[str]) -> str | None:
+    """Find the name that was probably meant, perhaps that of an arm without its experiment; None if none is close."""
+    arms = {name.rpartition("/")[2]: name for name in reversed(names)}
+    return arms.get(reference) or nearest(reference, names) or arms.get(nearest(reference, arms) or "")
+
+
 def unknown(kind: str, name: str, allowed: Sequence[str]) -> str:
     """Format the error for an unknown `name`: the closest name, and the allowed ones."""
     sentence = f"unknown {kind} {name!r}"

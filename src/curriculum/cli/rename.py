@@ -25,8 +25,8 @@ def rename(
 ) -> None:
     """Rename a run or an experiment.
 
-    Comparisons, the runs that were trained as one stack with it, and the experiment that it is an arm of know it by the new name
-    afterwards. It can be verified and resumed as before.
+    Updates what refers to the old name: comparisons, the runs that were trained as one stack with it, and the experiment that it is
+    an arm of. The run can be verified and resumed as before.
 
     Examples:
 
@@ -42,6 +42,6 @@ def rename(
     else:
         put(f"renamed {found.before} to {found.path}")
         if found.comparisons:
-            put(f"changed in the comparison{'' if len(found.comparisons) == 1 else 's'} {', '.join(found.comparisons)}")
+            put(f"updated the comparison{'' if len(found.comparisons) == 1 else 's'} {', '.join(found.comparisons)}")
     for note in found.notes:
         say(f"note: {note}")

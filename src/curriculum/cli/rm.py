@@ -28,7 +28,7 @@ def rm(
 ) -> None:
     """Remove runs, experiments, comparisons or videos.
 
-    Says what is removed, how much space that frees, and which comparisons refer to it, and asks. Names must be exact. Refused are
+    Prints how much space this frees and which comparisons refer to the runs, and asks for confirmation. Names must be exact. Refuses
     runs that are being trained, symbolic links, and folders with files that curriculum has not written.
 
     Examples:
@@ -52,7 +52,7 @@ def rm(
     freed = sum(own.freed for own in removals)
     if not yes:
         if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
-            raise InputError("nothing was removed: there is no terminal to ask on, so pass --yes")
+            raise InputError("nothing was removed: without a terminal to ask on, pass --yes")
         _ask(f"remove {'it' if len(removals) == 1 else f'these {len(removals)}'}? This cannot be undone")
     remove(removals)
     if as_json:

@@ -63,7 +63,7 @@ def list_runs(
 
 
 def _list_comparisons(runs: Path, as_json: bool) -> None:
-    from curriculum.measure.stored_answer import answer
+    from curriculum.measure.in_short import answer
     from curriculum.store.compared import comparisons_in
     from curriculum.store.names import is_run
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from curriculum.errors import InputError, InUseError
+from curriculum.errors import InputError, InUseError, nearest_name
 from curriculum.store.blocks import block_paths
 from curriculum.store.lock import wait_for_lock
-from curriculum.store.names import BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, VIDEOS, experiment_paths, is_run, nearest_name, run_paths
+from curriculum.store.names import BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, VIDEOS, experiment_paths, is_run, run_paths
 from curriculum.store.shelf import DOCUMENT
 
 PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
+VIDEO_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 Kind = Literal["run", "experiment", "comparison", "video"]
-SINGLE_FILES: dict[str, tuple[Kind, tuple[str, ...]]] = {VIDEOS: ("video", (".mp4", ".webm", ".gif", ".png"))}  # by their folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_kept(reference: str, folder: Path) -> Kept:
     """
     if not reference:
         raise InputError("an empty name is not a run")
-    places = (folder / reference, Path(reference), folder / COMPARISONS / reference, *(folder / name / reference for name in SINGLE_FILES))
+    places = (folder / reference, Path(reference), folder / COMPARISONS / reference, folder / VIDEOS / reference)
     there = [path for path in (Path(os.path.abspath(place.replace("\0", ""))) for place in map(str, places)) if os.path.lexists(path)]
     for path in there:
         _check_no_link(path, folder)
@@ -61,7 +61,7 @@ def find_kept(reference: str, folder: Path) -> Kept:
 def kept_names(folder: Path) -> list[str]:
     """List by name what a folder of runs keeps, the runs first."""
     paths = [*run_paths(folder), *experiment_paths(folder)]
-    for name in (COMPARISONS, *SINGLE_FILES):
+    for name in (COMPARISONS, VIDEOS):
         inside = folder / name
         own = sorted(inside.iterdir()) if inside.is_dir() else []
         paths += [path for path in own if not path.name.startswith(".") and _kind_of(path.absolute(), folder)]
@@ -91,10 +91,7 @@ def _kind_of(path: Path, folder: Path) -> Kind | None:
         return "experiment"
     if path.parent == kept / COMPARISONS and path.is_dir() and _is_file(path / DOCUMENT):
         return "comparison"
-    for name, (kind, suffixes) in SINGLE_FILES.items():
-        if path.parent == kept / name and path.suffix in suffixes and _is_file(path):
-            return kind
-    return None
+    return "video" if path.parent == kept / VIDEOS and path.suffix in VIDEO_SUFFIXES and _is_file(path) else None
 
 
 def _is_run_folder(path: Path) -> bool:

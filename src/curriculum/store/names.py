@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from curriculum.errors import InputError, OutputExistsError, nearest
+from curriculum.errors import InputError, OutputExistsError
 
 SCHEMA = 1
 
@@ -105,9 +104,3 @@ def experiment_paths(folder: Path) -> list[Path]:
     """List the folders of the experiments among the runs in a folder."""
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in inside if not path.name.startswith(".") and (path / EXPERIMENT).is_file()]
-
-
-def nearest_name(reference: str, names: Sequence[str]) -> str | None:
-    """Find the name that was probably meant, perhaps that of an arm without its experiment; None if none is close."""
-    arms = {name.rpartition("/")[2]: name for name in reversed(names)}
-    return arms.get(reference) or nearest(reference, names) or arms.get(nearest(reference, arms) or "")

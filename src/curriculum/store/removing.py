@@ -86,7 +86,7 @@ def remove(removals: Sequence[Removal]) -> None:
                 locks.enter_context(held(own.kept.runs))
             for own in removals:
                 path = own.kept.path
-                if path.is_file():
+                if own.kept.kind == "video":
                     path.unlink()
                     continue
                 _sweep(path.parent)
@@ -111,9 +111,9 @@ def _sweep(folder: Path) -> None:
 
 def _check_own(kept: Kept) -> None:
     """Raise `InputError` where a folder has files that are not of what it is."""
-    if kept.path.is_file():
-        return
     strange = {"run": _strange_in_run, "experiment": _strange_in_experiment, "comparison": _strange_in_comparison}
+    if kept.kind == "video":
+        return
     found = sorted(str(path.relative_to(kept.path)) for path in strange[kept.kind](kept.path))
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
@@ -183,7 +183,7 @@ def _notes(kept: Kept, going: Sequence[Path], folder: Path) -> Iterator[str]:
         for comparison in comparisons_of(kept.path, folder):
             if comparison.path.absolute() not in gone:
                 command = f"curriculum rm {COMPARISONS}/{comparison.name}"
-                yield f"the comparison {comparison.name} refers to it, and stays; to remove it: {command}"
+                yield f"the comparison {comparison.name} refers to it and is kept; to remove it: {command}"
     if kept.kind != "run":
         return
     name, beside = kept.path.name, kept.path.parent

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curriculum.errors import CurriculumError, InputError, RunError
+from curriculum.errors import CurriculumError, InputError, RunError, nearest_name
 from curriculum.store.files import (
     read_document,
     write_file,
 )
-from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, nearest_name, plain, run_paths
+from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain, run_paths
 from curriculum.store.place import claim, swap
 from curriculum.store.reader import Run
 
