@@ -290,6 +290,26 @@ def test_names_of_users_are_text_and_never_code(here, empty):
     assert len([own for tag, own in page.elements if tag == "script" and "type" not in own]) == 1, "the page's own"
 
 
+def test_names_in_a_judged_answer_are_text(here, empty):
+    levels = 0.9 + np.arange(16) / 1000
+    scores = {"<u>accuracy</u>": {"better": "higher", "unit": "%", "scale": 100.0, "smallest": 0.5}}
+    question = {"question": "<i>better</i>?", "measures": ["H2"]}
+    for name, more in (("a", 0.02), ("b", 0)):
+        stored_classifier(
+            empty / "runs" / "study" / name,
+            accuracy=levels + more,
+            look={"scores": scores, "hypotheses": {"<b>": question}, "error_unit": "<s>"},
+            probes=[{"name": "test", "title": SCRIPT, "uses": ["final", "loss"]}],
+        )
+    labels = {"a": {"label": HOSTILE}, "b": {"label": "&lt;b&gt;"}}
+    (empty / "runs" / "study" / "experiment.json").write_text(json.dumps({"arms": labels}))
+    page = read(page_of(here("report", "study")).read_text())
+    assert f"{HOSTILE} against &lt;b&gt;, 16 pairs of seeds: <b> " in page.text
+    assert f"final error on {SCRIPT} (<s>): {HOSTILE} x" in page.text
+    assert "<b> <i>better</i>?: " in page.text
+    assert not {tag for tag, _ in page.elements} & {"u", "i", "b", "s"}
+
+
 def test_what_cannot_be_printed_is_shown_by_its_escape(empty):
     hostile_runs(empty)
     place = empty / "runs" / "study" / "b"
