@@ -63,7 +63,8 @@ class Opened:
 
     @property
     def address(self) -> dict[str, str]:
-        self.page.wait_for_timeout(250)  # the address is written after a pause
+        self.settle()
+        self.page.evaluate("() => new Promise((done) => setTimeout(done, 200))")  # the address is written after a pause
         _, _, text = self.page.url.partition("#")
         return dict(part.split("=") for part in text.split("&")) if text else {}
 
