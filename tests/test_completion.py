@@ -23,14 +23,15 @@ def complete(line: str, **env: str) -> list[str]:
 
 @pytest.fixture
 def named(empty: Path) -> Path:
-    """Work in a new folder with runs, an experiment, comparisons, videos, sheets and configs that are no more than their names."""
+    """Work in a new folder with runs, an experiment, comparisons, videos, reports, sheets and configs that are no more than their names."""
     for name in ("runs/one", "runs/only", "runs/study/one", "elsewhere/far", "runs/.hidden"):
         (empty / name).mkdir(parents=True)
         (empty / name / "run.json").write_text("damaged")
     (empty / "runs/study/experiment.json").write_text("{}")
-    for name in ("runs/comparisons/one-vs-only", "runs/videos", "dopesheets", "configs"):
+    for name in ("runs/comparisons/one-vs-only", "runs/videos", "runs/reports", "dopesheets", "configs"):
         (empty / name).mkdir(parents=True)
     (empty / "runs/videos/one.mp4").write_text("")
+    (empty / "runs/reports/one.html").write_text("")
     (empty / "mine.csv").write_text("")
     (empty / "dopesheets/minor.csv").write_text("")
     (empty / "configs/mixed.yaml").write_text("arms: {a: x.csv}\n")
@@ -49,10 +50,12 @@ def named(empty: Path) -> Path:
         ("curriculum compare one ", "only study study/one"),
         ("curriculum compare one --baseline on", "one only"),
         ("curriculum animate st", "study study/one"),
+        ("curriculum report st", "study study/one"),
+        ("curriculum report one only --baseline on", "one only"),
         ("curriculum power st", "study study/one"),
         ("curriculum export on", "one only"),
         ("curriculum rename st", "study study/one"),
-        ("curriculum rm ", "comparisons/one-vs-only one only study study/one videos/one.mp4"),
+        ("curriculum rm ", "comparisons/one-vs-only one only reports/one.html study study/one videos/one.mp4"),
         ("curriculum train --resume on", "one only"),
         ("curriculum train --fork st", "study/one"),
         ("curriculum train --dopesheet mi", "mine.csv minor"),

@@ -156,7 +156,7 @@ def test_a_tracked_run_grows_under_its_new_name(empty, here):
         ("a", "", 2, "'' cannot be a name"),
         ("a", "videos", 2, "'videos' cannot be a run's name"),
         ("a", "taken", 1, "runs/taken already exists"),
-        ("alph", "x", 2, "there is no run, experiment, comparison or video 'alph', did you mean 'alpha'?"),
+        ("alph", "x", 2, "there is no run, experiment, comparison, video or report 'alph', did you mean 'alpha'?"),
         ("bad", "x", 1, "the run runs/bad is damaged"),
         ("link", "x", 2, "runs/link is a symbolic link, and is not followed"),
         ("comparisons/x", "y", 2, "is a comparison: only runs and experiments"),

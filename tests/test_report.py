@@ -21,6 +21,7 @@ from curriculum.measure import effects
 from curriculum.measure.comparison import compare
 from curriculum.report.answer import answer_section
 from curriculum.report.made import made_section
+from curriculum.report.page import render
 from curriculum.report.static_figures import MOST_BYTES, static_figures
 from curriculum.store.reader import Run
 
@@ -180,7 +181,7 @@ def test_runs_that_are_not_judged_show_what_was_measured(here, bench):
     for line in printed.splitlines():
         if line.startswith("note: "):
             assert flat(line) in page.text
-    assert "too few seeds to test" in page.text
+    assert page.text.index("too few seeds to test") < page.text.index("a against b. Final error"), "the reason comes first"
     table = page.table("a against b. Final error")
     assert [flat(line).split(" MSE ")[0] for line in printed.splitlines() if " MSE " in line] == [row[0] for row in table[1:]]
     gates = page.table("Gates")
@@ -290,12 +291,34 @@ def test_names_of_users_are_text_and_never_code(here, empty):
     assert len([own for tag, own in page.elements if tag == "script" and "type" not in own]) == 1, "the page's own"
 
 
+def test_names_in_a_judged_answer_are_text(here, empty):
+    levels = 0.9 + np.arange(16) / 1000
+    scores = {"<u>accuracy</u>": {"better": "higher", "unit": "%", "scale": 100.0, "smallest": 0.5}}
+    question = {"question": "<i>better</i>?", "measures": ["H2"]}
+    for name, more in (("a", 0.02), ("b", 0)):
+        stored_classifier(
+            empty / "runs" / "study" / name,
+            accuracy=levels + more,
+            look={"scores": scores, "hypotheses": {"<b>": question}, "error_unit": "<s>"},
+            probes=[{"name": "test", "title": SCRIPT, "uses": ["final", "loss"]}],
+        )
+    labels = {"a": {"label": HOSTILE}, "b": {"label": "&lt;b&gt;"}}
+    (empty / "runs" / "study" / "experiment.json").write_text(json.dumps({"arms": labels}))
+    page = read(page_of(here("report", "study")).read_text())
+    assert f"{HOSTILE} against &lt;b&gt;, 16 pairs of seeds: <b> " in page.text
+    assert f"final error on {SCRIPT} (<s>): {HOSTILE} x" in page.text
+    assert "<b> <i>better</i>?: " in page.text
+    assert not {tag for tag, _ in page.elements} & {"u", "i", "b", "s"}
+
+
 def test_what_cannot_be_printed_is_shown_by_its_escape(empty):
     hostile_runs(empty)
     place = empty / "runs" / "study" / "b"
-    odd = place.rename(place.with_name("bell\x07 \udcff"))
-    page = sections([Run(odd)])
-    assert "bell\\x07 \\udcff: 2 seeds, 20 steps" in page.text
+    odd = place.rename(place.with_name("bell\x07"))
+    assert "bell\\x07: 2 seeds, 20 steps" in read(render([Run(odd)], None, command="curriculum report").encode().decode()).text
+    # A name that is not text cannot be opened by every library, but it can be in a label or a path.
+    half = odd.rename(odd.with_name("half \udcff"))
+    assert "half \\udcff: 2 seeds, 20 steps" in sections([Run(half)]).text
 
 
 def test_a_tracked_run_shows_its_script_and_its_metrics(here, empty):
@@ -303,6 +326,17 @@ def test_a_tracked_run_shows_its_script_and_its_metrics(here, empty):
     page = read(page_of(here("report", "study/b", "--runs", "runs")).read_text())
     assert [row[0] for row in page.table("Scores at the end")[1:]] == ["error at the end"]
     assert "curriculum report study/b" in page.code
+
+
+def test_runs_that_logged_nothing_are_shown(here, empty):
+    (empty / "a.csv").write_text("STEP,lr\n0,1\n9,\n")
+    for name in ("a", "b"):
+        with track(f"runs/{name}", sheet="a.csv") as run:
+            rates = [now["lr"] for _, now in run.steps()]
+        assert len(rates) == 10
+    page = read(page_of(here("report", "a", "b")).read_text())
+    assert "a against b: not judged" in page.text
+    assert not [own for own in page.captions if own.startswith(("Final errors", "Scores", "Gates"))]
 
 
 def test_a_run_of_another_task_is_shown(here, empty):

@@ -1,4 +1,4 @@
-"""Remove runs, experiments, comparisons and videos, and nothing else."""
+"""Remove runs, experiments, comparisons, videos and reports, and nothing else."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_a_run_is_removed_and_the_space_is_told(bench, here, tree):
     assert tree(RUNS / "b") == before
     again = here("rm", "a", "--yes")
     assert again.code == 2
-    assert "there is no run, experiment, comparison or video 'a'" in again.err
+    assert "there is no run, experiment, comparison, video or report 'a'" in again.err
 
 
 def test_nothing_is_removed_without_being_asked_for(bench, here, tree):
@@ -132,6 +132,20 @@ def test_arms_of_one_stack_are_told(empty, here):
     assert here("verify", "smooth-vs-stepped/stepped", "--replay", "2").code == 1
 
 
+def test_a_report_is_removed_like_a_video(bench, here):
+    assert here("report", "a", "b", "-o", "mine.html").code == 0
+    written = Path(here("report", "a", "b").out.partition(": ")[0])
+    freed = written.stat().st_size
+    done = here("rm", "a-vs-b.html", "--yes", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == [{"kind": "report", "path": "runs/reports/a-vs-b.html", "freed": freed, "notes": []}]
+    assert not written.exists()
+    written.with_name("notes.txt").write_text("mine")
+    for kept in ("reports", "reports/notes.txt", "mine.html"):
+        assert here("rm", kept, "--yes").code == 2, kept
+    assert written.with_name("notes.txt").is_file()
+
+
 def test_videos_are_removed_by_their_name_or_path(bench, here):
     Path("runs/videos").mkdir()
     for name in ("one.mp4", "two.gif", "notes.txt"):
@@ -155,7 +169,7 @@ def test_a_damaged_run_can_be_removed(bench, here):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("runs", "is not a run, an experiment, a comparison or a video"),
+        ("runs", "is not a run, an experiment, a comparison, a video or a report"),
         (".", "is not a run"),
         ("/", "is not a run"),
         ("sheets", "is not a run"),

@@ -48,11 +48,11 @@ def run_and_experiment_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 @_quiet
 def kept_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """List all that can be removed: experiments, runs, comparisons and videos."""
-    from curriculum.store.names import COMPARISONS, VIDEOS, experiment_paths, run_paths
+    """List all that can be removed: experiments, runs, comparisons, videos and reports."""
+    from curriculum.store.names import BESIDE, experiment_paths, run_paths
 
     folder = _folder(ctx)
-    inside = [path for name in (COMPARISONS, VIDEOS) for path in sorted((folder / name).glob("[!.]*"))]
+    inside = [path for name in BESIDE for path in sorted((folder / name).glob("[!.]*"))]
     return _names([*experiment_paths(folder), *run_paths(folder), *inside], ctx)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curriculum.cli.completion import run_and_experiment_names, run_names
 from curriculum.cli.guard import RUNS, AsJson, Force, RunsFolder, check_free, guarded
 from curriculum.console import put, put_json
 
@@ -41,6 +42,7 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="RUN...",
+            autocompletion=run_and_experiment_names,
             help=f"One to {MOST_RUNS} runs, or the name of an experiment. Default: those of the latest comparison, compared in the same "
             "way, or else the two newest finished runs.",
         ),
@@ -56,6 +58,7 @@ def report(
         typer.Option(
             "--baseline",
             metavar="RUN",
+            autocompletion=run_names,
             help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
             "else the first run is measured against each of the others.",
         ),

@@ -19,14 +19,14 @@ def rm(
         typer.Argument(
             metavar="RUN...",
             autocompletion=kept_names,
-            help="The names or paths of runs, of experiments with all their arms, comparisons or videos.",
+            help="The names or paths of runs, of experiments with all their arms, comparisons, videos or reports.",
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking. Needed where there is no terminal.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Remove runs, experiments, comparisons or videos.
+    """Remove runs, experiments, comparisons, videos or reports.
 
     Prints how much space this frees and which comparisons refer to the runs, and asks for confirmation. Names must be exact. Refuses
     runs that are being trained, symbolic links, and folders with files that curriculum has not written.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +58,10 @@ def static_figures(runs: Sequence[Run], found: Comparison | None) -> list[Static
 
 def _png(figure: Figure, resolution: int) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=resolution)
+    with warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes; the text beside the figure has it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(out, format="png", dpi=resolution)
     return out.getvalue()
 
 
@@ -78,13 +82,14 @@ def _of_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[_Drawn]:
         moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
         alt = f"The median over seeds and the range of the central 80%, over the steps. At the end: {_ended(runs, names, found)}."
         yield _Drawn("Error and scores over the steps", alt, bands.draw(runs, names, curves(runs), moving, measured, theme))
-    chosen = median_seeds(runs)
-    last = [
-        f"{name} {', '.join(f'{term} {number(value)}' for term, value in own.items())}"
-        for name, own in zip(names, found.last_losses, strict=True)
-    ]
-    alt = f"The losses of {_seeds(runs, names, chosen)} over the steps. Medians over seeds at the last step: {'; '.join(last)}."
-    yield _Drawn("Losses", alt, losses.draw(runs, names, chosen, theme))
+    if any(not run.metrics.empty for run in runs):
+        chosen = median_seeds(runs)
+        last = [
+            f"{name} {', '.join(f'{term} {number(value)}' for term, value in own.items())}"
+            for name, own in zip(names, found.last_losses, strict=True)
+        ]
+        alt = f"The losses of {_seeds(runs, names, chosen)} over the steps. Medians over seeds at the last step: {'; '.join(last)}."
+        yield _Drawn("Losses", alt, losses.draw(runs, names, chosen, theme))
     moved = {curve.property for pair in found.pairs for curve in pair.sheets.curves if curve.largest > 0}
     alone = {name for pair in found.pairs for name in (*pair.sheets.only_a, *pair.sheets.only_b)}
     columns = list(dict.fromkeys(name for run in runs for name in run.schedule.properties))

@@ -1,4 +1,4 @@
-"""What a folder of runs keeps: runs, experiments, comparisons and videos, found by their exact names in order to be changed."""
+"""What a folder of runs keeps: runs, experiments, comparisons, videos and reports, by their exact names, in order to be changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Literal
 from curriculum.errors import InputError, InUseError, nearest_name
 from curriculum.store.blocks import block_paths
 from curriculum.store.lock import wait_for_lock
-from curriculum.store.names import BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, VIDEOS, experiment_paths, is_run, run_paths
+from curriculum.store.names import BESIDE, BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, REPORTS, VIDEOS, experiment_paths, is_run, run_paths
+from curriculum.store.reports import SUFFIX
 from curriculum.store.shelf import DOCUMENT
 
 PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
-VIDEO_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
-Kind = Literal["run", "experiment", "comparison", "video"]
+Kind = Literal["run", "experiment", "comparison", "video", "report"]
+FILES: dict[str, tuple[Kind, tuple[str, ...]]] = {VIDEOS: ("video", (".mp4", ".webm", ".gif", ".png")), REPORTS: ("report", (SUFFIX,))}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Kept:
     path: Path
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a single file, not a folder."""
+        return self.kind in ("video", "report")
+
+    @property
     def runs(self) -> list[Path]:
         """The run that it is, or the arms of the experiment."""
         if self.kind == "run":
@@ -36,32 +42,32 @@ class Kept:
 
 
 def find_kept(reference: str, folder: Path) -> Kept:
-    """Find a run, an experiment, a comparison or a video by its exact name or path.
+    """Find a run, an experiment, a comparison, a video or a report by its exact name or path.
 
     Raises `InputError` with the nearest name where there is none, and for a symbolic link: what is changed is never beyond one.
     """
     if not reference:
         raise InputError("an empty name is not a run")
-    places = (folder / reference, Path(reference), folder / COMPARISONS / reference, folder / VIDEOS / reference)
+    places = (folder / reference, Path(reference), *(folder / name / reference for name in BESIDE))
     there = [path for path in (Path(os.path.abspath(place.replace("\0", ""))) for place in map(str, places)) if os.path.lexists(path)]
     for path in there:
         _check_no_link(path, folder)
         if kind := _kind_of(path, folder):
             return Kept(kind, _shown(path, folder))
     if there:
-        what = "a run, an experiment, a comparison or a video"
+        what = "a run, an experiment, a comparison, a video or a report"
         raise InputError(f"{there[0]} is not {what}: a run has a {MANIFEST}, an experiment an {EXPERIMENT}")
     names = kept_names(folder)
     guess = nearest_name(reference, names)
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has none yet)"
-    raise InputError(f"there is no run, experiment, comparison or video {reference!r}{hint} {listed}")
+    raise InputError(f"there is no run, experiment, comparison, video or report {reference!r}{hint} {listed}")
 
 
 def kept_names(folder: Path) -> list[str]:
     """List by name what a folder of runs keeps, the runs first."""
     paths = [*run_paths(folder), *experiment_paths(folder)]
-    for name in (COMPARISONS, VIDEOS):
+    for name in BESIDE:
         inside = folder / name
         own = sorted(inside.iterdir()) if inside.is_dir() else []
         paths += [path for path in own if not path.name.startswith(".") and _kind_of(path.absolute(), folder)]
@@ -91,7 +97,10 @@ def _kind_of(path: Path, folder: Path) -> Kind | None:
         return "experiment"
     if path.parent == kept / COMPARISONS and path.is_dir() and _is_file(path / DOCUMENT):
         return "comparison"
-    return "video" if path.parent == kept / VIDEOS and path.suffix in VIDEO_SUFFIXES and _is_file(path) else None
+    for name, (kind, suffixes) in FILES.items():
+        if path.parent == kept / name and path.suffix in suffixes and _is_file(path):
+            return kind
+    return None
 
 
 def _is_run_folder(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Remove runs, experiments, comparisons and videos: nothing else, never beyond a link, and each at once.
+"""Remove runs, experiments, comparisons, videos and reports: nothing else, never beyond a link, and each at once.
 
 What is removed gets a hidden name before anything in it is deleted. What a killed process leaves behind looks like no run, and
 goes with the next removal beside it.
@@ -86,7 +86,7 @@ def remove(removals: Sequence[Removal]) -> None:
                 locks.enter_context(held(own.kept.runs))
             for own in removals:
                 path = own.kept.path
-                if own.kept.kind == "video":
+                if own.kept.is_file:
                     path.unlink()
                     continue
                 _sweep(path.parent)
@@ -112,7 +112,7 @@ def _sweep(folder: Path) -> None:
 def _check_own(kept: Kept) -> None:
     """Raise `InputError` where a folder has files that are not of what it is."""
     strange = {"run": _strange_in_run, "experiment": _strange_in_experiment, "comparison": _strange_in_comparison}
-    if kept.kind == "video":
+    if kept.is_file:
         return
     found = sorted(str(path.relative_to(kept.path)) for path in strange[kept.kind](kept.path))
     if found:
