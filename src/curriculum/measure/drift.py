@@ -18,6 +18,14 @@ def positions(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> tu
     L is a Hann low-pass of Z over `span` steps. None where the window is shorter than the filter and three
     steps.
     """
+    asked = (positions, window.tobytes(), span)
+    if asked not in trace.known:
+        trace.known[asked] = _positions(trace, window, span)
+    found: tuple[Array, Array] | None = trace.known[asked]
+    return found
+
+
+def _positions(trace: Trace, window: NDArray[np.bool_], span: int) -> tuple[Array, Array] | None:
     stride = trace.motion_stride
     z = trace.latents[inside(trace.motion_steps, window)]
     taps = np.hanning(2 * max(1, span // stride // 2) + 3)[1:-1]

@@ -33,6 +33,7 @@ class Trace:
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
     actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
     the sheet says, `[T]` by name. `skipped` is the share of its updates that the seed skipped because they were not finite.
+    `known` keeps what several measures compute of the same seed, by what was asked for.
     """
 
     stride: int
@@ -49,6 +50,7 @@ class Trace:
     properties: Mapping[str, Array] = field(default_factory=dict)
     score_curves: Mapping[str, tuple[NDArray[np.int64], Array]] = field(default_factory=dict)
     skipped: float = 0.0
+    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def motion_stride(self) -> int:
