@@ -51,7 +51,7 @@ class Blocks:
 
 def _text(numbers: NDArray[np.uint16]) -> str:
     planes = numbers.astype("<u2").view(np.uint8).reshape(-1, 2).T
-    return base64.b64encode(zlib.compress(np.ascontiguousarray(planes).tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(planes).tobytes())).decode()
 
 
 def steps_of(steps: ArrayLike) -> dict[str, Any]:
