@@ -26,6 +26,7 @@ from curriculum.errors import InputError
 from curriculum.measure.geometry import PrincipalAxes, orientation, principal_axes
 from curriculum.store.reader import Run
 
+HELD = 0.95  # of the frames, in which every point is within the limits
 FITTED = 64  # steps, over a whole run, from which principal axes are found
 ROOM = 260  # pixels of a video that stand for an inch of a figure, when ticks are chosen
 TRAIL = 60  # frames for which a path stays
@@ -222,18 +223,19 @@ def boxes_over(latents: Sequence[NDArray[np.float32]], circles: Sequence[float])
 
     They hold every point of nearly all frames: the first transients must not shrink the rest.
     """
-    own = [limits([np.stack([_most(z, -1), _most(z, 1)])], circles) for z in latents]
+    reach = [np.stack([_most(z, -1), _most(z, 1)]) for z in latents]
+    own = [limits([ends], circles) for ends in reach]
     spans = [max(high - low for low, high in box) for box in own]
     if max(spans) > OUTGROWN * min(spans):
         return [squared(box) for box in own]
-    shared = squared(limits([np.array([[low for low, _ in box], [high for _, high in box]]) for box in own], circles))
+    shared = squared(limits(reach, circles))
     return [shared] * len(latents)
 
 
 def _most(latents: NDArray[np.float32], sign: int) -> NDArray[np.float64]:
     """Give how far `[2]` points reach along an axis, or against it, in all but a few of the frames."""
     reach = np.nan_to_num(sign * latents.astype(np.float64), nan=-np.inf, posinf=-np.inf, neginf=-np.inf).max(axis=1)
-    return np.asarray(sign * np.quantile(reach, 0.97, axis=0, method="higher"))
+    return np.asarray(sign * np.quantile(reach, HELD, axis=0, method="higher"))
 
 
 class _Trails:
