@@ -230,6 +230,8 @@ def test_a_video_says_the_error_of_the_moment_and_how_its_seed_was_chosen(tmp_pa
     said = lines(scene.figure)
     assert f"smooth.csv, median seed {three[0].seeds[index]}" in said
     assert f"stepped.csv, same seed {three[0].seeds[index]}" in said
+    narrow = lines(make_scene(three * 2, Look(), at=10).figure)
+    assert f"median seed {three[0].seeds[index]}" in narrow
     chosen = make_scene(three, Look(), seed=2, at=10)
     assert [column.subtitle for column in chosen.columns] == ["smooth.csv, seed 2", "stepped.csv, seed 2"]
 
