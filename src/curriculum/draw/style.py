@@ -28,7 +28,6 @@ from curriculum.store.place import Place, replace
 DPI, PRINT_DPI = 150, 300
 PRINT_SIZE = 8  # points
 FAMILY = "DejaVu Sans"  # comes with matplotlib
-FORMATS = ("png", "svg", "pdf")
 # No date and no random identifiers: the same figure is written as the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 WRITING: dict[str, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "curriculum"}
