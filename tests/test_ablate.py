@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curriculum.draw import style
 from curriculum.errors import InputError
 from curriculum.sheet.ablate import ACTIONS, Part, exchanged, parts
 from curriculum.sheet.document import write
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.reader import Run
+from readable import lines, unreadable
 from test_convert import sheets
 
 A = """STEP,PHASE,ACTION,lr:log,a,b::step-end
@@ -186,6 +188,20 @@ def test_what_is_trained_is_not_trained_again(ablated, folder, here):
     assert again.err.count("is already finished") == 6
     assert "by part" in again.out
     assert "all parts together" in again.out
+
+
+def test_the_figure_of_an_ablation_fits_a_column_of_a_paper(ablated, folder, here, monkeypatch):
+    command = ["ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:8", "--runs", folder / "runs"]
+    made = here(*command, "--figures", "pdf", "--width", "3.3in")
+    assert made.code == 0, made.err
+    assert (folder / "runs/low-vs-high-by-column/ablation-final.pdf").read_bytes().startswith(b"%PDF")
+    figures = []
+    monkeypatch.setattr(style, "save", lambda figure, path: figures.append(figure))
+    for width in ("3.3in", "6.75in"):
+        here(*command, "--width", width)
+        assert figures[-1].get_figwidth() == float(width[:-2])
+        assert unreadable(figures[-1]) == []
+        assert "low against high: what each part carries" in lines(figures[-1])
 
 
 def test_phases_that_differ_are_said_to_be_left_to_the_interaction(folder, here, tmp_path):

@@ -219,7 +219,7 @@ def test_a_talk_can_read_every_text_of_a_video(runs, columns):
 
 
 def test_a_video_says_the_error_of_the_moment_and_how_its_seed_was_chosen(tmp_path):
-    three = [run("color", sheet, seeds="0:3", steps=60, folder=tmp_path, name=sheet[:2]).run for sheet in ("smooth.csv", "stepped.csv")]
+    three = [run("color", sheet, seeds="100:103", steps=60, folder=tmp_path, name=sheet[:2]).run for sheet in ("smooth.csv", "stepped.csv")]
     scene = make_scene(three, Look())
     index = three[0].seeds.index(int(scene.columns[0].subtitle.rpartition("seed ")[2]))
     errors = error_curves(three[0])
@@ -230,8 +230,10 @@ def test_a_video_says_the_error_of_the_moment_and_how_its_seed_was_chosen(tmp_pa
     said = lines(scene.figure)
     assert f"smooth.csv, median seed {three[0].seeds[index]}" in said
     assert f"stepped.csv, same seed {three[0].seeds[index]}" in said
-    chosen = make_scene(three, Look(), seed=2, at=10)
-    assert [column.subtitle for column in chosen.columns] == ["smooth.csv, seed 2", "stepped.csv, seed 2"]
+    narrow = lines(make_scene(three * 2, Look(), at=10).figure)
+    assert f"median seed {three[0].seeds[index]}" in narrow
+    chosen = make_scene(three, Look(), seed=102, at=10)
+    assert [column.subtitle for column in chosen.columns] == ["smooth.csv, seed 102", "stepped.csv, seed 102"]
 
 
 def test_curves_are_labelled_at_their_ends_and_only_the_others_are_in_the_legend(tmp_path):

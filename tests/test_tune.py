@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from curriculum.draw import style
 from curriculum.store.reader import Run
+from readable import unreadable
 
 SHEET = "STEP,PHASE,lr,loss-recon\n0,Primary & secondary,{0},1\n60,,{0},1\n"
 
@@ -54,6 +56,19 @@ def test_repeating_the_command_trains_nothing(tuned, folder, here):
     assert again.code == 0
     assert again.err.count("is already finished") == 8
     assert again.out == tuned.out
+
+
+def test_the_figures_of_a_tuning_fit_a_column_of_a_paper(tuned, folder, here, monkeypatch):
+    figures = {}
+    command = ["tune", folder / "race.yaml", "--grid", "0.25,1,4", "--tuning-seeds", "20:23", "--runs", folder / "runs"]
+    with monkeypatch.context() as patch:
+        patch.setattr(style, "save", lambda figure, path: figures.update({path.name: figure}))
+        made = here(*command, "--figures", "svg", "--width", "8.4cm")
+    assert made.code == 0, made.err
+    assert {"tuning.svg", "effects.svg", "bands.svg"} <= set(figures)
+    for name, figure in figures.items():
+        assert figure.get_figwidth() == pytest.approx(8.4 / 2.54)
+        assert unreadable(figure) == [], name
 
 
 def test_too_few_seeds_to_compare_are_said_before_training(folder, here, tmp_path):

@@ -39,7 +39,7 @@ Width = Annotated[
     ),
 ]
 INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4}
-NARROWEST, WIDEST = 2.5, 20.0  # inches
+NARROWEST, WIDEST = 3.0, 20.0  # inches
 
 
 def width_in_inches(text: str | None) -> float | None:

@@ -35,10 +35,19 @@ def page(theme: style.Theme, usual: float, body: float, layout: Literal["constra
     return made
 
 
-def finish(figure: Figure, theme: style.Theme, title: str, lines: Sequence[Any] = (), labels: Sequence[str] = (), note: str = "") -> Figure:
+def finish(
+    figure: Figure,
+    theme: style.Theme,
+    title: str,
+    lines: Sequence[Any] = (),
+    labels: Sequence[str] = (),
+    note: str = "",
+    inner: float | None = None,
+) -> Figure:
     """Put a title and a legend above the panels and a note below them; the figure grows by their heights.
 
-    A legend is given its lines and labels: of curves, matplotlib leaves out those whose label begins with `_`.
+    `inner` is how high the panels of a column are to be together, in inches, without what stands between them. A legend is given its
+    lines and labels: of curves, matplotlib leaves out those whose label begins with `_`.
     """
     width, body = figure.get_size_inches()
     inside = width - 2 * EDGE
@@ -63,6 +72,10 @@ def finish(figure: Figure, theme: style.Theme, title: str, lines: Sequence[Any] 
         used = [found for axes in figure.axes if (found := axes.get_tightbbox(for_layout_only=True)) is not None]
         need = (max(own.y1 for own in used) - min(own.y0 for own in used)) / figure.dpi
         total = _laid_out(figure, head + GAP, need + 0.08, foot)
+    if inner is not None:
+        engine.execute(figure)
+        body += inner - sum(axes.get_position().height for axes in figure.axes) * total
+        total = _laid_out(figure, head + GAP, body, foot)
     kind: dict[str, Any] = {"ha": "left", "va": "top", "linespacing": LEADING, "in_layout": False}
     figure.text(EDGE / width, 1 - EDGE / total, heading, fontsize=1.15 * theme.size, fontweight="bold", **kind)
     if note:

@@ -203,7 +203,7 @@ class Scene:
             head.text(1 - kept, rows[1], "step", fontsize=small, ha="right", va="center")
         phase = head.text(1 if narrow else 1 - kept, rows[-1], "", fontsize=small, ha="right", va="center")
         widest = max(text_width(self.figure, f"{own.name} (end)   step", small) for own in column.schedule.phases)
-        room = max(0.4 * wide, (wide if narrow else (1 - kept) * wide) - widest - 0.2)
+        room = 0.8 * wide if narrow else max(0.4 * wide, (1 - kept) * wide - widest - 0.2)
         fits = not narrow and text_width(self.figure, column.subtitle, small) <= room
         subtitle, _ = fitted(self.figure, column.subtitle if fits else column.seed, room, small, small)
         head.text(0, rows[-1], subtitle, fontsize=small, va="center", color=theme.muted)

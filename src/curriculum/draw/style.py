@@ -28,11 +28,11 @@ from curriculum.store.place import Place, replace
 DPI, PRINT_DPI = 150, 300
 PRINT_SIZE = 8  # points
 FAMILY = "DejaVu Sans"  # comes with matplotlib
-FORMATS = ("png", "svg", "pdf")
 # No date and no random identifiers: the same figure is written as the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 WRITING: dict[str, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "curriculum"}
 NEAR_ONE, SHORT = (1e-2, 1e3), 100  # a log scale within these, whose ends differ by less than this factor, has decimals
+LINES = 1.2  # sizes of text between the labels of a log scale, at least
 MOVING = 10  # the z-order of what moves in a video: above curves, spines and ticks
 TIMES = "\N{MULTIPLICATION SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -221,18 +221,34 @@ def run_lines(count: int, theme: Theme) -> list[Line2D]:
 
 
 class _Powers(LogFormatter):
-    """Labels the ticks of a log scale that matplotlib would label, with plain text such as 10⁻³, or 0.6 on a short scale near 1."""
+    """Labels the ticks of a log scale that matplotlib would label, with plain text such as 10⁻³, or 0.6 on a short scale near 1.
+
+    Of the ticks between powers of ten, it labels as many as have room.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         if not super().__call__(x, pos):
             return ""
         assert self.axis is not None
         low, high = sorted(self.axis.get_view_interval())
+        if int(f"{x:.0e}"[0]) not in (1, *self._between(low, high)):
+            return ""
         if NEAR_ONE[0] <= low <= high <= NEAR_ONE[1] and high < SHORT * low:
             return f"{x:g}"
         mantissa, exponent = f"{x:.0e}".split("e")
         power = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
         return power if mantissa == "1" else f"{mantissa}{TIMES}{power}"
+
+    def _between(self, low: float, high: float) -> tuple[int, ...]:
+        """Choose the digits that are labelled, on an axis from `low` to `high`: the more, the larger a power of ten is drawn."""
+        axes = cast(Any, self.axis).axes
+        decade = axes.bbox.height / max(np.log10(high / low), 1e-9) if low > 0 else 0.0
+        line = LINES * mpl.rcParams["font.size"] / 72 * axes.figure.dpi
+        return next(
+            digits
+            for gap, digits in ((0.045, tuple(range(2, 10))), (0.12, (2, 3, 4, 6)), (0.3, (2, 5)), (0, ()))
+            if gap * decade >= line * (gap > 0)
+        )
 
 
 def log_scale(axes: Axes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from curriculum.draw import style
 from curriculum.draw.film import Look
 from curriculum.draw.motion import Motion
-from curriculum.draw.plots.finals import OUTGROWN
-from curriculum.draw.plots.latents import MOST_PLAIN, Limits, limits, squared
+from curriculum.draw.plane import Plane, boxes_over, plane_of
+from curriculum.draw.plots.latents import Limits
 from curriculum.draw.plots.latents import frame as latent_frame
 from curriculum.draw.style import MOVING
 from curriculum.errors import InputError
-from curriculum.measure.geometry import PrincipalAxes, orientation, principal_axes
+from curriculum.measure.geometry import orientation
 from curriculum.store.reader import Run
 
-FITTED = 64  # steps, over a whole run, from which principal axes are found
 ROOM = 260  # pixels of a video that stand for an inch of a figure, when ticks are chosen
 TRAIL = 60  # frames for which a path stays
 TRAIL_ALPHA = {"dark": 0.3, "light": 0.6}
@@ -43,38 +42,6 @@ class Marks:
     circles: tuple[float, ...]
     edges: NDArray[np.int64] | None = None
     traced: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plane:
-    """The two axes along which a run's latents are shown, with their titles: two dimensions, or of principal axes the first two."""
-
-    titles: tuple[str, str]
-    dims: tuple[int, int] = (0, 1)
-    axes: PrincipalAxes | None = None
-
-    def of(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give where latents `[..., L]` are on the plane: `[..., 2]`."""
-        found = latents if self.axes is None else self.axes.project(latents)
-        return found[..., list(self.dims)]
-
-
-def plane_of(
-    read: Callable[[Sequence[int]], NDArray[np.float32]], steps: NDArray[np.int64], look: Look, circles: Sequence[float] = ()
-) -> Plane:
-    """Choose the plane in which a run's latents are shown, the same at every step; `read` gives them `[F, N, L]` at some `steps`.
-
-    It is that of the dimensions that are asked for, else of the first two. Of more than three, it is that of the first two principal
-    axes over the whole run, unless circles say that the task has a plane of its own in mind.
-    """
-    size = read([int(steps[0])]).shape[-1]
-    if look.dims is not None or size <= MOST_PLAIN or circles:
-        x, y = look.dims or (0, 1)
-        return Plane((f"z{x}", f"z{y}"), (x, y))
-    sampled = steps[np.unique(np.linspace(0, len(steps) - 1, FITTED).astype(int))]
-    found = principal_axes(read(sampled.tolist()))
-    first, second = found.titles()
-    return Plane((first, second), axes=found)
 
 
 class Latents:
@@ -215,25 +182,6 @@ class _Points:
     def move(self, positions: NDArray[np.float32]) -> None:
         """Move the points to positions `[N, 2]`."""
         self.artist.set_offsets(np.repeat(positions, 2, axis=0))
-
-
-def boxes_over(latents: Sequence[NDArray[np.float32]], circles: Sequence[float]) -> list[Limits]:
-    """Find square limits for each run's latents `[F, N, 2]`: the same for all, unless some have grown far beyond others.
-
-    They hold every point of nearly all frames: the first transients must not shrink the rest.
-    """
-    own = [limits([np.stack([_most(z, -1), _most(z, 1)])], circles) for z in latents]
-    spans = [max(high - low for low, high in box) for box in own]
-    if max(spans) > OUTGROWN * min(spans):
-        return [squared(box) for box in own]
-    shared = squared(limits([np.array([[low for low, _ in box], [high for _, high in box]]) for box in own], circles))
-    return [shared] * len(latents)
-
-
-def _most(latents: NDArray[np.float32], sign: int) -> NDArray[np.float64]:
-    """Give how far `[2]` points reach along an axis, or against it, in all but a few of the frames."""
-    reach = np.nan_to_num(sign * latents.astype(np.float64), nan=-np.inf, posinf=-np.inf, neginf=-np.inf).max(axis=1)
-    return np.asarray(sign * np.quantile(reach, 0.97, axis=0, method="higher"))
 
 
 class _Trails:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from curriculum.draw import style
 from curriculum.draw.film import Look, Panel
-from curriculum.draw.films.latents import LatentPanel, Marks, Plane, boxes_over, plane_of
+from curriculum.draw.films.latents import LatentPanel, Marks
+from curriculum.draw.plane import Plane, boxes_over, plane_of
 from curriculum.errors import InputError
 from curriculum.store.names import STEPS
 from curriculum.store.reader import Run

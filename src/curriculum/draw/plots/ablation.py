@@ -88,9 +88,9 @@ def _scale(axes: Axes, found: Ablation, rows: list[Contribution], narrow: bool) 
         axes.set_xscale("log")
         edge = max(max(end, 1 / end) for end in (*ends, *seeds, 1.1) if end > 0) * 1.1
         axes.set_xlim(1 / edge, edge)
-        close = (0.9, 1.1) if edge < 1.5 else ()
-        between = close or ((0.5, 2) if edge < 4 and narrow else (0.5, 0.7, 1.4, 2) if edge < 4 else (0.2, 0.5, 2, 5) if edge < 30 else ())
-        axes.set_xticks([tick for tick in (*(10.0**power for power in range(-6, 7)), *between) if 1 / edge <= tick <= edge])
+        between = (0.9, 1.1) if edge < 1.5 else (0.5, 0.7, 1.4, 2) if edge < 4 else (0.2, 0.5, 2, 5) if edge < 30 else ()
+        ticks = [tick for tick in (*(10.0**power for power in range(-6, 7)), *between) if 1 / edge <= tick <= edge]
+        axes.set_xticks([tick for tick in ticks if tick in (1, min(ticks), max(ticks))] if narrow else ticks)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
     else:
         edge = max((abs(end) for end in (*ends, *seeds)), default=1.0) * 1.1 or 1.0

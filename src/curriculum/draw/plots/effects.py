@@ -52,7 +52,7 @@ def draw(found: Comparison, theme: style.Theme = style.LIGHT) -> Figure:
         grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=highs)[:, 0]
         for axes, own, head in zip(grid, rows, heads, strict=True):
             _panel(axes, own, head, found, theme, wide, mixed)
-        return finish(figure, theme, _title(found, judged), note=_note(found, judged, shared))
+        return finish(figure, theme, _title(found, judged), note=_note(found, judged, shared), inner=sum(highs))
 
 
 def _is_beside(found: Comparison, wide: bool) -> bool:

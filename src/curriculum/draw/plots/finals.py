@@ -41,12 +41,16 @@ def draw(runs: Sequence[Run], names: Sequence[str], errors: Sequence[Sequence[fl
         side = (figure.get_figwidth() - 0.6) / columns - 0.12
         small = theme.size if side > ROOMY else theme.size - 1
         said = [
-            (f"{kind} seed {run.seeds[index]}".strip(), f"error {next(written)}")
+            (kind, f"seed {run.seeds[index]}", f"error {next(written)}")
             for run, row in zip(runs, picked, strict=True)
             for kind, (index, _, _) in zip(KINDS if len(row) > 1 else ("",), row, strict=False)
         ]
-        beside = all(text_width(figure, ", ".join(own), small) <= side for own in said)
-        heads = iter((", " if beside else "\n").join(own) for own in said)
+        # All titles are broken in the same way, so that they stand at the same height.
+        ways = [[form.format(*own).strip() for own in said] for form in ("{} {}, {}", "{} {}\n{}", "{}\n{}\n{}")]
+        broken = next(
+            (way for way in ways if all(text_width(figure, line, small) <= side for own in way for line in own.split("\n"))), ways[-1]
+        )
+        heads = iter(broken)
         above = [wrapped(figure, name, figure.get_figwidth() - 0.7, small) for name in names]
         figure.set_figheight(len(runs) * (side * aspect(box) + 0.7) + sum(lines_high(name, small) for name in above))
         grid = figure.subplots(len(runs), columns, squeeze=False, sharex=not alone, sharey=not alone)

@@ -35,7 +35,9 @@ def draw(found: Search, theme: style.Theme = style.LIGHT) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
         axes.set_xlabel(f"factor of {found.column}")
         label = f"{found.label} ({found.unit})" if found.unit else found.label
-        axes.set_title(wrapped(figure, label, figure.get_figwidth() - 0.8, theme.size), loc="left", fontsize=theme.size, pad=12)
+        axes.set_title(
+            wrapped(figure, label, figure.get_figwidth() - 0.8, theme.size), loc="left", fontsize=theme.size, pad=12 if _lost(found) else 3
+        )
         seeds = f"{len(found.seeds)} seed{'' if len(found.seeds) == 1 else 's'}"
         lost = ". \u2020: diverged" if _lost(found) else ""
         note = f"Lines: median of {seeds}; dots: seeds; ring: the best factor, {found.better} is better{lost}"
