@@ -621,3 +621,15 @@ def test_a_metric_whose_higher_side_is_better_is_not_drawn_among_the_losses(plac
             run.log(accuracy=0.5)
     _, values = logged(Run(Path("runs/only")), 0)
     assert set(values) == {"accuracy"}  # else there is nothing to draw
+
+
+@pytest.mark.parametrize("kept", [(), ("b",)])
+def test_runs_that_logged_nothing_are_compared_without_a_figure_of_losses(place, here, kept):
+    for name in ("a", "b"):
+        with track(f"runs/{name}", sheet=f"{name}.csv", seed=0) as run:
+            for _ in run.steps():
+                if name in kept:
+                    run.log(loss=1.0)
+    compared = here("compare", "a", "b")
+    assert compared.code == 0, compared.err
+    assert (Path("runs/comparisons/a-vs-b/losses.png").exists(), Path("runs/comparisons/a-vs-b/schedules.png").exists()) == (bool(kept), True)
