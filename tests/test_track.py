@@ -633,3 +633,16 @@ def test_runs_that_logged_nothing_are_compared_without_a_figure_of_losses(place,
     compared = here("compare", "a", "b")
     assert compared.code == 0, compared.err
     assert (Path("runs/comparisons/a-vs-b/losses.png").exists(), Path("runs/comparisons/a-vs-b/schedules.png").exists()) == (bool(kept), True)
+
+
+@pytest.mark.parametrize("name", [["a", "b"], ["a"]])
+def test_where_the_median_seed_logged_nothing_the_report_has_no_figure_of_its_losses(place, here, name):
+    for own in ("a", "b"):
+        for seed in (0, 1, 2):
+            with track(f"runs/{own}", sheet=f"{own}.csv", seed=seed) as run:
+                for _ in run.steps():
+                    if seed == 2:
+                        run.log(loss=1.0)
+    written = here("report", *name, "-o", "page.html")
+    assert written.code == 0, written.err
+    assert "<figcaption>Losses" not in Path("page.html").read_text()
