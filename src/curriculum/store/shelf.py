@@ -39,7 +39,7 @@ def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
 def find_run(reference: str, folder: Path, others: Sequence[str] = ()) -> Run:
     """Open a run by its path, its name in `folder`, or a unique beginning of its name.
 
-    `others` are names of what else could have been named, and so may have been meant. Raises `InputError` with the nearest name where there is none.
+    `others` are names of what else may have been meant. Raises `InputError` with the nearest name where there is none.
     """
     if not reference:
         raise InputError("an empty name is not a run")
