@@ -204,6 +204,18 @@ def test_compare_stores_what_it_prints(here, bench):
         assert min(imread(folder / name).shape[:2]) > 300
 
 
+@pytest.mark.parametrize("command", ["compare", "report", "export", "power", "animate"])
+def test_a_name_that_is_close_to_that_of_an_experiment_is_one_of_it(here, bench, command):
+    shutil.copytree("runs", "gentle-vs-harsh")
+    shutil.move("gentle-vs-harsh", "runs/gentle-vs-harsh")
+    Path("runs/gentle-vs-harsh/experiment.json").write_text("{}")
+    missed = here(command, "gentle-vs-harhs")
+    assert (missed.code, missed.out) == (2, "")
+    assert "there is no run 'gentle-vs-harhs', did you mean 'gentle-vs-harsh'?" in missed.err
+    unnamed = here(command, "")
+    assert (unnamed.code, unnamed.out, unnamed.err) == (2, "", "error: an empty name is not a run\n")
+
+
 def test_comparing_the_same_runs_again_updates_the_comparison(here, bench):
     first = Path(json.loads(here("compare", "a", "b", "--json").out)["folder"])
     created = json.loads((first / "compare.json").read_text())["created"]

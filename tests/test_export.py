@@ -224,7 +224,7 @@ def test_an_output_is_replaced_with_force_and_only_if_it_is_an_export(bench, her
     [
         (["aa"], 2, "there is no run 'aa', did you mean 'a'?"),
         (["a", "-o", "no/where"], 2, "cannot write no/where: the folder no does not exist"),
-        (["a", "-o", "file/out"], 2, "cannot write file/out: the folder file does not exist"),
+        (["a", "-o", "file/out"], 2, "cannot write file/out: file is not a folder"),
         (["a", "-o", "."], 2, "pass the name of a new folder"),
         (["a", "--format", "xlsx"], 2, "'xlsx' is not one of"),
         (["a", "bad"], 1, "the run runs/bad is damaged: runs/bad/traces.safetensors: its hash differs"),

@@ -506,6 +506,10 @@ def no_folder(folder: Path) -> None:
     (folder / "runs" / "reports").write_text("a file")
 
 
+def a_file(folder: Path) -> None:
+    (folder / "file").write_text("")
+
+
 def nothing(folder: Path) -> None:
     (folder / "runs" / "none").mkdir()
 
@@ -525,6 +529,8 @@ def nothing(folder: Path) -> None:
         (None, "a -o page.pdf", 2, "must end in .html"),
         (None, "a -o page", 2, "must end in .html"),
         (None, "a -o missing/page.html", 2, "the folder missing does not exist"),
+        (a_file, "a -o file/page.html", 2, "cannot write file/page.html: file is not a folder"),
+        (a_file, "a --runs file", 2, "file is a file, but runs are kept in a folder: name one with --runs"),
         (None, "a --baseline a", 2, "--baseline is for two runs or more"),
         (None, "a b --baseline x", 2, "there is no run 'x'"),
         (no_folder, "a", 1, "cannot make the folder runs/reports"),

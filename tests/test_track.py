@@ -621,3 +621,29 @@ def test_a_metric_whose_higher_side_is_better_is_not_drawn_among_the_losses(plac
             run.log(accuracy=0.5)
     _, values = logged(Run(Path("runs/only")), 0)
     assert set(values) == {"accuracy"}  # else there is nothing to draw
+
+
+@pytest.mark.parametrize("kept", [(), ("b",)])
+def test_runs_that_logged_nothing_are_compared_without_a_figure_of_losses(place, here, kept):
+    for name in ("a", "b"):
+        with track(f"runs/{name}", sheet=f"{name}.csv", seed=0) as run:
+            for _ in run.steps():
+                if name in kept:
+                    run.log(loss=1.0)
+    compared = here("compare", "a", "b")
+    assert compared.code == 0, compared.err
+    assert Path("runs/comparisons/a-vs-b/losses.png").exists() == bool(kept)
+    assert Path("runs/comparisons/a-vs-b/schedules.png").exists()
+
+
+@pytest.mark.parametrize("name", [["a", "b"], ["a"]])
+def test_where_the_median_seed_logged_nothing_the_report_has_no_figure_of_its_losses(place, here, name):
+    for own in ("a", "b"):
+        for seed in (0, 1, 2):
+            with track(f"runs/{own}", sheet=f"{own}.csv", seed=seed) as run:
+                for _ in run.steps():
+                    if seed == 2:
+                        run.log(loss=1.0)
+    written = here("report", *name, "-o", "page.html")
+    assert written.code == 0, written.err
+    assert "<figcaption>Losses" not in Path("page.html").read_text()

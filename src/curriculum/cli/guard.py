@@ -40,6 +40,7 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
         # PyTorch's word on the speed of one operation in a stack: nothing that a user can act on.
         warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
         try:
+            _check_runs(kwargs.get("runs"))
             return command(*args, **kwargs)
         except KeyboardInterrupt as error:
             say(str(error) or "interrupted")
@@ -70,14 +71,20 @@ def _terminate(number: int, frame: Any) -> None:
     raise Terminated
 
 
+def _check_runs(folder: Any) -> None:
+    if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
+        from curriculum.errors import InputError
+
+        raise InputError(f"{folder} is a file, but runs are kept in a folder: name one with --runs or CURRICULUM_RUNS")
+
+
 def check_free(path: Path, force: bool) -> None:
     """Raise an error if an output already exists and may not be replaced."""
-    from curriculum.errors import InputError, OutputExistsError
-    from curriculum.store.place import exists_already
+    from curriculum.errors import OutputExistsError
+    from curriculum.store.place import check_parent, exists_already
 
     if path.is_dir():
         raise OutputExistsError(f"{path} is a folder: pass the name of a file")
     if os.path.lexists(path) and not force:
         raise exists_already(path)
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")
+    check_parent(path)

@@ -25,7 +25,7 @@ def draw_run(run: Run) -> None:
     sheet = run.manifest.get("sheet", "dopesheet.csv")
     style.save(timeline.draw(run.schedule, f"{run.name} ({sheet})"), run.figure("timeline.png"))
     (middle,) = median_seeds([run])
-    if not run.metrics.empty:
+    if losses.any_logged([run], [middle]):
         style.save(losses.draw([run], [run.name], [middle]), run.figure("losses.png"))
     if run.phase_ends:
         style.save(latents.draw(run, middle), run.figure("latents.png"))
@@ -34,7 +34,7 @@ def draw_run(run: Run) -> None:
 
 
 def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path, width: float | None = None, form: str = "png") -> None:
-    """Draw the figures of a comparison: losses, schedules, bands over the steps, and final latents and effects where there are any.
+    """Draw the figures of a comparison: schedules, and losses, bands over the steps, final latents and effects where there are any.
 
     Also those of the task: a figure of a run may have a form for several, under the same name. `width` is in inches, by default one that
     suits a screen, and `form` is `png`, `svg` or `pdf`.
@@ -47,7 +47,9 @@ def draw_comparison(runs: Sequence[Run], found: Comparison, folder: Path, width:
 
     names = found.names
     theme = style.for_print(style.with_runs(style.LIGHT, [run.color for run in found.runs]), width)
-    style.save(losses.draw(runs, names, median_seeds(runs), theme), folder / f"losses.{form}")
+    middle = median_seeds(runs)
+    if losses.any_logged(runs, middle):
+        style.save(losses.draw(runs, names, middle, theme), folder / f"losses.{form}")
     style.save(schedules.draw(runs, names, theme), folder / f"schedules.{form}")
     measured = f"{found.final[0].title.removeprefix('final ')} ({found.final[0].unit})" if found.final else ""
     moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]

@@ -82,8 +82,8 @@ def _of_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[_Drawn]:
         moving = [stretch for pair in found.pairs for stretch in pair.windows["transitions"]]
         alt = f"The median over seeds and the range of the central 80%, over the steps. At the end: {_ended(runs, names, found)}."
         yield _Drawn("Error and scores over the steps", alt, bands.draw(runs, names, curves(runs), moving, measured, theme))
-    if any(not run.metrics.empty for run in runs):
-        chosen = median_seeds(runs)
+    chosen = median_seeds(runs)
+    if losses.any_logged(runs, chosen):
         last = [
             f"{name} {', '.join(f'{term} {number(value)}' for term, value in own.items())}"
             for name, own in zip(names, found.last_losses, strict=True)
@@ -106,8 +106,8 @@ def _of_run(run: Run) -> Iterator[_Drawn]:
     said = "; ".join(f"{phase.name}, steps {phase.start:,} to {phase.end:,}" for phase in phases)
     alt = f"The columns {', '.join(run.schedule.properties)} of {sheet} over {len(run.schedule):,} steps. Phases: {said or 'none'}."
     yield _Drawn("Timeline", alt, timeline.draw(run.schedule, f"{name} ({sheet})"))
-    if not run.metrics.empty:
-        chosen = median_seeds([run])
+    chosen = median_seeds([run])
+    if losses.any_logged([run], chosen):
         theme = style.with_runs(style.LIGHT, [arm_of(run).color])
         alt = f"The losses of {_seeds([run], [name], chosen)} over the steps. At the end: {_ended([run], [name], None)}."
         yield _Drawn("Losses", alt, losses.draw([run], [name], chosen, theme))

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from curriculum.errors import InputError, RunError, nearest
 from curriculum.store.files import read_document, reason, write_file
-from curriculum.store.names import EXPERIMENT, is_run
+from curriculum.store.names import EXPERIMENT, experiment_paths, is_run
 from curriculum.store.reader import Run
 from curriculum.store.shelf import find_run, runs_in
 
@@ -105,7 +105,8 @@ def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], Experiment
     """
     place = experiment_folder(names[0], folder) if len(names) == 1 else None
     if place is None:
-        return [find_run(name, folder) for name in names], ExperimentRecord()
+        experiments = [path.name for path in experiment_paths(folder)] if len(names) == 1 else []
+        return [find_run(name, folder, experiments) for name in names], ExperimentRecord()
     record = read_experiment(place)
     if record is None:
         return runs_in(place)[0], ExperimentRecord()
@@ -115,7 +116,8 @@ def find_runs(names: Sequence[str], folder: Path) -> tuple[list[Run], Experiment
 
 def experiment_folder(name: str, folder: Path) -> Path | None:
     """Find the folder of the arms of an experiment by its name or path; None for what is none."""
-    return next((path for path in (folder / name, Path(name)) if path.is_dir() and not is_run(path)), None)
+    places = (folder / name, Path(name)) if name else ()
+    return next((path for path in places if path.is_dir() and not is_run(path)), None)
 
 
 def place_of_baseline(reference: str | None, chosen: Sequence[Run], record: ExperimentRecord, folder: Path) -> int | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from curriculum.errors import InputError, OutputExistsError, RunError
 from curriculum.store import csv_export, event_export
-from curriculum.store.place import exists_already, swap
+from curriculum.store.place import check_parent, exists_already, swap
 from curriculum.store.reader import Run
 
 Form = Literal["csv", "tensorboard"]
@@ -53,7 +53,7 @@ def plan_exports(runs: Sequence[Run], form: Form, output: Path | None, together:
 def check_export(path: Path, force: bool) -> None:
     """Check that a folder can be written. Raises `OutputExistsError` where it exists, unless it is an export and may be replaced.
 
-    Raises `InputError` where the folder that it is to be in does not exist.
+    Raises `InputError` where there is no folder that it can be in.
     """
     if path.name in ("", ".."):
         raise InputError(f"cannot write {str(path)!r}: pass the name of a new folder")
@@ -62,8 +62,7 @@ def check_export(path: Path, force: bool) -> None:
             raise exists_already(path)
         if not _is_export(path):
             raise OutputExistsError(f"{path} has other files than those of an export, and is not replaced: choose another name")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")
+    check_parent(path)
 
 
 def export(exports: Sequence[Export], form: Form, force: bool, watch: Callable[[int], None] = lambda seeds: None) -> list[list[str]]:

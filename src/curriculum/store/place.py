@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from curriculum.errors import OutputExistsError
+from curriculum.errors import InputError, OutputExistsError
 from curriculum.store.names import free_name
 
 Place = Callable[[Path, Path], Path]  # from where a file lies and the path that it is for, to the path that it has then
@@ -17,6 +17,13 @@ Place = Callable[[Path, Path], Path]  # from where a file lies and the path that
 def exists_already(path: Path) -> OutputExistsError:
     """Make the error for an output that may not be replaced."""
     return OutputExistsError(f"{path} already exists: choose another name, or replace it with --force")
+
+
+def check_parent(path: Path) -> None:
+    """Raise `InputError` where there is no folder to write a file or a folder to."""
+    if not path.absolute().parent.is_dir():
+        wrong = f"{path.parent} is not a folder" if os.path.lexists(path.parent) else f"the folder {path.parent} does not exist"
+        raise InputError(f"cannot write {path}: {wrong}")
 
 
 def replace(beside: Path, path: Path) -> Path:

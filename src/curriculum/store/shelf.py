@@ -36,10 +36,10 @@ def runs_in(folder: Path) -> tuple[list[Run], list[CurriculumError]]:
     return sorted(found, key=lambda run: (run.created, run.name)), damaged
 
 
-def find_run(reference: str, folder: Path) -> Run:
+def find_run(reference: str, folder: Path, others: Sequence[str] = ()) -> Run:
     """Open a run by its path, its name in `folder`, or a unique beginning of its name.
 
-    Raises `InputError` with the nearest name where there is none.
+    `others` are names of what else may have been meant. Raises `InputError` with the nearest name where there is none.
     """
     if not reference:
         raise InputError("an empty name is not a run")
@@ -54,7 +54,7 @@ def find_run(reference: str, folder: Path) -> Run:
         raise InputError(f"{reference!r} matches the beginning of several runs: {', '.join(close)}")
     if Path(reference).is_dir() or (folder / reference).is_dir():
         raise InputError(f"{reference!r} is a folder, but not a run: it has no {MANIFEST}")
-    guess = nearest_name(reference, names)
+    guess = nearest_name(reference, [*others, *names])
     hint = f", did you mean {guess!r}?" if guess else ""
     listed = f"(in {folder}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if names else f"({folder} has no runs yet)"
     raise InputError(f"there is no run {reference!r}{hint} {listed}")

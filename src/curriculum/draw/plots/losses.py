@@ -117,6 +117,12 @@ def logged(run: Run, seed_index: int) -> tuple[NDArray[np.int64], dict[str, NDAr
     return steps, losses or found
 
 
+def any_logged(runs: Sequence[Run], seed_indices: Sequence[int]) -> bool:
+    """Tell whether there is a loss to draw, of one seed of each run: a training loop of a user's own may log nothing."""
+    found = (logged(run, index) for run, index in zip(runs, seed_indices, strict=True))
+    return any(len(steps) and values for steps, values in found)
+
+
 def mark_boundaries(axes: Axes, runs: Sequence[Run], theme: style.Theme) -> None:
     """Mark where phases start: in gray where they do in all runs, else in each run's color."""
     starts = [{phase.start for phase in run.schedule.phases[1:]} for run in runs]
