@@ -176,7 +176,7 @@ class SpaceView {
     const step = this.shownStep();
     const coarse = own && own.points ? `, ${own.points.length} of ${this.data.colors.length} points` : "";
     const main = page.charts.find((chart) => chart.group === "error" || chart.group === "score");
-    const value = main ? numberText(valueAt(seedCurve(main.arms[this.arm], shownSeed(this.arm)), state.step)) : "";
+    const value = main ? numberText(valueAt(seedCurve(main.arms[this.arm], shownSeed(this.arm)), step)) : "";
     const text = own ? `${seedName(this.arm)}, step ${stepText(step)}${coarse}${main ? `, ${main.title} ${value}` : ""}` : seedName(this.arm);
     if (this.head.textContent === text) return;
     this.head.textContent = text;
