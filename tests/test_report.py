@@ -254,7 +254,7 @@ def test_seeds_that_diverged_are_named(here, shelf):
 
 def test_an_interrupted_run_says_how_far_it_came(here, shelf):
     stored_classifier(shelf / "runs" / "half", accuracy=np.full(16, 0.9), status="interrupted")
-    assert "the run is interrupted: 400 of 400 steps" in read(page_of(here("report", "half")).read_text()).text
+    assert "the run was interrupted after 400 of 400 steps" in read(page_of(here("report", "half")).read_text()).text
 
 
 HOSTILE = "<img src=x onerror=alert(1)>"

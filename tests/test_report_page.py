@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa:
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 STEPS = 120
+NONE = "\N{EN DASH}"
 SHEET = (
     "STEP,PHASE,ACTION,lr,loss-recon,reg-separate,reg-planar,reg-norm,reg-anchor,data-hues,data-vibrancies\n"
     "0,Primary & secondary,,0.0,1,0.2,0.1,0.1,0,0,0\n"
@@ -326,6 +327,61 @@ def test_the_values_are_those_that_were_stored(opened, page, colors):
             found_ = [number(text) for text in re.findall(r"[\d.]+(?:e-?\d+)?", shown[name][place].replace("seed 0", ""))]
             np.testing.assert_allclose(found_, expected, rtol=0.006)
         assert number(shown["lr (schedule)"][place]) == pytest.approx(run.schedule.at(75)["lr"], rel=0.006)
+
+
+def test_a_curve_that_has_ended_has_no_value_at_a_later_step(opened, page, colors, tmp_path):
+    found = opened(page)
+    values = found.find("#values")
+    assert values.locator("tr", has_text="reg-separate").last.locator("td").all_inner_texts() == [NONE, NONE]  # its weight is 0 by now
+    assert values.locator("tr", has_text="total").locator("td").first.inner_text() != NONE
+    found.find(".chart[aria-label='reg-separate']").scroll_into_view_if_needed()
+    spoken = found.find(".plot[aria-label^='reg-separate, ']").get_attribute("aria-label")
+    assert re.search(r"one ends at [\d.]+ .* \(step \d+\)", spoken), spoken
+    short = stored_classifier(
+        tmp_path / "short", accuracy=np.array([0.9]), curves=np.full((200, 1), 0.5), sheet="STEP,lr,loss,smoothing\n0,0.01,1,0\n199,,,\n"
+    )
+    long = stored_classifier(
+        tmp_path / "long", accuracy=np.array([0.9]), curves=np.full((400, 1), 0.5), sheet="STEP,lr,loss,smoothing\n0,0.02,1,0\n399,,,\n"
+    )
+    found = opened(written(tmp_path, [short, long]))
+    row = found.find("#values tr").filter(has_text="lr (schedule)").locator("td")
+    assert row.all_inner_texts() == [NONE, "0.02"]
+    found.find("#step").press("Home")
+    found.settle()
+    assert row.all_inner_texts() == ["0.01", "0.02"]
+
+
+def test_a_curve_of_a_single_point_is_a_dot(opened, tmp_path, here):
+    (tmp_path / "a.csv").write_text(SHEET)
+    made = here("train", "--dopesheet", tmp_path / "a.csv", "--name", "a", "--steps", 1, "--runs", tmp_path / "runs")
+    assert made.code == 0, made.err
+    found = opened(written(tmp_path, [Run(tmp_path / "runs" / "a")]))
+    assert found.text("h2 >> nth=0") == "a: 1 seed, 1 step"
+    drawn = (
+        chart(found, "loss-recon")
+        .locator("xpath=ancestor::*[contains(@class, 'uplot')]")
+        .locator("canvas")
+        .evaluate(
+            """(own) => {
+            const all = own.getContext("2d").getImageData(0, 0, own.width, own.height).data;
+            let blue = 0;
+            for (let i = 0; i < all.length; i += 4) blue += all[i + 3] > 200 && all[i + 2] > all[i] + 80;
+            return blue;
+        }"""
+        )
+    )
+    assert drawn > 8
+
+
+def test_long_names_keep_tables_and_buttons_in_sight(opened, tmp_path):
+    names = [f"a-run-of-a-grid-search-with-a-very-long-name-that-has-its-learning-rate-{rate}" for rate in (1, 2, 3)]
+    runs = [stored_classifier(tmp_path / name, accuracy=np.linspace(0.8, 0.9, 3)) for name in names]
+    found = opened(written(tmp_path, runs), width=390)
+    assert found.text("h1") == f"{names[0]}, {names[1]} and {names[2]}"
+    assert found.find("h1").bounding_box()["width"] > 300
+    captions = [own for own in found.find(".section caption span").all() if own.is_visible()]
+    assert len(captions) > 5
+    assert all(own.bounding_box()["x"] + own.bounding_box()["width"] <= 390 for own in captions)
 
 
 def test_a_pair_of_seeds_is_lit_where_it_is_pointed_at_and_chosen_where_it_is_clicked(opened, judged, classifiers):

@@ -29,6 +29,11 @@ def put(text: str) -> None:
     print(safe(text), flush=True)
 
 
+def joined(parts: Sequence[str]) -> str:
+    """Write a list in words: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
 def put_json(document: Any) -> None:
     """Print one JSON document to stdout."""
     print(json.dumps(document, indent=2, allow_nan=False), flush=True)

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from curriculum.console import joined
 from curriculum.measure.comparison import Comparison
 from curriculum.measure.effects import SCALED
 from curriculum.measure.metric import label
@@ -142,7 +143,7 @@ def said(found: Comparison, powers: Sequence[Power]) -> list[str]:
     if useless:
         sentences.append(f"pairing by seed does not help here: {', '.join(dict.fromkeys(useless))}")
     if powers:
-        runs = " and ".join((", ".join(found.names[:-1]), found.names[-1]))
+        runs = joined(found.names)
         fewest = min(own.pairs for own in powers)
         sentences.append(f"this comes from {fewest} pairs of {runs}; the true effects may be smaller, and then it takes more")
     return sentences

@@ -23,6 +23,8 @@ from curriculum.store.manifest import skipped_updates
 from curriculum.store.reader import Run
 from curriculum.store.waiting import waiting
 
+ENDED = {"diverged": "diverged", "interrupted": "was interrupted"}  # how a run ended that can be shown, but has not finished
+
 
 @dataclass(frozen=True)
 class Part:
@@ -80,14 +82,16 @@ def _parts(found: Comparison, said: Answers) -> list[Part]:
 
 
 def _title(run: Run, name: str) -> str:
-    count = len(run.seeds)
-    return f"{name}: {count} seed{'' if count == 1 else 's'}, {run.trained_steps:,} steps"
+    seeds, steps = len(run.seeds), run.trained_steps
+    return f"{name}: {seeds} seed{'' if seeds == 1 else 's'}, {steps:,} step{'' if steps == 1 else 's'}"
 
 
 def _notes(run: Run) -> list[str]:
     """Say of a single run what a comparison says of each of its runs: how it ended, and which seeds are missing."""
     whole = run.manifest.get("sheet_steps") or run.manifest["steps"]
-    notes = [] if run.status == "finished" else [f"the run is {run.shown_status}: {run.trained_steps:,} of {run.manifest['steps']:,} steps"]
+    notes = (
+        [] if run.status == "finished" else [f"the run {ENDED[run.status]} after {run.trained_steps:,} of {run.manifest['steps']:,} steps"]
+    )
     if run.manifest["steps"] < whole:
         notes.append(f"trained on the first {run.manifest['steps']:,} of the sheet's {whole:,} steps only (--steps)")
     return [*notes, *waiting(run)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from curriculum.console import joined
 from curriculum.draw import style
 from curriculum.draw.frames import frame_steps
 from curriculum.measure.comparison import Comparison
@@ -65,7 +66,7 @@ def render(
         environment()
         .get_template("page.html.j2")
         .render(
-            title=" and ".join(names),
+            title=joined(names),
             policy=_policy(script, css),
             css=Markup(css),
             script=Markup(script),

@@ -246,6 +246,8 @@ class Chart {
         ctx.lineTo(x[i], high[i]);
         ctx.lineTo(x[i], last[i]);
       }
+      // A point without neighbors has no line, so it is a dot.
+      if (gap[i] && (i + 1 === x.length || gap[i + 1])) ctx.arc(x[i], first[i], ctx.lineWidth, 0, 7);
     }
     ctx.stroke();
   }
@@ -322,15 +324,16 @@ class Chart {
     const near = this.nearest(event.offsetX, event.offsetY);
     const step = near ? near.step : this.plot.posToVal(event.offsetX, "x");
     const lines = [`step ${stepText(step)}`];
-    for (const arm of shownArms(this.data)) {
-      lines.push(`${page.names[arm]}: ${valuesText(this.data, arm, step)}`);
-    }
+    for (const arm of shownArms(this.data)) lines.push(`${page.names[arm]}: ${valuesText(this.data, arm, step)}`);
     tip(lines, event);
   }
 
   /** Say in words what the chart shows, for whoever does not see it. */
   describe() {
-    const ends = shownArms(this.data).map((arm) => `${page.names[arm]} ends at ${valuesText(this.data, arm, lastStep)}`);
+    const ends = shownArms(this.data).map((arm) => {
+      const last = stepsOf(/** @type {ArmCurves} */ (this.data.arms[arm]).steps).at(-1) || 0;
+      return `${page.names[arm]} ends at ${valuesText(this.data, arm, last)}${last < lastStep ? ` (step ${stepText(last)})` : ""}`;
+    });
     const [min, max] = this.steps();
     this.place.setAttribute("aria-label", `${this.title}, ${this.log ? "log" : "linear"} scale, steps ${stepText(min)} to ${stepText(max)}. ${ends.join("; ")}.`);
   }
@@ -346,20 +349,23 @@ function span(steps, [min, max]) {
   return [placeOf(steps, Math.ceil(min) - 1) + 1, placeOf(steps, max) + 1];
 }
 
-/** Read the last value of a curve up to a step. @param {{steps: Int32Array, values: Float32Array} | null} curve @param {number} step */
+/** Read the last value of a curve up to a step; NaN after its end. @param {{steps: Int32Array, values: Float32Array} | null} curve @param {number} step */
 function valueAt(curve, step) {
   const place = curve ? placeOf(curve.steps, step) : -1;
-  return curve && place >= 0 ? curve.values[place] : NaN;
+  if (!curve || place < 0) return NaN;
+  const pause = place ? curve.steps[place] - curve.steps[place - 1] : 1; // a value holds until the next one would be recorded
+  return place === curve.steps.length - 1 && step > curve.steps[place] + pause ? NaN : curve.values[place];
 }
 
 /** Say the values of a run in a chart at a step. @param {ChartData} data @param {number} arm @param {number} step */
 function valuesText(data, arm, step) {
   const own = data.arms[arm];
   const middle = numberText(valueAt(bandCurve(own, 1), step));
-  if (!own || !own.band) return middle;
-  const [low, high] = [0, 2].map((which) => numberText(valueAt(bandCurve(own, which), step)));
   const seed = shownSeed(arm);
-  const shown = seed < 0 ? "" : `, seed ${page.arms[arm].seeds[seed]} ${numberText(valueAt(seedCurve(own, seed), step))}`;
+  const single = seed < 0 ? NaN : valueAt(seedCurve(own, seed), step);
+  if (!own || !own.band || (middle === "–" && Number.isNaN(single))) return middle;
+  const [low, high] = [0, 2].map((which) => numberText(valueAt(bandCurve(own, which), step)));
+  const shown = seed < 0 ? "" : `, seed ${page.arms[arm].seeds[seed]} ${numberText(single)}`;
   return `${middle} [${low}, ${high}]${shown}`;
 }
 
@@ -413,7 +419,7 @@ function showCharts() {
     const legend = make("p", { className: "legend" });
     const label = () => {
       const shown = page.names.map((name, arm) => make("span", {}, swatch(arm), ` ${name}${several ? `, ${seedName(arm)} thin` : ""}`));
-      legend.replaceChildren(...shown, ...(several ? [make("span", { className: "muted" }, "thick: the median over seeds; band: 10% to 90% of them")] : []));
+      legend.replaceChildren(...shown, ...(several ? [make("span", { className: "muted" }, "thick: the median over seeds; band: 10th to 90th percentile")] : []));
     };
     label();
     watch(["theme", "seed"], label);

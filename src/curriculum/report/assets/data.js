@@ -77,11 +77,7 @@ function decode(numbers, reference) {
   return values;
 }
 
-/**
- * Give an array once it is unpacked.
- * @param {Reference} reference
- * @returns {Promise<Float32Array>}
- */
+/** Give an array once it is unpacked. @param {Reference} reference @returns {Promise<Float32Array>} */
 async function load(reference) {
   const numbers = await unpack(reference.block);
   let found = arrays.get(reference);
@@ -105,10 +101,7 @@ function peek(reference) {
   return found || null;
 }
 
-/**
- * Give steps as an array.
- * @param {Steps} steps
- */
+/** Give steps as an array. @param {Steps} steps */
 function stepsOf(steps) {
   let found = stepLists.get(steps);
   if (!found) {
@@ -118,11 +111,7 @@ function stepsOf(steps) {
   return found;
 }
 
-/**
- * Find the place of the last of some ascending steps that is not after a step; -1 where all are.
- * @param {Int32Array} steps
- * @param {number} step
- */
+/** Find the place of the last of ascending steps that is not after a step; -1 where all are. @param {Int32Array} steps @param {number} step */
 function placeOf(steps, step) {
   let low = 0;
   let high = steps.length;

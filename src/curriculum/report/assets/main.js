@@ -104,7 +104,7 @@ function showValues() {
   const [head, body] = [table.tHead, table.tBodies[0]];
   const update = () => {
     if (state.playing) return;
-    const names = page.names.map((name, arm) => make("th", { scope: "col" }, `${name} (${seedName(arm)})`));
+    const names = page.names.map((name, arm) => make("th", { scope: "col" }, `${name}, ${seedName(arm)}`));
     head.replaceChildren(make("tr", {}, make("th", { scope: "col" }, `step ${stepText(state.step)}`), ...names));
     body.replaceChildren(
       ...page.charts.map((chart) => {
