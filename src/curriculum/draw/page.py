@@ -87,7 +87,7 @@ def finish(
 
 
 def _settle(figure: Figure) -> None:
-    """Lay out the panels, and leave them there: the last bits of where they are differ from time to time, and would in an SVG."""
+    """Lay out the panels, and leave them there, but for the last bits of where they are, which differ from time to time."""
     engine: Any = figure.get_layout_engine()
     engine.execute(figure)
     for axes in figure.axes:
@@ -98,6 +98,7 @@ def _settle(figure: Figure) -> None:
 
 def _laid_out(figure: Figure, head: float, body: float, foot: float) -> float:
     """Set the height of a figure with so many inches above, of and below its panels, and give it."""
+    body = round(body, 3)  # what is measured differs in its last bits from time to time, and an SVG must not
     width, total = figure.get_figwidth(), head + body + foot
     figure.set_figheight(total)
     engine: Any = figure.get_layout_engine()
