@@ -114,6 +114,7 @@ def test_a_run_that_was_interrupted_resumes_under_its_new_name(empty, here):
     assert here("verify", "rest", "--replay", "30").code == 0
 
 
+@pytest.mark.slow
 def test_arms_that_were_interrupted_resume_as_one_stack_under_their_new_names(empty, here):
     text = "config: color\nseeds: 0:2\narms: {first: smooth.csv, second: stepped.csv}\n"
     Path("whole.yaml").write_text(text)

@@ -392,6 +392,7 @@ def test_configs_and_facts_that_differ_are_marked(here, bench):
     assert "curriculum verify runs/a\ncurriculum verify runs/d" in page.code
 
 
+@pytest.mark.slow
 def test_the_command_that_trained_each_block_is_shown(process, empty):
     for seeds in ("0:1", "0:2"):
         done = process("train", "--dopesheet", "smooth.csv", "--steps", "20", "--name", "grown", "--seeds", seeds)
@@ -565,6 +566,7 @@ def test_a_full_disk_leaves_no_half_page(here, bench, tree, monkeypatch):
     assert tree(bench) == before
 
 
+@pytest.mark.slow
 def test_pages_made_at_once_are_each_whole(bench, process):
     outcomes = []
     makers = [threading.Thread(target=lambda: outcomes.append(process("report", "a", "b", cwd=bench))) for _ in range(2)]

@@ -39,6 +39,8 @@ def guarded(command: Callable[Params, Returned]) -> Callable[Params, Returned]:
         signal.signal(signal.SIGTERM, _terminate)
         # PyTorch's word on the speed of one operation in a stack: nothing that a user can act on.
         warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
+        # Of a name in letters that the font of figures lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         try:
             _check_runs(kwargs.get("runs"))
             return command(*args, **kwargs)

@@ -47,21 +47,21 @@ def static_figures(runs: Sequence[Run], found: Comparison | None) -> list[Static
 
     Raises `RunError` where a run is damaged.
     """
-    drawn = list(_of_run(runs[0]) if found is None else _of_comparison(runs, found))
     figures: list[StaticFigure] = []
-    for resolution in RESOLUTIONS:
-        figures = [StaticFigure(own.title, own.alt, _png(own.figure, resolution)) for own in drawn]
-        if sum(len(own.png) for own in figures) <= MOST_BYTES:
-            break
+    with warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes; the text beside the figure has it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        drawn = list(_of_run(runs[0]) if found is None else _of_comparison(runs, found))
+        for resolution in RESOLUTIONS:
+            figures = [StaticFigure(own.title, own.alt, _png(own.figure, resolution)) for own in drawn]
+            if sum(len(own.png) for own in figures) <= MOST_BYTES:
+                break
     return figures
 
 
 def _png(figure: Figure, resolution: int) -> bytes:
     out = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in letters that the font lacks is drawn as boxes; the text beside the figure has it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(out, format="png", dpi=resolution)
+    figure.savefig(out, format="png", dpi=resolution)
     return out.getvalue()
 
 
