@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from color_vision import KINDS, distance, lab
 from curriculum import track
 from curriculum.draw import style
-from curriculum.draw.conclusion import conclusion_of
+from curriculum.draw.conclusion import Conclusion, Line, conclusion_of
 from curriculum.draw.ffmpeg import encode
 from curriculum.draw.film import Look
 from curriculum.draw.frames import frame_steps
@@ -284,10 +284,31 @@ def test_the_verdicts_of_a_video_are_those_of_the_comparison_of_its_runs(compare
     assert conclusion_of(stored) == conclusion_of(found.to_json())
     said = conclusion_of(stored)
     assert said.title == "smooth against stepped"
-    assert said.lines[0] == (found.guards[0].sentence(found.names), found.guards[0].verdict)
+    first = found.guards[0]
+    assert (said.lines[0].sentence, said.lines[0].verdict) == (first.sentence(found.names), first.verdict)
+    assert said.lines[0].short == f"{first.title}: smooth {first.amount} of stepped {first.interval}: {first.verdict}"
     scene = make_scene(runs, Look(), at=59, conclusion=said)
     scene.conclude()
-    assert all(sentence in lines(scene.figure) for sentence, _ in said.lines)
+    assert all(own.sentence in lines(scene.figure) for own in said.lines)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, "sentence"), (7, "short"), (30, "some")])
+def test_a_video_ends_with_every_verdict_or_says_how_many_it_leaves_out(compared, count, shown):
+    runs = [Run(compared / name) for name in ("smooth", "stepped")]
+    every = tuple(Line(f"{'a long sentence ' * 12}{place}", f"short {place}", "contradicted") for place in range(count))
+    scene = make_scene(runs, Look(), at=59, conclusion=Conclusion("smooth against stepped", every))
+    bottom = [own.get_window_extent().y0 for own in scene.conclude()[1:]]
+    assert min(bottom) > 0
+    drawn = lines(scene.figure)
+    if shown == "some":
+        rest = re.search(r"and (\d+) more, which `curriculum compare` says", drawn)
+        assert len(re.findall(r"short \d+", drawn)) == count - int(rest[1]) > 5
+    else:
+        assert all(getattr(own, shown) in drawn for own in every)
+
+
+def test_the_verdicts_of_a_video_are_made_anew_for_runs_that_were(compared, tree):
+    runs = [Run(compared / name) for name in ("smooth", "stepped")]
     assert stored_comparison(compared, runs[:1]) is None
     assert stored_comparison(compared / "nothing", runs) is None
     # Runs that were trained anew since are compared anew, for the video alone.

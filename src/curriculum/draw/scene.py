@@ -6,6 +6,7 @@ stored background and still equals a full drawing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,7 +103,7 @@ class Scene:
         return before != [text.get_text() for text in self._phases]
 
     def conclude(self) -> list[Artist]:
-        """Make what is drawn over the last frame: the verdicts, as many as fit, whole ones only; nothing without a conclusion."""
+        """Make what is drawn over the last frame, the verdicts; nothing without a conclusion."""
         if self.conclusion is None:
             return []
         unit, width, height = self.layout.unit, self.look.width, self.look.height
@@ -115,17 +116,26 @@ class Scene:
             made: list[Artist] = [cover]
             left, line = 36 * unit, 1.3 * TEXT * unit
             at = top + 0.6 * line
-            for text, verdict in ((self.conclusion.title, ""), *self.conclusion.lines):
+            for text, verdict in self._verdicts(height - at, line, left):
                 weight = "normal" if verdict else "bold"
-                room = (width - 2 * left) / DPI
-                broken = wrapped(self.figure, text, room, self._points(TEXT), weight)
-                high = (broken.count("\n") + 1) * line
-                if at + high > height:
-                    break
                 own: dict[str, Any] = {"ha": "left", "va": "top", "linespacing": 1.2, "fontweight": weight, "zorder": MOVING + 2}
-                made.append(self.figure.text(left / width, 1 - at / height, broken, color=style.verdict_color(verdict, self.theme), **own))
-                at += high
+                made.append(self.figure.text(left / width, 1 - at / height, text, color=style.verdict_color(verdict, self.theme), **own))
+                at += (text.count("\n") + 1) * line
         return made
+
+    def _verdicts(self, room: float, line: float, left: float) -> list[tuple[str, str]]:
+        """Break the title and the verdicts into lines that fit: as sentences, else in short, else some and how many are left out."""
+        assert self.conclusion is not None
+        lines = self.conclusion.lines
+        for texts in ([own.sentence for own in lines], [own.short for own in lines]):
+            found = [(self.conclusion.title, ""), *zip(texts, [own.verdict for own in lines], strict=True)]
+            width, size = (self.look.width - 2 * left) / DPI, self._points(TEXT)
+            broken = [(wrapped(self.figure, text, width, size, "normal" if own else "bold"), own) for text, own in found]
+            ends = list(itertools.accumulate((text.count("\n") + 1) * line for text, _ in broken))
+            if ends[-1] <= room:
+                return broken
+        fit = max(1, sum(end <= room - line for end in ends))
+        return [*broken[:fit], (f"and {len(broken) - fit} more, which `curriculum compare` says", "")]
 
     def _points(self, pixels: float) -> float:
         """Turn pixels of a picture 900 high into points of this one."""
