@@ -445,7 +445,8 @@ def test_links_out_of_a_run_folder_are_not_followed(here, bench):
 def test_a_comparison_from_a_stranger_opens_no_run_elsewhere(here, bench):
     shutil.copytree(bench / "runs" / "a", bench / "elsewhere")
     (bench / "runs" / "comparisons" / "x").mkdir(parents=True)
-    document = {"created": "9999", "runs": [{"path": str(bench / "elsewhere")}, {"path": "runs/../elsewhere"}]}
+    paths = [str(bench / "elsewhere"), "runs/../elsewhere"]
+    document = {"created": "9999", "runs": [{"name": "a", "path": path, "seeds": [0]} for path in paths]}
     (bench / "runs" / "comparisons" / "x" / "compare.json").write_text(json.dumps(document))
     outcome = here("animate", "-o", "p.png", "--size", "320x180")
     assert outcome.code == 2

@@ -13,8 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from curriculum.errors import RunError
 from curriculum.store.files import read_document, reason
 from curriculum.store.names import COMPARISONS
-from curriculum.store.shelf import DOCUMENT, MOST_COMPARISON
 
+DOCUMENT = "compare.json"
+MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 SCHEMA = 3  # of which what was found is read; of those before, only the runs are
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
@@ -57,8 +58,15 @@ class VerdictRecord(PairRecord):
     verdict: str
 
 
+class SmallestRecord(_Part):
+    """The smallest effect of interest: as a share, and that of single measures."""
+
+    ratio: float
+    own: dict[str, float]
+
+
 class ComparisonRecord(_Part):
-    """A stored comparison. Those of earlier schemas have no `pairs`."""
+    """A stored comparison. Those of earlier schemas have neither `pairs` nor `smallest`."""
 
     path: Path
     created: str
@@ -67,6 +75,9 @@ class ComparisonRecord(_Part):
     hypotheses: list[HypothesisRecord] = []
     verdicts: list[VerdictRecord] = []
     guards: list[VerdictRecord] = []
+    primary: list[str] | None = None
+    smallest: SmallestRecord | None = None
+    earlier_looks: list[int] = []
 
     @model_validator(mode="after")
     def _of_its_runs(self) -> Self:
@@ -77,6 +88,16 @@ class ComparisonRecord(_Part):
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def paths(self) -> list[str]:
+        """Where its runs were."""
+        return [run.path for run in self.runs]
+
+    @property
+    def shared_seeds(self) -> int:
+        """How many seeds all of its runs have."""
+        return len(set.intersection(*(set(run.seeds) for run in self.runs))) if self.runs else 0
 
 
 def comparison_paths(folder: Path) -> list[Path]:

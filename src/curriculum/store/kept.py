@@ -11,10 +11,10 @@ from typing import Literal
 
 from curriculum.errors import InputError, InUseError, nearest_name
 from curriculum.store.blocks import block_paths
+from curriculum.store.compared import DOCUMENT
 from curriculum.store.lock import wait_for_lock
 from curriculum.store.names import BESIDE, BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, REPORTS, VIDEOS, experiment_paths, is_run, run_paths
 from curriculum.store.reports import SUFFIX
-from curriculum.store.shelf import DOCUMENT
 
 PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
 Kind = Literal["run", "experiment", "comparison", "video", "report"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from curriculum.errors import CurriculumError, InputError, RunError
 from curriculum.store.blocks import run_of
-from curriculum.store.compared import comparisons_of
+from curriculum.store.compared import DOCUMENT, comparisons_of
 from curriculum.store.kept import PATIENCE, Kept, find_kept, held
 from curriculum.store.lock import wait_for_lock
 from curriculum.store.manifest import read_manifest
@@ -38,7 +38,6 @@ from curriculum.store.names import (
     is_part,
     is_run,
 )
-from curriculum.store.shelf import DOCUMENT
 
 HIDDEN = ".removed."  # how the name of a folder begins of which nothing is left but to delete it
 MOST_NAMED = 5  # files in a message

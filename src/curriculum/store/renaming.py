@@ -15,13 +15,12 @@ from typing import Any
 
 from curriculum.errors import CurriculumError, InputError, OutputExistsError, RunError
 from curriculum.store.blocks import block_paths, run_of
-from curriculum.store.compared import comparisons_of
+from curriculum.store.compared import DOCUMENT, MOST_COMPARISON, comparisons_of
 from curriculum.store.experiment import ExperimentRecord, read_experiment, write_experiment
 from curriculum.store.files import read_document, write_file
 from curriculum.store.kept import Kept, find_kept, held
 from curriculum.store.manifest import read_manifest
 from curriculum.store.names import BLOCKS, MANIFEST, check_name, is_run
-from curriculum.store.shelf import DOCUMENT, MOST_COMPARISON
 from curriculum.store.writer import to_json
 
 Document = dict[str, Any]

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.errors import CurriculumError, InputError, RunError, nearest_name
-from curriculum.store.files import (
-    read_document,
-    write_file,
-)
+from curriculum.store.compared import DOCUMENT, MOST_COMPARISON, ComparisonRecord, comparisons_in, read_comparison
+from curriculum.store.files import read_document, write_file
 from curriculum.store.names import COMPARISONS, MANIFEST, VIDEOS, is_run, plain, run_paths
 from curriculum.store.place import claim, swap
 from curriculum.store.reader import Run
@@ -60,10 +58,8 @@ def find_run(reference: str, folder: Path, others: Sequence[str] = ()) -> Run:
     raise InputError(f"there is no run {reference!r}{hint} {listed}")
 
 
-DOCUMENT = "compare.json"
 FIGURES_OF_COMPARISONS = {"bands", "effects", "latents", "losses", "schedules"}
 FORMATS_OF_FIGURES = {".png", ".svg", ".pdf"}
-MOST_COMPARISON = 64 * 2**20  # bytes of it: it has every value of every seed
 
 
 def newest_finished(folder: Path, count: int = 2) -> list[Run]:
@@ -112,28 +108,19 @@ def earlier_looks(folder: Path, runs: Sequence[tuple[str, Sequence[int]]]) -> tu
 
     `runs` are their paths and their seeds.
     """
-    found: set[int] = set()
-    paths, now = [path for path, _ in runs], _seeds_of_all([seeds for _, seeds in runs])
-    for path in sorted((folder / COMPARISONS).glob(f"*/{DOCUMENT}")):
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            stored = read_document(path, MOST_COMPARISON)
-            if [run["path"] for run in stored["runs"]] == paths:
-                found |= {_seeds_of_all([run["seeds"] for run in stored["runs"]]), *map(int, stored.get("earlier_looks", []))}
+    paths, now = [path for path, _ in runs], len(set.intersection(*(set(seeds) for _, seeds in runs)))
+    same = [own for own in comparisons_in(folder)[0] if own.paths == paths]
+    found = {count for own in same for count in (own.shared_seeds, *own.earlier_looks)}
     return tuple(sorted(count for count in found if count < now))
-
-
-def _seeds_of_all(seeds: Sequence[Sequence[int]]) -> int:
-    return len(set.intersection(*map(set, seeds)))
 
 
 def _is_same(folder: Path, document: Mapping[str, Any], written: set[str]) -> bool:
     """Tell whether a folder holds a comparison of the same pairs of the same runs, and nothing but the files of a comparison."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        stored = read_document(folder / DOCUMENT, MOST_COMPARISON)
-        asked, other = (
-            ([run["path"] for run in own["runs"]], [(pair["first"], pair["other"]) for pair in own["pairs"]]) for own in (document, stored)
-        )
-        return asked == other and all(path.name in written or _is_figure(path, written) for path in folder.iterdir())
+    with suppress(OSError, RunError):
+        stored = read_comparison(folder)
+        asked = [run["path"] for run in document["runs"]], [(pair["first"], pair["other"]) for pair in document["pairs"]]
+        same = asked == (stored.paths, [(pair.first, pair.other) for pair in stored.pairs])
+        return same and all(path.name in written or _is_figure(path, written) for path in folder.iterdir())
     return False
 
 
@@ -164,36 +151,28 @@ def latest_comparison(folder: Path) -> list[Run] | None:
 
     Raises `RunError` where one of them is damaged, `InputError` where one lies outside of the folder.
     """
-    return _runs_of(_latest(folder), folder)
+    latest = _latest(folder)
+    return None if latest is None else _runs_of(latest, folder)
 
 
 def latest_asked(folder: Path) -> Asked | None:
     """Open the runs of the latest comparison, with what was asked of it; None as above, and where an early version stored it."""
-    document = _latest(folder)
-    runs = _runs_of(document, folder)
-    if runs is None or document is None:
+    latest = _latest(folder)
+    runs = None if latest is None else _runs_of(latest, folder)
+    if latest is None or runs is None or latest.smallest is None:
         return None
-    with suppress(KeyError, TypeError, ValueError, AttributeError):
-        pairs = [(int(pair["first"]), int(pair["other"])) for pair in document["pairs"]]
-        primary = None if document["primary"] is None else [str(id_) for id_ in document["primary"]]
-        smallest = document["smallest"]
-        own = {str(id_): float(amount) for id_, amount in smallest["own"].items()}
-        return Asked(runs, pairs, primary, float(smallest["ratio"]), own, bool(document["verdicts"] or document["guards"]))
-    return None
+    pairs = [(pair.first, pair.other) for pair in latest.pairs]
+    judged = bool(latest.verdicts or latest.guards)
+    return Asked(runs, pairs, latest.primary, latest.smallest.ratio, latest.smallest.own, judged)
 
 
-def _latest(folder: Path) -> Mapping[str, Any] | None:
+def _latest(folder: Path) -> ComparisonRecord | None:
     """Read the latest of the comparisons that can be read."""
-    found: list[tuple[str, list[str], Mapping[str, Any]]] = []
-    for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            document = read_document(path, MOST_COMPARISON)
-            found.append((str(document["created"]), [str(run["path"]) for run in document["runs"]], document))
-    return max(found, key=lambda own: own[:2])[2] if found else None
+    return next(reversed(comparisons_in(folder)[0]), None)
 
 
-def _runs_of(document: Mapping[str, Any] | None, folder: Path) -> list[Run] | None:
-    paths = [Path(str(run["path"]).replace("\0", "")) for run in document["runs"]] if document else []
+def _runs_of(compared: ComparisonRecord, folder: Path) -> list[Run] | None:
+    paths = [Path(path.replace("\0", "")) for path in compared.paths]
     if not paths or not all(path.is_dir() for path in paths):
         return None
     outside = [path for path in paths if not path.resolve().is_relative_to(folder.resolve())]
@@ -206,14 +185,11 @@ def stored_comparison(folder: Path, runs: Sequence[Run]) -> dict[str, Any] | Non
     """Read the latest comparison of exactly these runs, with all their seeds, from after they ended; None where there is none."""
     wanted = {(str(run.path.resolve()), run.seeds) for run in runs}
     ended = max(str(run.manifest.get("ended", "")) for run in runs)
-    found: list[tuple[str, dict[str, Any]]] = []
-    for path in (folder / COMPARISONS).glob(f"*/{DOCUMENT}"):
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            document = read_document(path, MOST_COMPARISON)
-            compared = {(str(Path(run["path"]).resolve()), tuple(run["seeds"])) for run in document["runs"]}
-            if compared == wanted and str(document["created"]) >= ended:
-                found.append((str(document["created"]), document))
-    return max(found, key=lambda own: own[0])[1] if found else None
+    for own in reversed(comparisons_in(folder)[0]):
+        compared = {(os.path.realpath(run.path.replace("\0", "")), tuple(run.seeds)) for run in own.runs}
+        if compared == wanted and own.created >= ended:
+            return dict(read_document(own.path / DOCUMENT, MOST_COMPARISON))
+    return None
 
 
 def new_video(folder: Path, runs: Sequence[Run], suffix: str = ".mp4") -> Path:
