@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curriculum.cli.completion import run_and_experiment_names, run_names
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import FigureFormat, Figures, Width, width_in_inches
+from curriculum.cli.options import Baseline, FigureFormat, Figures, Width, width_in_inches
 from curriculum.cli.tables import Format, table
 from curriculum.cli.verdict_text import print_comparison
 from curriculum.console import put, put_json, say
@@ -37,16 +37,7 @@ def compare(
             help="Two or more runs, or the name of an experiment. Default: the two newest finished runs.",
         ),
     ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="RUN",
-            autocompletion=run_names,
-            help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
-            "else the first run is measured against each of the others.",
-        ),
-    ] = None,
+    baseline: Baseline = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Measure every run against every other one.")] = False,
     primary: Annotated[
         list[str] | None,

@@ -8,12 +8,24 @@ from typing import Annotated
 
 import typer
 
+from curriculum.cli.completion import run_names
+
 HELP = {"help_option_names": ["-h", "--help"]}
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override a setting of the config. May be repeated.")
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="The device to train on: cpu or cuda. Same as --set device=DEVICE.")
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="RUN",
+        autocompletion=run_names,
+        help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
+        "else the first run is measured against each of the others.",
+    ),
 ]
 AcceptCode = Annotated[
     bool,

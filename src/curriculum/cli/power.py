@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from curriculum.cli.completion import run_and_experiment_names, run_names
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.options import Baseline
 from curriculum.console import put, put_json, put_table
 
 
@@ -21,15 +22,7 @@ def show_power(
             metavar="RUN...", autocompletion=run_and_experiment_names, help="Two or more runs, or the name of an experiment that was run."
         ),
     ],
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="RUN",
-            autocompletion=run_names,
-            help="The run, or the arm of the experiment, that each of the others is measured against.",
-        ),
-    ] = None,
+    baseline: Baseline = None,
     smallest_ratio: Annotated[
         float, typer.Option(min=0, max=0.99, help="The smallest effect of interest as a share, as for `compare`.")
     ] = 0.1,

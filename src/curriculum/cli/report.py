@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curriculum.cli.completion import run_and_experiment_names, run_names
+from curriculum.cli.completion import run_and_experiment_names
 from curriculum.cli.guard import RUNS, AsJson, Force, RunsFolder, check_free, guarded
+from curriculum.cli.options import Baseline
 from curriculum.console import put, put_json
 
 if TYPE_CHECKING:
@@ -53,16 +54,7 @@ def report(
             "-o", "--output", metavar="FILE", help="The file to write, .html. Default: reports/NAME.html in the folder of the runs."
         ),
     ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="RUN",
-            autocompletion=run_names,
-            help="The run, or the arm of the experiment, that each of the others is measured against. Default: that of the experiment, "
-            "else the first run is measured against each of the others.",
-        ),
-    ] = None,
+    baseline: Baseline = None,
     runs: RunsFolder = RUNS,
     force: Force = False,
     as_json: AsJson = False,
