@@ -244,6 +244,14 @@ def values_in(document) -> list:
     return [*parts, document["pairs"], document["last_losses"], document["gates"]]
 
 
+@pytest.mark.parametrize("command", ["compare", "report", "animate"])
+def test_where_a_run_is_missing_because_it_is_damaged_that_is_said(here, bench, command):
+    Path("runs/a/run.json").write_text("{")
+    missed = here(command)
+    assert (missed.code, missed.out) == (2, "")
+    assert "found 1 finished run(s) in runs, but 2 are needed (1 is damaged: `curriculum runs` says how)" in missed.err
+
+
 def test_runs_of_the_same_name_are_compared_like_any_others(here, bench):
     """The folders above them have the same name, too."""
     for name, parent in (("a", "one"), ("b", "two")):

@@ -507,6 +507,16 @@ def no_folder(folder: Path) -> None:
     (folder / "runs" / "reports").write_text("a file")
 
 
+def test_many_notes_do_not_push_the_answer_off_the_page(here, bench):
+    for name in "cdef":
+        shutil.copytree("runs/b", f"runs/{name}")
+    page = page_of(here("report", *"abcdef")).read_text()
+    shown, _, folded = page.partition("more notes</summary>")
+    assert shown.count("<strong>note:</strong>") == 12
+    count = int(re.search(r"(\d+) $", shown)[1])
+    assert folded.count("<strong>note:</strong>") == count > 1
+
+
 def a_file(folder: Path) -> None:
     (folder / "file").write_text("")
 

@@ -59,7 +59,7 @@ def report(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML file that shows runs and what was found of them.
+    """Write one HTML file that shows runs and what their comparison found.
 
     The file opens in any browser and needs nothing else: no network, no server. It has the verdicts, the curves, the sheets,
     and how the runs were made. Without -o, a report of the same runs is replaced.

@@ -29,7 +29,7 @@ def rm(
     """Remove runs, experiments, comparisons, videos or reports.
 
     Prints how much space this frees and which comparisons refer to the runs, and asks for confirmation. Names must be exact. Refuses
-    runs that are being trained, symbolic links, and folders with files that curriculum has not written.
+    to remove runs that are being trained, symbolic links, and folders with files that curriculum has not written.
 
     Examples:
 

@@ -67,9 +67,11 @@ def newest_finished(folder: Path, count: int = 2) -> list[Run]:
 
     Raises `InputError` where there are fewer.
     """
-    finished = [run for run in runs_in(folder)[0] if run.status == "finished"]
+    good, damaged = runs_in(folder)
+    finished = [run for run in good if run.status == "finished"]
     if len(finished) < count:
-        raise InputError(f"found {len(finished)} finished run(s) in {folder}, but {count} are needed: train more, or name the runs")
+        also = f" ({len(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged: `curriculum runs` says how)" if damaged else ""
+        raise InputError(f"found {len(finished)} finished run(s) in {folder}, but {count} are needed{also}: train more, or name the runs")
     return finished[-count:]
 
 
