@@ -19,10 +19,10 @@ demo: $(READY)
 	@echo "The video and the figures are in the other folders above."
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n auto --maxprocesses=4
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m slow
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup -m slow
 
 # What a user's own CI would run: both sheets for 50 steps, a comparison, a poster, a report.
 smoke: $(READY)

@@ -1,6 +1,7 @@
 """Figures for a paper: of any width, in three formats; what they show of a comparison, and that it can be read."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from curriculum.sheet.parse import parse
 from curriculum.store.experiment import find_runs
 from readable import lines, unreadable, written
 
+pytestmark = pytest.mark.xdist_group("figures")  # they share what takes long to make
 SHEET = "STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies\n0,All hues,0.01,1,{norm},0.5,0.5\n"
 SMOOTH = SHEET.format(norm=0.1) + "60,,,,0,,\n300,Full color space,,,,,\n599,,0.001,,,1,1\n"
 STEPPED = SHEET.format(norm=0.1) + "60,,0.01 step,,0,,\n250,Full color space,,,,,\n300,,0.001,,,1 step,1 step\n599,,,,,,\n"
@@ -49,33 +51,55 @@ def study(here, tmp_path_factory):
     return folder
 
 
+class Drawn(dict):
+    """The figures of comparisons by their names, by the runs that are compared and the width; drawn when they are asked for."""
+
+    def __init__(self, compared, folder):
+        super().__init__()
+        self.compared, self.folder = compared, folder
+
+    def __missing__(self, key):
+        name, width = key
+        runs, found = self.compared(name)
+        self[key] = {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(style, "save", lambda figure, path: self[key].update({path.stem: figure}))
+            draw_comparison(runs, found, self.folder, width)
+        return self[key]
+
+
 @pytest.fixture(scope="module")
 def drawn(study, classifiers, tmp_path_factory):
-    """Draw every figure of comparisons of three and of two runs at some widths, and keep them as figures."""
-    found = {}
-    three, _ = find_runs(["study"], study / "runs")
-    folder, rng = tmp_path_factory.mktemp("more"), np.random.default_rng(0)
-    seven = [
-        stored_classifier(
-            folder / f"arm-{place}{'-with-a-long-name' * (place % 4)}",
-            accuracy=0.9 + 0.01 * place + rng.normal(scale=0.004, size=8),
-            sheet=(EASY, HARD)[place % 2],
-        )
-        for place in range(7)
-    ]
-    short = [
-        run("color", parse(text), seeds="0:2", steps=12, folder=folder, name=name).run for name, text in (("a", SMOOTH), ("b", STEPPED))
-    ]
-    with pytest.MonkeyPatch.context() as patch:
-        for name, runs in (("three", three), ("two", three[:2]), ("scores", list(classifiers)), ("seven", seven), ("short", short)):
-            compared = compare(runs)
-            for width in WIDTHS:
-                own = found[name, width] = {}
-                patch.setattr(style, "save", lambda figure, path, own=own: own.update({path.stem: figure}))
-                draw_comparison(runs, compared, tmp_path_factory.mktemp("figures"), width)
-    return found
+    """Draw the figures of comparisons of some runs at some widths, and keep them as figures."""
+    folder = tmp_path_factory.mktemp("more")
+
+    def seven():
+        rng = np.random.default_rng(0)
+        for place in range(7):
+            accuracy = 0.9 + 0.01 * place + rng.normal(scale=0.004, size=8)
+            path = folder / f"arm-{place}{'-with-a-long-name' * (place % 4)}"
+            yield stored_classifier(path, accuracy=accuracy, sheet=(EASY, HARD)[place % 2])
+
+    def short():
+        for name, text in (("a", SMOOTH), ("b", STEPPED)):
+            yield run("color", parse(text), seeds="0:2", steps=12, folder=folder, name=name).run
+
+    @cache
+    def compared(name):
+        three, _ = find_runs(["study"], study / "runs")
+        runs = {"three": lambda: three, "two": lambda: three[:2], "scores": lambda: classifiers, "seven": seven, "short": short}[name]()
+        found = list(runs)
+        return found, compare(found)
+
+    return Drawn(compared, tmp_path_factory.mktemp("figures"))
 
 
+@pytest.mark.parametrize(("name", "width"), [("three", None), ("three", 3.3), ("scores", None), ("scores", 3.3)])
+def test_no_text_is_cut_or_lies_on_another_in_a_few(drawn, name, width):
+    test_no_text_is_cut_or_lies_on_another(drawn, name, width)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["three", "two", "scores", "seven", "short"])
 def test_no_text_is_cut_or_lies_on_another(drawn, name, width):
@@ -87,7 +111,7 @@ def test_no_text_is_cut_or_lies_on_another(drawn, name, width):
         assert unreadable(figure) == [], own
 
 
-@pytest.mark.parametrize("name", ["three", "two", "scores"])
+@pytest.mark.parametrize("name", ["scores", *(pytest.param(name, marks=pytest.mark.slow) for name in ("three", "two"))])
 def test_text_has_one_size_in_points_at_every_width(drawn, name):
     for own in drawn[name, 3.3]:
         sizes = [{round(text.get_fontsize(), 2) for text in written(drawn[name, width][own])} for width in (3.3, 6.75)]
@@ -105,7 +129,7 @@ def test_a_figure_has_one_legend_in_the_names_and_colors_of_the_experiment(drawn
         assert [line.get_color() for line in legend.get_lines()] == ["#4f3a6b", *style.LIGHT.runs[1:3]]
 
 
-@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("form", ["svg", *(pytest.param(form, marks=pytest.mark.slow) for form in ("png", "pdf"))])
 def test_figures_are_written_in_a_format_and_width_the_same_bytes_each_time(study, here, form):
     folders = []
     for _ in range(2):

@@ -218,6 +218,7 @@ def test_three_arms_are_compared_with_the_baseline(here, shelf):
     assert here(*shlex.split(command)[1:]).out.splitlines()[:-1] == printed.splitlines()[:-1]
 
 
+@pytest.mark.slow
 def test_the_latest_comparison_is_shown_as_it_was_compared(here, shelf):
     asked = ["easy", "hard", "--baseline", "easy", "--primary", "accuracy", "--smallest", "accuracy=3"]
     printed = here("compare", *asked).out
@@ -234,6 +235,7 @@ def test_without_a_comparison_the_newest_runs_are_shown(here, bench):
     assert here("report").out.startswith("runs/reports/a-vs-b.html: ")
 
 
+@pytest.mark.slow
 def test_all_pairs_are_shown_again_as_all_pairs(here, shelf):
     stored_classifier(shelf / "runs" / "third", accuracy=0.93 + np.arange(16) / 1000)
     assert here("compare", "easy", "hard", "third", "--all-pairs").code == 0
@@ -418,6 +420,7 @@ def test_still_figures_are_small_and_have_a_text_of_numbers(classifiers, trained
     assert "Primary & secondary, steps 0 to 39" in alone[0].alt
 
 
+@pytest.mark.slow
 def test_a_report_of_the_same_runs_is_replaced_and_one_of_others_is_not(here, shelf):
     first = page_of(here("report", "easy", "hard"))
     assert page_of(here("report", "easy", "hard")) == first

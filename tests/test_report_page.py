@@ -26,6 +26,8 @@ if CHROMIUM is None and not os.environ.get("CI"):
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("page")  # they share what takes long to make
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 STEPS = 120
 NONE = "\N{EN DASH}"
@@ -413,8 +415,7 @@ def test_the_effects_are_drawn_for_every_verdict(opened, judged, classifiers):
     assert found.find(".effect-verdict").all_inner_texts() == [own.verdict for own in (*comparison.verdicts, *comparison.guards)]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1600, 390])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1600), ("dark", 390)])
 def test_nothing_is_in_the_way_of_people_who_cannot_see_or_use_a_mouse(opened, page, judged, theme, width):
     from axe_playwright_python.sync_playwright import Axe
 
