@@ -181,6 +181,7 @@ def rows_of(text: str) -> dict[tuple[str, str], list[str]]:
     return {(cells[0], cells[2]): cells[3:] for cells in lines if len(cells) > 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", ["0:8", "0:3", "4:7"])
 def test_tables_sentences_and_json_give_the_same_effect(arms, tmp_path, here, seeds):
     """For eight pairs, for too few to test, and for runs without a seed in common."""

@@ -62,6 +62,7 @@ def test_a_command_trains_every_seed_of_every_arm_and_gives_a_verdict(study, her
     assert log.strip() == str(["--out", str(study / "runs/study/high"), "3"])
 
 
+@pytest.mark.slow
 def test_seeds_that_are_done_are_skipped_and_more_can_be_added(study, here):
     assert here("experiment", "study.yaml").code == 0
     before = {path: path.stat().st_mtime_ns for path in Path("runs/study/logs").rglob("*.log")}

@@ -200,6 +200,7 @@ def test_an_experiment_is_compared_from_python_by_its_name(done, folder):
         curriculum.compare(runs, baseline=folder / "runs/race/narrow")
 
 
+@pytest.mark.slow
 def test_runs_that_grew_after_a_look_are_marked(folder, here, tmp_path):
     for seeds in ("0:8", "0:12", "0:12"):
         found = here("experiment", folder / "race.yaml", "--seeds", seeds, "--runs", tmp_path / "runs", "--json")

@@ -373,6 +373,7 @@ def test_a_backend_that_matplotlib_does_not_know_changes_nothing(process, empty)
         assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "kept"), [("nosuch", "None"), ("pdf", "pdf")])
 def test_from_python_a_backend_is_left_as_it_was_chosen(empty, backend, kept):
     script = (
@@ -462,6 +463,7 @@ def test_trainings_without_a_name_started_at_once_each_get_their_own(bench):
     assert not hidden(bench)
 
 
+@pytest.mark.slow
 def test_trainings_of_one_name_started_at_once_are_one_run(bench):
     (bench / "short.csv").write_text(SHORT)
     outcomes = at_once(bench, *[("train", "-d", "short.csv", "--name", "x")] * 3)
@@ -499,6 +501,7 @@ def test_videos_made_at_once_each_get_their_own_name_and_comparisons_are_whole(b
     assert sorted(outcome.out.partition(":")[0] for outcome in outcomes[3:]) == [f"runs/videos/{name}" for name in videos]
 
 
+@pytest.mark.slow
 def test_a_video_that_appears_while_another_is_drawn_is_not_replaced(bench, tree):
     before = tree(bench)
     args = ("animate", "a", "b", "-o", "v.mp4", "--stride", "1", "--size", "1920x1080")
@@ -916,6 +919,7 @@ def test_a_pipe_among_the_stored_files_is_named(apart, bench):
         one_sentence(outcome)
 
 
+@pytest.mark.slow
 def test_a_pipe_in_a_run_that_was_killed_is_named_when_it_is_read_or_resumed(apart, bench):
     run = bench / "runs" / "a"
     manifest = {key: value for key, value in json.loads((run / "run.json").read_text()).items() if key not in ("files", "sha256")}

@@ -373,6 +373,7 @@ def test_a_run_is_found_from_anywhere_and_changed_code_is_named_and_refused(empt
     assert "or resume it all the same with --accept-changed-code" in found.err
 
 
+@pytest.mark.slow
 def test_changed_code_is_accepted_where_it_is_asked_for_and_then_said(empty, monkeypatch, here, process):
     (empty / "own.py").write_text(OWN.read_text())
     (empty / "own.yaml").write_text("task: {name: ./own.py:Plain}\nrecord: {checkpoint_every: 20}\n")

@@ -202,6 +202,7 @@ def test_a_single_run_shows_what_it_ended_with(here, bench):
     assert not [one for _, one in page.elements if one.get("id") == "effects"]
 
 
+@pytest.mark.slow
 def test_three_arms_are_compared_with_the_baseline(here, shelf):
     stored_classifier(shelf / "runs" / "third", accuracy=0.93 + np.arange(16) / 1000)
     printed = here("compare", "easy", "hard", "third", "--baseline", "hard").out
@@ -460,6 +461,7 @@ def test_json_says_what_was_written(here, bench):
     assert document == {"path": "runs/reports/a-vs-b.html", "bytes": path.stat().st_size, "runs": ["a", "b"], "seeds": [1, 1]}
 
 
+@pytest.mark.slow
 def test_reports_are_no_runs_and_no_run_has_their_name(here, bench):
     page_of(here("report", "a", "b"))
     assert [run["name"] for run in json.loads(here("runs", "--json").out)] == ["a", "b"]

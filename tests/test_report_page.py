@@ -499,6 +499,7 @@ def test_names_that_are_code_are_only_text(opened, tmp_path):
     assert found.complaints == []
 
 
+@pytest.mark.slow
 def test_one_seed_four_arms_a_diverged_seed_and_a_loop_of_ones_own(opened, tmp_path, trained, classifiers, here):
     from curriculum import track
 

@@ -393,6 +393,7 @@ def test_a_forked_run_says_which_hooks_it_lacks(here, tmp_path):
     assert here("verify", "forked", "--replay", 50, "--runs", tmp_path).code == 0
 
 
+@pytest.mark.slow
 def test_a_changed_hook_of_a_config_is_noticed(process, empty):
     body = "import os\n\ndef watch(event):\n    if os.path.exists('stop') and event.step == 60:\n        raise KeyboardInterrupt\n"
     (empty / "my_hooks.py").write_text(body)

@@ -126,6 +126,7 @@ def test_an_arm_an_experiment_and_what_refers_to_them(arms, here):
     assert sorted(path.name for path in RUNS.iterdir()) == ["a", "b", "comparisons"]
 
 
+@pytest.mark.slow
 def test_arms_of_one_stack_are_told(empty, here):
     assert here("experiment", "smooth-vs-stepped", "--steps", "5", "--seeds", "0:2").code == 0
     done = here("rm", "smooth-vs-stepped/smooth", "--yes")

@@ -80,6 +80,7 @@ def test_runs_of_two_systems_stand_side_by_side_and_what_a_way_does_not_have_is_
         make_scene([runs["control"]], SMALL, all_seeds=True)
 
 
+@pytest.mark.slow
 def test_a_comparison_has_a_figure_of_the_gradients_of_all_arms(tmp_path, here):
     """Where a gradient is not finite, neither is the combined one, whose components would be left out: it has no size then."""
     for name, rate in (("a", 0.003), ("b", 1e35)):

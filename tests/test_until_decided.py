@@ -81,12 +81,14 @@ def test_what_is_open_grows_to_the_last_look_and_is_compared_by_it_ever_after(he
     assert "training" not in again.err
 
 
+@pytest.mark.slow
 def test_looks_stay_as_they_were_planned(folder, here):
     grow(here, folder, "clear", "--max-seeds", "16")
     with pytest.raises(CurriculumError, match=r"began with looks at 8, 16 seeds, not at 8, 16, 32: .* --max-seeds 16"):
         plan_growing(str(folder / "clear.yaml"), folder / "runs", 32)
 
 
+@pytest.mark.slow
 def test_runs_that_were_there_before_are_marked(folder, here):
     assert here("experiment", folder / "clear.yaml", "--runs", folder / "runs").code == 0
     found = json.loads(grow(here, folder, "clear", "--max-seeds", "16").out)
