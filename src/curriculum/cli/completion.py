@@ -24,7 +24,7 @@ def _quiet(complete: Complete) -> Complete:
         try:
             given = {str(name) for own in ctx.params.values() if isinstance(own, list | tuple) for name in own}
             return [name for name in complete(ctx, incomplete) if name.startswith(incomplete) and name.isprintable() and name not in given]
-        except Exception:
+        except Exception:  # whatever a damaged folder raises: an error would be printed into the line that is typed
             return []
 
     return wrapper
