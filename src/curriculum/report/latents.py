@@ -143,24 +143,18 @@ def _arm(
     number: int, run: Run, space: Space, chosen: Sequence[int], arms: int, blocks: Blocks, watch: Callable[[], None]
 ) -> dict[str, Any]:
     frames = space.frames()
-    distinct = list(dict.fromkeys(chosen))
+    middle, *outer = dict.fromkeys(chosen)
+    whole = space.source.latents(frames.tolist(), middle)
+    view = _View.of(whole, space)
     seeds = []
-    view: _View | None = None
-    for place, index in enumerate(distinct):
-        most = MEDIAN_VALUES // arms if place == 0 else OUTER_VALUES // arms // max(1, len(distinct) - 1)
-        size = len(space.colors) * (view.dimensions if view else MOST_AXES)
-        own = frames if place == 0 else _thinned(frames, max(2, most // size))
-        latents = space.source.latents(own.tolist(), index)
-        view = view or _View.of(latents, space)
-        shown = view(latents)
-        if place == 0 and shown.size > most:
-            keep = np.searchsorted(own, _thinned(own, max(2, most // shown[0].size)))
-            own, shown = own[keep], shown[keep]
-        values = blocks.add(f"latents-{number}-{index}", shown, COARSE, axis=0)
+    for index in (middle, *outer):
+        most = MEDIAN_VALUES // arms if index == middle else OUTER_VALUES // arms // len(outer)
+        own = _thinned(frames, max(2, most // (len(space.colors) * view.dimensions)))
+        found = whole[np.searchsorted(frames, own)] if index == middle else space.source.latents(own.tolist(), index)
+        values = blocks.add(f"latents-{number}-{index}", view(found), COARSE, axis=0)
         seeds.append({"seed": index, "steps": steps_of(own), "values": values})
         watch()
-    assert view is not None
-    rest = [index for index in range(len(run.seeds)) if index not in distinct]
+    rest = [index for index in range(len(run.seeds)) if index not in (middle, *outer)]
     coarse = _coarse(number, space, view, rest, frames, COARSE_VALUES // arms, blocks, watch) if rest else []
     return {"seeds": [*seeds, *coarse], "dimensions": list(view.titles), **_points(space)}
 
