@@ -18,11 +18,12 @@ demo: $(READY)
 	@echo "Open the report (.html) in a browser: it has the answer, the curves and the latent spaces, step by step."
 	@echo "The video and the figures are in the other folders above."
 
+# Tests of one file run in one process, so that what they share is made once.
 test: $(READY) lint
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m slow
 
 # What a user's own CI would run: both sheets for 50 steps, a comparison, a poster, a report.
 smoke: $(READY)

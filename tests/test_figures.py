@@ -21,7 +21,6 @@ from curriculum.sheet.parse import parse
 from curriculum.store.experiment import find_runs
 from readable import lines, unreadable, written
 
-pytestmark = pytest.mark.xdist_group("figures")  # they share what takes long to make
 SHEET = "STEP,PHASE,lr,loss-recon,reg-norm,data-hues,data-vibrancies\n0,All hues,0.01,1,{norm},0.5,0.5\n"
 SMOOTH = SHEET.format(norm=0.1) + "60,,,,0,,\n300,Full color space,,,,,\n599,,0.001,,,1,1\n"
 STEPPED = SHEET.format(norm=0.1) + "60,,0.01 step,,0,,\n250,Full color space,,,,,\n300,,0.001,,,1 step,1 step\n599,,,,,,\n"

@@ -18,7 +18,6 @@ from curriculum.store.lock import Lock
 from curriculum.store.reader import Run
 from curriculum.store.shelf import latest_comparison
 
-pytestmark = pytest.mark.xdist_group("rename")  # they share what takes long to make
 STUDY = Path("runs/smooth-vs-stepped")
 
 

@@ -26,8 +26,6 @@ if CHROMIUM is None and not os.environ.get("CI"):
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("page")  # they share what takes long to make
-
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 STEPS = 120
 NONE = "\N{EN DASH}"

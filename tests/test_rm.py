@@ -17,7 +17,6 @@ from curriculum import track
 from curriculum.store.lock import Lock
 from curriculum.store.removing import HIDDEN
 
-pytestmark = pytest.mark.xdist_group("rm")  # they share what takes long to make
 RUNS = Path("runs")
 
 
