@@ -153,6 +153,7 @@ def test_the_values_are_those_of_the_stored_runs(ablated, folder):
     assert found["parts"][0]["alone"] == pytest.approx(10 ** np.sort(alone)[2:-2].mean())
 
 
+@pytest.mark.slow
 def test_few_seeds_are_said_before_training_and_in_the_answer(folder, here, tmp_path):
     found = here("ablate", folder / "low.csv", folder / "high.csv", "--seeds", "0:4", "--runs", tmp_path / "runs")
     assert found.code == 0, found.err

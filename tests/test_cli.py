@@ -216,6 +216,7 @@ def test_a_name_that_is_close_to_that_of_an_experiment_is_one_of_it(here, bench,
     assert (unnamed.code, unnamed.out, unnamed.err) == (2, "", "error: an empty name is not a run\n")
 
 
+@pytest.mark.slow
 def test_comparing_the_same_runs_again_updates_the_comparison(here, bench):
     first = Path(json.loads(here("compare", "a", "b", "--json").out)["folder"])
     created = json.loads((first / "compare.json").read_text())["created"]
@@ -379,6 +380,7 @@ def test_a_poster_shows_the_step_dims_and_theme_asked_for(here, bench):
     assert imread(bench / "light.png").mean() > imread(bench / "last.png").mean() + 0.3
 
 
+@pytest.mark.slow
 def test_animate_takes_the_latest_comparison_else_the_newest_runs(here, bench):
     assert here("train", "-d", "smooth", "--steps", STEPS, "--name", "c").code == 0
 

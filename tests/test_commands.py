@@ -170,6 +170,7 @@ def test_a_declared_metric_that_no_seed_logged_is_an_error_each_time_and_says_wh
     assert "remove runs/study/high and runs/study/low" in again.err
 
 
+@pytest.mark.slow
 def test_metrics_that_were_changed_after_training_are_refused_not_ignored(study, here):
     assert here("experiment", "study.yaml").code == 0
     (study / "study.yaml").write_text(STUDY.replace("{accuracy: higher}", "{accuracy: {better: lower, smallest: 2}}"))
@@ -180,6 +181,7 @@ def test_metrics_that_were_changed_after_training_are_refused_not_ignored(study,
     assert here("experiment", "study.yaml", "--dry-run").code == 2
 
 
+@pytest.mark.slow
 def test_a_script_that_changed_between_the_seeds_of_a_run_is_said(study, here):
     assert "the script has changed" not in here("experiment", "study.yaml").out
     (study / "train.py").write_text(SCRIPT.replace("0.9 +", "0.8 +"))

@@ -901,6 +901,7 @@ STORED = [
 ]
 
 
+@pytest.mark.slow
 def test_a_pipe_among_the_stored_files_is_named(apart, bench):
     runs = bench / "runs"
     for name in STORED:

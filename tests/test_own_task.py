@@ -352,6 +352,7 @@ def test_other_data_are_noticed_and_hooks_are_found_next_to_the_config(empty, mo
     assert "the data of its task have changed" in found.err
 
 
+@pytest.mark.slow
 def test_a_run_is_found_from_anywhere_and_changed_code_is_named_and_refused(empty, monkeypatch, here, process):
     for folder in ("work", "elsewhere"):
         (empty / folder).mkdir()

@@ -446,6 +446,7 @@ def odd(process, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_sheet_with_odd_names_is_plotted_with_all_of_them(process, tmp_path):
     columns = ",".join(f"{name}:log" for name in ODD)
     phases = "".join(f"{9 * k},{name},{name},{f'{k + 1},' * 4}1\n" for k, name in enumerate(ODD))

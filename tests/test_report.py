@@ -174,6 +174,7 @@ def test_the_numbers_of_the_page_are_those_of_compare_json(here, shelf):
     assert scores[1][3].startswith(f"{max(document['measures'][0]['values'][0]):.2f}%"), "of an accuracy the highest is the best"
 
 
+@pytest.mark.slow
 def test_runs_that_are_not_judged_show_what_was_measured(here, bench):
     printed = here("compare", "a", "b").out
     page = read(page_of(here("report", "a", "b")).read_text())
@@ -189,6 +190,7 @@ def test_runs_that_are_not_judged_show_what_was_measured(here, bench):
     assert all("of 1, worst" in cell or cell.startswith("0 of 1") for row in gates[1:] for cell in row[2:])
 
 
+@pytest.mark.slow
 def test_a_single_run_shows_what_it_ended_with(here, bench):
     outcome = here("report", "a")
     assert outcome.out.endswith(", 1 run of 1 seed\n")
@@ -377,6 +379,7 @@ def test_a_long_sheet_is_cut_and_says_so(tmp_path):
     assert len(page.table("long: hard.csv; the first 300 of 400 rows")) == 301
 
 
+@pytest.mark.slow
 def test_configs_and_facts_that_differ_are_marked(here, bench):
     more = ["--set", "task.hidden=16", "--set", "optimizer.name=adamw"]
     done = here("train", "--dopesheet", "stepped.csv", "--name", "d", "--steps", "40", "--seeds", "4:6", *more)

@@ -47,6 +47,7 @@ def test_what_is_chosen_is_what_is_compared_on_other_seeds(tuned, folder):
         assert run.schedule.column("lr")[0] == pytest.approx(rate * found["grid"][best])
 
 
+@pytest.mark.slow
 def test_a_best_factor_at_the_edge_is_said(tuned):
     assert "slow is best at the largest factor, 4: it may be better beyond" in tuned.err
 

@@ -51,6 +51,7 @@ def test_looks_spend_what_is_allowed_and_none_is_wasted():
     assert plan_looks(8, 8, 20) == []
 
 
+@pytest.mark.slow
 def test_what_is_decided_at_the_first_look_does_not_grow(here, folder):
     done = grow(here, folder, "clear", "--max-seeds", "16")
     assert done.code == 0, done.err
