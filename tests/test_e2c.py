@@ -188,6 +188,7 @@ def test_both_variants_unfold_the_easy_world(size_e, variant):
     assert measured(stored, "time_to_unfold").max() <= 300
 
 
+@pytest.mark.slow
 def test_the_step_varies_less_when_it_is_reparameterized_also_from_the_middle_of_a_run_on(size_e):
     own = {name: measured(stored, "step_variance") for name, stored in size_e.items()}
     assert (own["fresh"] > 20 * own["shared"]).all()
@@ -199,6 +200,7 @@ def test_the_step_varies_less_when_it_is_reparameterized_also_from_the_middle_of
     assert (earlier > 20 * own["changed"]).all()
 
 
+@pytest.mark.slow
 def test_gradient_noise_is_measured_for_each_module(size_e):
     noise = size_e["shared"].exhibits["gradient.noise"]
     assert noise.shape == (4, 2, 3)
@@ -224,6 +226,7 @@ def test_gradient_noise_is_the_trace_of_the_covariance_over_draws():
         torch.testing.assert_close(found[row].double(), expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_variants_are_compared_and_drawn_like_any_task(size_e, tmp_path, here):
     found = compare([size_e["shared"], size_e["fresh"]])
     assert found.final[0].unit == "nats per image"
