@@ -212,6 +212,59 @@ def test_a_script_killed_at_random_instants_resumes_to_the_same_numbers(place):
     killed_at_random(place, kills=2)
 
 
+def test_a_script_killed_at_any_change_of_a_file_near_its_end_keeps_its_checkpoints(place):
+    (place / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import os, sys
+            import pandas, pyarrow.parquet, torch
+            from curriculum import track
+
+            model = torch.nn.Linear(1, 1)
+
+            def train(name, left):
+                def die(event, arguments):
+                    nonlocal left
+                    if event in ("os.rename", "os.remove", "os.truncate", "os.link"):
+                        left -= 1
+                        if left < 0:
+                            os._exit(9)
+
+                with track(f"runs/{name}", sheet="a.csv", seed=1, metrics={"error": "lower"}, checkpoint_every=20) as run:
+                    run.resume(model)
+                    for step, now in run.steps():
+                        run.log(loss=now["lr"], error=1 / (step + 1))
+                        if run.due:
+                            run.checkpoint(model)
+                        if step == 90:
+                            sys.addaudithook(die)
+
+            for changes in range(int(sys.argv[1])):
+                if (child := os.fork()) == 0:
+                    train(f"{changes}", changes)
+                    os._exit(0)
+                if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+                    break
+            train("whole", 1000)
+            """
+        )
+    )
+    subprocess.run([sys.executable, "script.py", "200"], check=True, capture_output=True)
+    whole = contents(Path("runs/whole"))
+    killed = sorted(path for path in Path("runs").iterdir() if Run(path).shown_status == "killed")
+    assert len(killed) > 10
+    for path in killed:
+        block = path / "blocks" / "1"
+        if block.exists() and Run(block).record is not None:
+            assert len(Run(block).metrics) == Run(block).trained_steps >= 80
+        with track(path, sheet="a.csv", seed=1, metrics={"error": "lower"}, checkpoint_every=20) as run:
+            assert run.done or run.resume(torch.nn.Linear(1, 1)) >= 80
+            for step, now in run.steps():
+                run.log(loss=now["lr"], error=1 / (step + 1))
+        assert contents(path) == whole
+        assert verify_run(Run(path)).problems == ()
+
+
 @pytest.mark.parametrize("steps", [100, 60])
 def test_a_seed_killed_between_its_last_checkpoint_and_its_end_is_finished_by_the_next_start(place, capsys, steps):
     script = """

@@ -121,7 +121,7 @@ class Recording:
         seconds = max(time.monotonic() - self._began, 1e-9)
         timings = {"train_s": round(seconds, 3), "steps_per_s": round((self.step + 1) / seconds, 1)}
         more = {"trained": self.step + 1, "diverged": self._diverged(found), "timings": timings, "segments": segments}
-        folder.finish("finished", join=True, ended=now(), **more)
+        folder.finish("finished", join=True, metrics=table_of(found, self.inputs.seed), ended=now(), **more)
         if missing := [name for name in self.inputs.scores if name not in found]:
             raise InputError(
                 f"{self.title}: the metric {missing[0]!r} is declared, but was never logged (logged: {', '.join(found) or 'nothing'}). "
@@ -131,11 +131,7 @@ class Recording:
     def _series(self) -> dict[str, Series]:
         """Read everything that was logged. A step of which two parts have something becomes one row."""
         tables = [read_parquet(self.folder.path / file) for file in self.folder.parts[METRICS]]
-        found = series_of(tables) if tables else {}
-        if len(tables) != 1:
-            self.folder.parts[METRICS] = {}
-            self.folder.append_metrics(table_of(found, self.inputs.seed))
-        return found
+        return series_of(tables) if tables else {}
 
     def _diverged(self, found: Mapping[str, Series]) -> dict[str, str]:
         """Say whether the seed diverged: its loss, or a declared metric, ended as no finite number."""

@@ -220,32 +220,37 @@ class RunFolder:
         """Give the path of a figure of this run."""
         return self.path / FIGURES / name
 
-    def finish(self, status: str, join: bool, **more: Any) -> None:
+    def finish(self, status: str, join: bool, metrics: pa.Table | None = None, **more: Any) -> None:
         """Say how the run ended; `more` is added to its manifest. Parts are joined where nothing can come after them.
+
+        Where `metrics` are given, they are stored instead of the parts of metrics.
 
         What a diverged run recorded of steps after the one at which its last seed diverged is left out: nothing was trained there.
         Memory: the snapshots or the curves of the whole run, whichever is more, twice.
         """
         if join:
-            self._join(more.get("trained") if status == "diverged" else None)
-        names = [*(name if join else part for name in IN_PARTS for part in self.parts[name]), MODEL, EXHIBITS, EVENTS]
-        files = {name: digest_file(self.path / name) for name in dict.fromkeys(names) if (self.path / name).is_file()}
+            self._join(more.get("trained") if status == "diverged" else None, metrics)
+        parts = [part for name in IN_PARTS for part in self.parts[name]]
+        names = [*(IN_PARTS if join else parts), MODEL, EXHIBITS, EVENTS]
+        files = {name: digest_file(self.path / name) for name in names if (self.path / name).is_file()}
         self._sync_events()  # the manifest has their hash; the other files were synced as they were written
         self.update(status=status, files=files, **more)
         if join:
             for path in [part for name in IN_PARTS for part in parts_of(self.path, name)]:
                 path.unlink()
 
-    def _join(self, last: int | None) -> None:
+    def _join(self, last: int | None, metrics: pa.Table | None) -> None:
         """Make whole files of the parts, which stay: until the manifest says that the run is over they are what counts.
 
         Of arrays at steps, those after step `last` are left out, where it is given.
         """
         for name, files in self.parts.items():
             parts = [self.path / file for file in files]
-            if not parts:
+            if name == METRICS and metrics is not None:
+                write_file(self.path / name, to_parquet(metrics))
+            elif not parts:
                 continue
-            if name == METRICS:
+            elif name == METRICS:
                 import pyarrow as pa
 
                 tables = [read_parquet(part) for part in parts]
