@@ -77,6 +77,14 @@ def experiment_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 @_quiet
+def launcher_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """List the launchers."""
+    from curriculum.config.launching import LAUNCHERS
+
+    return list(LAUNCHERS)
+
+
+@_quiet
 def config_and_experiment_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """List the configs and the experiments that can be named, and those in the working folder."""
     return [*_configs(experiments=False), *_configs(experiments=True)]

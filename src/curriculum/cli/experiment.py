@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ import typer
 from curriculum.cli.compare import compare_and_print, measured, store_and_print, tables_of
 from curriculum.cli.completion import experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
+from curriculum.cli.launching import Block, Detach, LauncherConfig, LauncherName, PlanOnly, Workers
 from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
 from curriculum.cli.study_text import print_study, too_few, undecidable
 from curriculum.cli.train import train_open
@@ -46,10 +49,12 @@ def run_experiment(
         int | None,
         typer.Option("--max-seeds", min=1, help=f"The most seeds of each arm with --until-decided. Default: {MOST_SEEDS}."),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, help="Of an experiment with a command: processes at a time. Default: as many as cores."),
-    ] = None,
+    launcher: LauncherName = None,
+    launcher_config: LauncherConfig = None,
+    workers: Workers = None,
+    plan: PlanOnly = False,
+    detach: Detach = False,
+    block: Block = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be trained and judged.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -61,6 +66,9 @@ def run_experiment(
 
     With --until-decided, the number of seeds doubles from look to look. Each look may spend a part of the allowed error, so that all of
     them together find a false difference in at most 5% of experiments.
+
+    With a launcher, the experiment is cut into blocks of seeds, each of which trains in a process of its own: on this machine, on a Ray
+    cluster or under Slurm. The same command again skips what is done, resumes what was cut off and retries what failed.
 
     If the experiment has a 'command', that trains each seed of each arm in a process of its own, such as a script of yours that
     calls curriculum.track().
@@ -75,7 +83,11 @@ def run_experiment(
 
       curriculum experiment smooth-vs-stepped --seeds 0:16 --until-decided --max-seeds 128
 
-      curriculum experiment study.yaml --workers 2
+      curriculum experiment study.yaml --seeds 0:512 --launcher local --workers 8
+
+      curriculum experiment study.yaml --seeds 0:512 --launcher slurm --launcher-config cluster.yaml
+
+      curriculum experiment study.yaml --seeds 0:512 --workers 8 --plan
     """
     if max_seeds is not None and not until_decided:
         raise InputError("--max-seeds belongs to --until-decided: add it, or use --seeds")
@@ -88,10 +100,15 @@ def run_experiment(
             raise InputError("--accept-changed-code is for tasks: comparisons say where the script of a run has changed")
         if until_decided:
             raise InputError("--until-decided is for tasks: this experiment trains by its own command")
+        if launcher not in (None, "local") or launcher_config is not None or plan or detach or block is not None:
+            raise InputError("this experiment trains by its own command: its processes run on this machine, as many as --workers says")
         _run_commands(name, seed, workers, overrides or [], dry_run, runs, as_json)
         return
-    if workers is not None:
-        raise InputError("--workers is for experiments with a command: the arms of this one train together as one stack")
+    launched = launcher is not None or launcher_config is not None or workers is not None or plan or detach
+    if block is not None and (launched or dry_run or until_decided or seed is not None):
+        raise InputError("--block names the seeds itself and trains them here: it cannot be combined with --seeds, launchers and plans")
+    if until_decided and launched:
+        raise InputError("--until-decided cannot be combined with a launcher: its looks wait for each other")
     if until_decided:
         if accept_changed_code:
             raise InputError("--accept-changed-code cannot be combined with --until-decided: seeds are never added by other code")
@@ -100,16 +117,60 @@ def run_experiment(
     from curriculum.runner.experiment_file import plan_study
 
     study = plan_study(
-        name, runs, overrides=with_device(overrides, device), seeds=seed, steps=steps, accept_changed_code=accept_changed_code
+        name, runs, overrides=with_device(overrides, device), seeds=block or seed, steps=steps, accept_changed_code=accept_changed_code
     )
+    if block is not None:
+        _train_block(study, runs)
+        return
+    from curriculum.cli.launching import cut_for, launcher_settings, print_blocks, train_launched
+    from curriculum.cli.launching import detach as go_on_in_background
+
+    settings = launcher_settings(study, launcher, launcher_config, workers)
+    if settings is None and (plan or detach):
+        raise InputError(f"{'--plan' if plan else '--detach'} needs a launcher: add --launcher local, for example")
     if dry_run:
         print_study(study, as_json)
         return
     for warning in undecidable(study):
         say(f"warning: {warning}")
-    compare_and_print(
-        train_study(study), runs, as_json, baseline=study.baseline, primary=study.record.primary, tables=tables_of(study.folder)
-    )
+    if settings is None:
+        found = train_study(study)
+    else:
+        command = _command(name, with_device(overrides, device), steps, accept_changed_code, runs)
+        sized, workplace = cut_for(study, settings, command)
+        study = sized.study
+        if plan:
+            print_blocks(sized, workplace, command, as_json)
+            return
+        if detach:
+            go_on_in_background(study.folder, sys.argv[1:])
+            return
+        found = train_launched(study, settings, workplace, command) if workplace else train_study(study)
+    compare_and_print(found, runs, as_json, baseline=study.baseline, primary=study.record.primary, tables=tables_of(study.folder))
+
+
+def _command(name: str, overrides: Sequence[str], steps: int | None, accept_changed_code: bool, runs: Path) -> list[str]:
+    """Give the command that trains a block of an experiment, but for its seeds."""
+    changes = [part for one in overrides for part in ("--set", one)]
+    limit = [] if steps is None else ["--steps", str(steps)]
+    accept = ["--accept-changed-code"] if accept_changed_code else []
+    return [sys.executable, "-m", "curriculum", "experiment", name, *changes, *limit, *accept, "--runs", str(runs.resolve())]
+
+
+def _train_block(study: Study, runs: Path) -> None:
+    """Train some seeds of every arm as one block, in the folders that an experiment has for it."""
+    from curriculum.launch.drive import train_block
+    from curriculum.launch.shared_folder import check_token, end_with_parent
+
+    check_token(os.environ)
+    end_with_parent(os.environ)
+
+    def train(block: Study) -> None:
+        for numbers in block.stacked_parts:
+            _train_arms([block.parts[number][1] for number in numbers], [block.parts[number][2] for number in numbers])
+
+    train_block(study, study.plans[0].seeds, train)
+    say(f"{study.folder}: the block is finished")
 
 
 def _run_commands(name: str, seed: str | None, workers: int | None, overrides: list[str], dry_run: bool, runs: Path, as_json: bool) -> None:
@@ -147,11 +208,13 @@ def _run_commands(name: str, seed: str | None, workers: int | None, overrides: l
 def train_study(study: Study) -> list[Run]:
     """Train the arms of an experiment that are not finished, with a progress bar, and open the runs of all."""
     from curriculum.runner.arms import run_study
+    from curriculum.runner.cutting import make_run_folders
 
     for path, done in zip(study.paths, study.done, strict=True):
         if done:
             say(f"{path} is already finished")
 
+    make_run_folders(study)
     return run_study(study, _train_arms)
 
 

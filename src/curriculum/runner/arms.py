@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curriculum.config.launching import LauncherSettings
 from curriculum.errors import OutputExistsError
 from curriculum.runner.growing import grow
 from curriculum.runner.opening import is_unfinished
@@ -35,6 +36,7 @@ class Study:
     folder: Path
     record: ExperimentRecord
     parts: tuple[tuple[int, Plan, Path], ...]
+    launcher: LauncherSettings | None = None  # of its file
 
     @property
     def baseline(self) -> int | None:
@@ -56,8 +58,14 @@ class Study:
         return [tuple(numbers) for numbers in found.values()]
 
 
-def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: ExperimentRecord | None = None) -> Study:
-    """Make an experiment of planned arms, whose runs are stored in the folder `place`.
+def study_of(
+    names: Sequence[str],
+    plans: Sequence[Plan],
+    place: Path,
+    record: ExperimentRecord | None = None,
+    cut: Sequence[Sequence[int]] | None = None,
+) -> Study:
+    """Make an experiment of planned arms, whose runs are stored in the folder `place`; new seeds are trained in the blocks of `cut`.
 
     Raises `InputError` for a name that no run can have, `OutputExistsError` if a run there was created with different inputs.
     """
@@ -66,7 +74,7 @@ def study_of(names: Sequence[str], plans: Sequence[Plan], place: Path, record: E
     if is_run(place):
         raise OutputExistsError(f"{place} is a run: rename the run or the experiment")
     paths = tuple(place / name for name in names)
-    growths = [grow(checked, path, "Remove or rename it first") for checked, path in zip(plans, paths, strict=True)]
+    growths = [grow(checked, path, "Remove or rename it first", cut) for checked, path in zip(plans, paths, strict=True)]
     parts = tuple((number, checked, path) for number, growth in enumerate(growths) for checked, path in growth.parts)
     told = record or ExperimentRecord(arms={name: ArmRecord() for name in names})
     return Study(tuple(names), tuple(plans), paths, tuple(not growth.parts for growth in growths), place, told, parts)

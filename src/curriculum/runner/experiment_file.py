@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from curriculum import plugins
 from curriculum.config import yaml as configs
+from curriculum.config.launching import LauncherSettings
 from curriculum.config.settings import Config, Seeds
 from curriculum.errors import ConfigError, InputError
 from curriculum.find_file import read_config
@@ -48,6 +49,8 @@ class StudySettings(ComparedArms):
     primary: list[str] | None = Field(
         None, description="the measures or hypotheses that are judged, by their ids; the others are then exploratory; by default all"
     )
+
+    launcher: LauncherSettings | None = Field(None, description="where blocks of seeds are trained, such as {name: local, workers: 8}")
 
     @field_validator("primary")
     @classmethod
@@ -117,7 +120,8 @@ def plan_study(
             primary_ids(planned_look(plans[0]), settings.primary)
         except InputError as error:
             raise ConfigError([configs.locate(text, source, own, ("primary",), str(error))]) from None
-    return study_of(tuple(settings.arms), plans, folder / Path(source).stem, record)
+    study = study_of(tuple(settings.arms), plans, folder / Path(source).stem, record)
+    return replace(study, launcher=settings.launcher)
 
 
 def tests_of(study: Study) -> int:

@@ -47,15 +47,20 @@ def unfinished_parts(run: Run) -> list[Run]:
     return [own for own in [*parts, *map(Run, run.open_blocks)] if is_unfinished(own.path)]
 
 
-def grow(checked: Plan, path: Path, advice: str = "Choose another --name, or remove it first") -> Growth:
-    """Find what is to be trained so that the run at `path` has the seeds of a plan; a new run is trained in one block.
+def grow(
+    checked: Plan, path: Path, advice: str = "Choose another --name, or remove it first", cut: Sequence[Sequence[int]] | None = None
+) -> Growth:
+    """Find what is to be trained so that the run at `path` has the seeds of a plan.
 
-    Blocks that were stopped resume with the seeds that they have. Raises `OutputExistsError` if a run was created there with
-    different inputs, with `advice`, and `InputError` for seeds that equal others modulo 2^32.
+    New seeds are trained in the blocks of a `cut`; without one, as the run itself or as one block. Blocks that were stopped resume with
+    the seeds that they have.
+
+    Raises `OutputExistsError` if a run was created there with different inputs, with `advice`, and `InputError` for seeds that equal
+    others modulo 2^32.
     """
     if not os.path.lexists(path):
         check_distinct([("--seeds", checked.seeds)])
-        return Growth(path, ((checked, path),))
+        return Growth(path, ((checked, path),) if cut is None else _in_blocks(checked, path, checked.seeds, cut))
     if not is_run(path):
         check_new(path)
     run = Run(path)
@@ -74,5 +79,12 @@ def grow(checked: Plan, path: Path, advice: str = "Choose another --name, or rem
         raise OutputExistsError(f"no seeds can be added to {path}: {'; '.join(found)}, and the seeds of a run are trained alike. {advice}")
     if missing:
         check_distinct([*((str(own.path), own.seeds) for own in holders), ("--seeds", missing)])
-        parts.append((with_own_seeds(checked, missing), path / BLOCKS / block_name(missing)))
+        parts += _in_blocks(checked, path, missing, [missing] if cut is None else cut)
     return Growth(path, tuple(parts), stored)
+
+
+def _in_blocks(checked: Plan, path: Path, seeds: Sequence[int], cut: Sequence[Sequence[int]]) -> tuple[tuple[Plan, Path], ...]:
+    """Plan some seeds in the blocks of a cut."""
+    wanted = set(seeds)
+    blocks = [[seed for seed in block if seed in wanted] for block in cut]
+    return tuple((with_own_seeds(checked, own), path / BLOCKS / block_name(own)) for own in blocks if own)

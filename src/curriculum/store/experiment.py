@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -58,6 +58,7 @@ class LookRecord(BaseModel):
 class ExperimentRecord(BaseModel):
     """What an experiment says: its `arms` by the names of their runs, its `baseline`, and the ids that are `primary`.
 
+    `blocks` are the seeds of each block that it was cut into, and `launcher` the settings with which it was last launched.
     `looks` are planned for one that grows until it is decided; `looked_before` tells that there were runs before they were.
     """
 
@@ -66,17 +67,21 @@ class ExperimentRecord(BaseModel):
     arms: Annotated[dict[str, ArmRecord], Field(max_length=1000)] = {}
     baseline: str | None = None
     primary: Annotated[list[str], Field(max_length=1000)] | None = None
+    blocks: Annotated[list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]], Field(max_length=10_000)] | None = None
+    launcher: dict[str, Any] | None = None
     looks: Annotated[list[LookRecord], Field(max_length=1000)] | None = None
     looked_before: bool = False
 
 
 def write_experiment(folder: Path, record: ExperimentRecord) -> None:
-    """Store what an experiment says in the folder of its arms; looks that were planned before stay planned."""
+    """Store what an experiment says in the folder of its arms; looks and blocks that were planned before stay planned."""
     folder.mkdir(parents=True, exist_ok=True)
-    if record.looks is None:
-        with suppress(RunError):
-            stored = read_experiment(folder) or record
+    with suppress(RunError):
+        stored = read_experiment(folder) or record
+        if record.looks is None:
             record = record.model_copy(update={"looks": stored.looks, "looked_before": stored.looked_before})
+        if record.blocks is None:
+            record = record.model_copy(update={"blocks": stored.blocks, "launcher": stored.launcher})
     write_file(folder / EXPERIMENT, (record.model_dump_json(indent=2) + "\n").encode())
 
 

@@ -1,0 +1,5 @@
+"""`python -m curriculum`."""
+
+from curriculum.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Where the blocks of an experiment are trained: launchers, and the one loop that drives them."""
