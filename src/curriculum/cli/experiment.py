@@ -125,9 +125,9 @@ def run_experiment(
     from curriculum.cli.launching import cut_for, launcher_settings, print_blocks, train_launched
     from curriculum.cli.launching import detach as go_on_in_background
 
-    settings = launcher_settings(study, launcher, launcher_config, workers)
-    if settings is None and (plan or detach):
-        raise InputError(f"{'--plan' if plan else '--detach'} needs a launcher: add --launcher local, for example")
+    settings = launcher_settings(study, launcher, launcher_config, workers, plan)
+    if detach and (settings is None or settings.name == "inline"):
+        raise InputError("--detach needs a launcher: add --launcher local, for example")
     if dry_run:
         print_study(study, as_json)
         return
@@ -225,7 +225,7 @@ def _train_arms(plans: Sequence[Plan], paths: Sequence[Path]) -> None:
     names = [(run_of(path) or path).name for path in paths]
     what = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} arms"
     block = f", seeds {seeds_text(plans[0].seeds)}" if run_of(paths[0]) else ""
-    train_open(plans, paths, title=lambda _: f"training {what}{block}", again=lambda _: "run the same command again")
+    train_open(plans, paths, title=lambda _: f"training {what}{block}", again=lambda _: "run the same command again", apart=True)
 
 
 def _grow(

@@ -55,10 +55,10 @@ LINE_SECONDS = 30.0  # from one plain line to the next
 MOST_BARS = 8  # of running blocks
 
 
-def launcher_settings(study: Study, name: str | None, config: Path | None, workers: int | None) -> LauncherSettings | None:
+def launcher_settings(study: Study, name: str | None, config: Path | None, workers: int | None, plan: bool) -> LauncherSettings | None:
     """Merge what the experiment, a file and the options say of the launcher; what it was launched with before counts last.
 
-    None where nothing says anything. Raises `InputError` for mistakes, each at its place.
+    Where nothing says anything, a plan is for this process, and else there is none. Raises `InputError` for mistakes, each at its place.
     """
     from curriculum.config import yaml as configs
     from curriculum.config.launching import LAUNCHERS, LauncherSettings
@@ -83,7 +83,7 @@ def launcher_settings(study: Study, name: str | None, config: Path | None, worke
     if name is None and workers is not None and (own | file).get("name", "inline") == "inline":
         name = "local"
     if not (own or file or options or name):
-        return None
+        return LauncherSettings() if plan else None
     return merge_settings(own, file, options, name=name)
 
 

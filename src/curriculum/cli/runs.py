@@ -60,6 +60,29 @@ def list_runs(
         for one in found:
             for note in one["waiting"]:
                 say(f"note: {one['name']}: {note}")
+        for name, counts in _blocks_of_experiments(runs).items():
+            others = [f"{count} {state}" for state, count in counts.items() if count and state != "finished"]
+            say(f"note: {name}: {counts['finished']} of {sum(counts.values())} blocks finished, {', '.join(others)}")
+
+
+def _blocks_of_experiments(runs: Path) -> dict[str, dict[str, int]]:
+    """Count the blocks of each experiment of which some are not finished."""
+    from curriculum.errors import CurriculumError
+    from curriculum.store.experiment import read_experiment
+    from curriculum.store.names import experiment_paths
+    from curriculum.store.waiting import blocks_standing
+
+    found = {}
+    for path in experiment_paths(runs):
+        try:
+            record = read_experiment(path)
+            counts = blocks_standing(path, record) if record is not None and record.blocks else {}
+        except CurriculumError as error:
+            say(f"warning: {error}")
+            continue
+        if sum(counts.values()) > counts.get("finished", 0):
+            found[path.name] = counts
+    return found
 
 
 def _list_comparisons(runs: Path, as_json: bool) -> None:

@@ -244,11 +244,12 @@ def train_open(
     title: Callable[[Sequence[Path]], str],
     again: Callable[[Sequence[Path]], str],
     numbered: bool = False,
+    apart: bool = False,
 ) -> list[Result]:
     """Train plans as one stack with a progress bar.
 
     `title` names the stack by its paths; `again` gives the command that resumes it after a signal. For `numbered` see
-    `open_stack`.
+    `open_stack`, for `apart` `train_stack`.
     """
     from curriculum.cli.progress import Bar, training_hook
     from curriculum.errors import CurriculumError, DivergedError
@@ -267,7 +268,7 @@ def train_open(
                 say(f"resuming {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
             try:
                 with Bar(title(paths), len(plans[0].schedule), "step", done=stack.state.step) as bar:
-                    return train_stack(stack, watch=[training_hook(bar)], signals=signals)
+                    return train_stack(stack, watch=[training_hook(bar)], signals=signals, apart=apart)
             except CurriculumError as error:
                 if type(error) not in (CurriculumError, DivergedError):
                     raise

@@ -16,10 +16,10 @@ from curriculum.launch.shared_folder import lay_token
 from curriculum.launch.trial import MARGIN, Need, largest_block
 from curriculum.runner.arms import Study, study_of
 from curriculum.runner.cutting import cut_seeds, make_run_folders, new_seeds
+from curriculum.runner.execute import join_and_draw
 from curriculum.store.experiment import read_experiment, write_experiment
 from curriculum.store.joining import join
 from curriculum.store.lock import Lock
-from curriculum.store.names import is_run
 from curriculum.store.reader import Run
 
 SHOWN = 3  # failures whose logs are shown
@@ -83,9 +83,8 @@ def run_launched(
         make_run_folders(study)
         jobs = jobs_of(study, command, lay_token(place))
         standing = run_jobs(jobs.jobs, launcher, jobs.blocks(), settings.retries, lambda standing: watch(jobs, standing))
-        for path in study.paths:
-            if is_run(path):
-                join(path)
+        for path, checked in zip(study.paths, study.plans, strict=True):
+            join_and_draw(path, checked)
     finally:
         lock.release()
     if standing.failures:

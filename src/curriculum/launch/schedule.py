@@ -72,7 +72,7 @@ def run_jobs(
     tries: dict[str, tuple[int, int]] = {}
     looked = float("-inf")
     while True:
-        changed = _start_jobs(standing, launcher, blocks)
+        changed = False
         for ended in launcher.ended():
             changed = True
             _settle(standing, standing.running.pop(ended.name), ended, blocks, tries, retries)
@@ -82,6 +82,7 @@ def run_jobs(
                 if not blocks.busy(job):
                     changed = True
                     standing.waiting.append(standing.elsewhere.pop(name))
+        changed = _start_jobs(standing, launcher, blocks) or changed
         watch(standing)
         if not (standing.waiting or standing.running or standing.elsewhere):
             return standing

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from curriculum.config.launching import LauncherSettings
 from curriculum.errors import OutputExistsError
+from curriculum.runner.execute import join_and_draw
 from curriculum.runner.growing import grow
 from curriculum.runner.opening import is_unfinished
 from curriculum.runner.plan import Plan
@@ -17,7 +18,6 @@ from curriculum.runner.same import shared
 from curriculum.store.blocks import run_of, sibling_of
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.experiment import ArmRecord, ExperimentRecord, write_experiment
-from curriculum.store.joining import join
 from curriculum.store.names import check_name, is_run
 from curriculum.store.reader import Run
 
@@ -88,8 +88,8 @@ def run_study(study: Study, train: Callable[[Sequence[Plan], Sequence[Path]], ob
     write_experiment(study.folder, study.record)
     for numbers in study.stacked_parts:
         train([study.parts[number][1] for number in numbers], [study.parts[number][2] for number in numbers])
-    for path in study.paths:
-        join(path)
+    for path, checked in zip(study.paths, study.plans, strict=True):
+        join_and_draw(path, checked)
     return [Run(path) for path in study.paths]
 
 

@@ -24,7 +24,7 @@ from curriculum.runner.signals import Signals
 from curriculum.sheet.document import Dopesheet
 from curriculum.store.blocks import run_of
 from curriculum.store.joining import join
-from curriculum.store.names import free_name
+from curriculum.store.names import FIGURES, free_name
 from curriculum.store.reader import Run
 from curriculum.train.hooks import Hook, definition
 from curriculum.train.loop import train
@@ -57,30 +57,44 @@ def execute_all(
     return train_stack(open_stack(plans, paths, argv), watch=watch, figures=figures)
 
 
-def train_stack(stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None) -> list[Result]:
+def train_stack(
+    stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None, apart: bool = False
+) -> list[Result]:
     """Train an opened stack to its end and close it; `watch` receive the events of the first plan.
 
-    If `signals`, which the caller has entered, request a stop, a checkpoint is stored before `KeyboardInterrupt` is raised.
+    Blocks are joined to their runs, unless they are trained `apart`: then whoever trains the others does that. If `signals`, which
+    the caller has entered, request a stop, a checkpoint is stored before `KeyboardInterrupt` is raised.
     """
     try:
         with closing(Background()) as background:
             results = _train_and_close(stack, watch, signals, background)
     finally:
         stack.release()
-    return [_finished(result, checked, figures) for result, checked in zip(results, stack.plans, strict=True)]
+    return [_finished(result, checked, figures, apart) for result, checked in zip(results, stack.plans, strict=True)]
 
 
-def _finished(result: Result, checked: Plan, figures: bool) -> Result:
+def join_and_draw(path: Path, checked: Plan) -> None:
+    """Join blocks that were trained apart to the run at `path`, and draw its figures where something was added."""
+    if join(path).added or not (path / FIGURES).is_dir():
+        _draw(Run(path), checked)
+
+
+def _finished(result: Result, checked: Plan, figures: bool, apart: bool) -> Result:
     """Join what was trained in blocks, and draw the figures of the run: the result of a block is that of its run then."""
-    if result.run is None:
+    if result.run is None or (apart and run_of(result.run.path) is not None):
         return result
     owner = run_of(result.run.path) or result.run.path
     join(owner)
     run = Run(owner)
-    if figures and run.manifest.get("files"):
+    if figures:
+        _draw(run, checked)
+    return replace(result, run=run)
+
+
+def _draw(run: Run, checked: Plan) -> None:
+    if run.manifest.get("files"):
         draw_run(run)
         draw_own(run, checked.own.figures)
-    return replace(result, run=run)
 
 
 def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background) -> list[Result]:
