@@ -260,7 +260,7 @@ def test_blocks_are_cut_to_fit_the_memory_and_the_time_of_a_worker(study, here):
 def test_a_block_that_fails_is_named_with_the_end_of_its_log_and_the_others_finish(study, here):
     (study / "hooks.py").write_text("def fail(event):\n    if 2 in event.seeds:\n        raise RuntimeError('no luck')\n")
     (study / "study.yaml").write_text(FILE.replace("config: color\n", "config: mine.yaml\n"))
-    (study / "mine.yaml").write_text("task: {name: color}\nhooks: [{on: pre-step, call: 'hooks.py:fail'}]\n")
+    (study / "mine.yaml").write_text("task: {name: color}\nhooks: [{on: chunk, call: 'hooks.py:fail'}]\n")
     (study / "pairs.yaml").write_text("name: local\nblock: 2\nworkers: 2\nretries: 1\n")
     done = here("experiment", "study.yaml", "--launcher-config", "pairs.yaml")
     assert done.code == 1, done.err
