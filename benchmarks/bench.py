@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from launchers import bench_launchers
 from page import bench_page
 
 SHEET = "smooth.csv"
@@ -431,7 +432,20 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=400, help="frames to render")
     parser.add_argument(
         "--only",
-        choices=["training", "seeds", "general", "stack", "memory", "rendering", "startup", "control", "track", "sequential", "page"],
+        choices=[
+            "training",
+            "seeds",
+            "general",
+            "stack",
+            "memory",
+            "rendering",
+            "startup",
+            "control",
+            "track",
+            "sequential",
+            "page",
+            "launchers",
+        ],
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
@@ -462,6 +476,8 @@ def main() -> None:
             found["rendering"] = bench_rendering(args.frames, folder)
         if args.only in (None, "page"):
             found["page"] = bench_page(folder)
+        if args.only in (None, "launchers"):
+            found["launchers"] = bench_launchers(folder)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -30,7 +30,7 @@ def waiting(run: Run) -> list[str]:
             training += own
         else:
             stopped += own
-    count = len({*joined, *training, *stopped, *ready})
+    count = len({*run.seeds, *training, *stopped, *ready})
     said = []
     for own, one, more in (
         (training, "is still training", "are still training"),
