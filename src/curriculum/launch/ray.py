@@ -28,6 +28,7 @@ PATIENCE = 10.0  # seconds that a cluster has to answer in; Ray itself would try
 STORE = 80 * 2**20  # bytes for objects, of which there are none; Ray would reserve a third of the memory
 LONGEST = 500  # characters of what Ray says
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SILENT = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}  # else Ray prints to our output which workers have died
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes the machine's outer address for 127.0.0.1
 
 
@@ -107,13 +108,13 @@ def _variables(address: str) -> dict[str, str]:
     """
     if address == "local":
         token = {} if "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        return {**LOOPBACK_ONLY, **token}
+        return {**SILENT, **LOOPBACK_ONLY, **token}
     if address.startswith("ray://"):
         raise InputError(f"{address} is an address of Ray Client, which has limits that this launcher avoids: use HOST:6379")
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host and port.isdecimal()):
         raise InputError(f"{address} is no address of a Ray cluster: write HOST:PORT, such as 10.0.0.1:6379, or leave it out to start one")
-    return LOOPBACK_ONLY if host.strip("[]") in LOOPBACK else {}
+    return {**SILENT, **(LOOPBACK_ONLY if host.strip("[]") in LOOPBACK else {})}
 
 
 @contextmanager
