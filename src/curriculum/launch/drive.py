@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,10 +20,13 @@ from curriculum.runner.cutting import cut_seeds, make_run_folders, new_seeds
 from curriculum.runner.execute import join_and_draw
 from curriculum.store.experiment import read_experiment, write_experiment
 from curriculum.store.joining import join
-from curriculum.store.lock import Lock
+from curriculum.store.lock import Lock, is_held
+from curriculum.store.names import is_run
 from curriculum.store.reader import Run
 
 SHOWN = 3  # failures whose logs are shown
+PATIENCE = 60.0  # seconds for the process that trained a block before to end: it stores a checkpoint
+BETWEEN = 0.2  # seconds from one look for it to the next
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,15 @@ def join_finished(study: Study) -> None:
 def train_block(study: Study, seeds: Sequence[int], train: Callable[[Study], object]) -> None:
     """Train some seeds of every arm, as one block; what is finished of it already is left as it is.
 
-    Raises `OutputExistsError` where other blocks have some of the seeds.
+    A process that trains them is waited for: it may have been told to end. Raises `OutputExistsError` where other blocks have some of
+    the seeds.
     """
-    block = study_of(study.names, study.plans, study.folder, study.record, [tuple(seeds)])
+    until = time.monotonic() + PATIENCE
+    while True:
+        block = study_of(study.names, study.plans, study.folder, study.record, [tuple(seeds)])
+        if time.monotonic() > until or not any(is_run(path) and is_held(path) for _, _, path in block.parts):
+            break
+        time.sleep(BETWEEN)
     for number, checked, path in block.parts:
         if set(checked.seeds) != set(seeds):
             raise OutputExistsError(

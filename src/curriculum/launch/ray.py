@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import secrets
+import signal
+import socket
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from curriculum.config.launching import LauncherSettings
 from curriculum.errors import CurriculumError, InputError
 from curriculum.launch.jobs import Ended, Job
-from curriculum.launch.machine import thread_variables
+from curriculum.launch.machine import cores_here, thread_variables
 from curriculum.launch.shared_folder import TIED
+from curriculum.runner.signals import Terminated
+
+if TYPE_CHECKING:
+    from curriculum.config.launching import LauncherSettings
 
 GRACE = 30.0  # seconds that the jobs have to store a checkpoint in
-NEEDED = ("PATH", "PYTHONPATH", "HOME", "LANG")  # of the environment here, that the jobs get; the rest is the workers' own
+PATIENCE = 10.0  # seconds that a cluster has to answer in; Ray itself would try for minutes
+STORE = 80 * 2**20  # bytes for objects, of which there are none; Ray would reserve a third of the memory
+LONGEST = 500  # characters of what Ray says
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SILENT = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}  # else Ray prints to our output which workers have died
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes the machine's outer address for 127.0.0.1
 
 
 class RayCluster:
@@ -28,16 +41,13 @@ class RayCluster:
         Raises `InputError` where Ray is not installed, where there is no cluster at the address, and where no node of it has what a
         worker needs.
         """
-        try:
-            import ray
-        except ImportError:
-            raise InputError("the launcher ray needs Ray: install it with pip install 'curriculum[ray]'") from None
-        self._ray: Any = ray
-        address = settings.address or os.environ.get("RAY_ADDRESS") or None
-        if address and address.startswith("ray://"):
-            raise InputError(f"{address} is an address of Ray Client, which has limits that this launcher avoids: use HOST:6379")
-        self._started = not ray.is_initialized()
-        if self._started:
+        address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+        with _set(_variables(address)):
+            try:
+                import ray
+            except ImportError:
+                raise InputError("the launcher ray needs Ray: install it with pip install 'curriculum[ray]'") from None
+            self._ray: Any = ray
             _connect(ray, address)
         cores = settings.cores or threads
         self._needs: dict[str, Any] = {"num_cpus": cores, "num_gpus": settings.gpus}
@@ -48,9 +58,9 @@ class RayCluster:
         if not room:
             self.close()
             wanted = f"{cores} core(s), {settings.gpus} GPU(s){f', {settings.memory}' if settings.memory else ''}"
-            raise InputError(f"no node of the Ray cluster has what a worker needs ({wanted}): it has {_text(nodes)}")
+            raise InputError(f"no node of the Ray cluster has what a worker needs ({wanted}); there are: {_text(nodes)}")
         self.slots = settings.workers or room
-        kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
+        kept = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
         self._environment = {**kept, **thread_variables(cores), TIED: "1", **settings.environment}
         self._task = ray.remote(max_retries=0, **self._needs)(_run)
         self._running: dict[Any, str] = {}
@@ -66,37 +76,94 @@ class RayCluster:
         if not self._running:
             return []
         ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        found = []
-        for reference in ready:
-            name = self._running.pop(reference)
-            try:
-                found.append(Ended(name, self._ray.get(reference)))
-            except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RayError) as error:
-                found.append(Ended(name, None, f"its Ray worker is gone ({type(error).__name__})"))
-        return found
+        return [self._end_of(self._running.pop(reference), reference) for reference in ready]
+
+    def _end_of(self, name: str, reference: Any) -> Ended:
+        try:
+            return Ended(name, self._ray.get(reference))
+        except self._ray.exceptions.RayTaskError as error:
+            return Ended(name, None, f"its Ray worker could not run it: {_said(error.cause or error)}")
+        except self._ray.exceptions.RayError as error:
+            return Ended(name, None, f"its Ray worker is gone ({type(error).__name__})")
 
     def stop(self) -> None:
         """Cancel all tasks; their processes store checkpoints."""
         for reference in self._running:
             with suppress(Exception):
                 self._ray.cancel(reference)
-        with suppress(Exception):
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE)
+        if self._running:
+            with suppress(Exception):
+                self._ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE)
         self.close()
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
-        if self._started:
-            self._ray.shutdown()
+        self._ray.shutdown()
 
 
-def _connect(ray: Any, address: str | None) -> None:
-    here: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+def _variables(address: str) -> dict[str, str]:
+    """Give the environment in which Ray is imported and started. Raises `InputError` for what is no address of a cluster.
+
+    A cluster that is started here listens on 127.0.0.1 only, and to nobody without a token that no file has.
+    """
+    if address == "local":
+        token = {} if "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        return {**SILENT, **LOOPBACK_ONLY, **token}
+    if address.startswith("ray://"):
+        raise InputError(f"{address} is an address of Ray Client, which has limits that this launcher avoids: use HOST:6379")
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port.isdecimal()):
+        raise InputError(f"{address} is no address of a Ray cluster: write HOST:PORT, such as 10.0.0.1:6379, or leave it out to start one")
+    return {**SILENT, **(LOOPBACK_ONLY if host.strip("[]") in LOOPBACK else {})}
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False, **here)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot reach a Ray cluster at {address or 'this machine'}: {why}") from None
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _connect(ray: Any, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    here: dict[str, Any] = {}
+    if address == "local":
+        here = {"include_dashboard": False, "num_cpus": cores_here(), "object_store_memory": STORE}
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        if host:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        with _own_signals():
+            ray.init(address=address, log_to_driver=False, configure_logging=False, **here)
+    except (OSError, OverflowError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+        raise InputError(f"cannot reach a Ray cluster at {address}: {_said(error)}") from None
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our handler of SIGTERM, which Ray replaces by its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        raise Terminated from None
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
 
 
 def _room(node: Mapping[str, float], needs: Mapping[str, Any]) -> int:
@@ -112,13 +179,19 @@ def _text(nodes: Sequence[Mapping[str, float]]) -> str:
 
 def _run(command: Sequence[str], environment: Mapping[str, str], folder: str, log: str) -> int:
     """Run a command on a Ray worker, and give its exit code. If the worker is killed, the command notices: its input closes."""
-    own = {name: value for name, value in os.environ.items() if name == "CUDA_VISIBLE_DEVICES"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     where = folder if os.path.isdir(folder) else None
     try:
         # A folder that is not shared is for the command to find out.
         with open(log if os.path.isdir(os.path.dirname(log)) else os.devnull, "ab") as output:
             process = subprocess.Popen(
-                list(command), env={**environment, **own}, cwd=where, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+                list(command),
+                env={**own, **environment},
+                cwd=where,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
     except OSError as error:
         raise CurriculumError(f"cannot start {command[0]}: {error.strerror or error}") from error

@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +49,7 @@ def end_with_parent(environment: Mapping[str, str]) -> None:
 
 
 def _wait_for_end() -> None:
-    while sys.stdin.buffer.read(1):
+    # Not sys.stdin: a thread that waits in it keeps Python from ending.
+    while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
