@@ -97,6 +97,8 @@ def _start_jobs(standing: Standing, launcher: Launcher, blocks: Blocks) -> bool:
         changed = True
         if blocks.finished(job):
             standing.finished += 1
+        elif launcher.adopt(job):
+            standing.running[job.name] = job
         elif blocks.busy(job):
             standing.elsewhere[job.name] = job
         else:
@@ -111,7 +113,7 @@ def _settle(standing: Standing, job: Job, ended: Ended, blocks: Blocks, tries: d
         standing.finished += 1
         return
     if ended.code == INVALID:
-        standing.failures.append(Failure(job, "its input is invalid", INVALID, _last_lines(job)))
+        standing.failures.append(Failure(job, ended.why or "its input is invalid", INVALID, _last_lines(job)))
         if not standing.finished:
             standing.waiting.clear()
         return
