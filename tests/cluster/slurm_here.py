@@ -50,8 +50,9 @@ MpiDefault=none
 SwitchType=switch/none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
+BatchStartTimeout=2
 KillWait=5
-MinJobAge=60
+MinJobAge=600
 InactiveLimit=0
 ReturnToService=2
 """

@@ -20,9 +20,12 @@ from curriculum.store.files import write_file
 COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 AT_A_TIME = 32  # jobs that are submitted, if the settings do not say otherwise
 APART = 2.0  # seconds between two questions to Slurm
+BETWEEN = 30.0  # seconds from one try to submit again what was refused to the next
+PATIENCE = 600.0  # seconds of such tries without any job in the queue after which it is given up
 WARNING = 90  # seconds before its time is over that a job is told to store a checkpoint, at most a quarter of its time
 BY_ITSELF = ("COMPLETED", "FAILED")  # states of a job whose command ended, and has an exit code
-OVER = (*BY_ITSELF, "BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
+GONE = "UNKNOWN"  # what we say of a job that Slurm does not remember
+OVER = (*BY_ITSELF, GONE, "BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
 NO_LOG = 53  # the signal that Slurm gives as the end of a job whose output it cannot open
 LONGEST_PATH = 4096
 
@@ -47,25 +50,36 @@ class Slurm:
         self._options += settings.options
         self._running: dict[str, Job] = {}  # by Slurm's numbers
         self._before: dict[str, str] | None = None  # numbers of what was in the queue before, by logs
-        self._asked = float("-inf")
+        self._refused: dict[str, Job] = {}  # by Slurm, which may take them later
+        self._taken = self._asked = self._tried = float("-inf")
         if (tried := _call(["sbatch", "--test-only", *self._options, "--wrap=true"])).returncode:
             raise InputError(f"Slurm does not take such jobs: {_said(tried)}")
 
     def adopt(self, job: Job) -> bool:
         """Take over a job that is in the queue. It is known by its log, which no other block has."""
         if self._before is None:
-            asked = _call(["squeue", "--me", "--noheader", f"--Format=JobID:20,STDOUT:{LONGEST_PATH}"])
-            if asked.returncode:
-                raise CurriculumError(f"cannot ask Slurm for the jobs in its queue: {_said(asked)}")
-            self._before = {line[20:].rstrip(): line[:20].strip() for line in asked.stdout.splitlines()}
-        for log in {str(job.log), _pattern(job.log)}:  # some releases of Slurm give the path, some the pattern
-            if number := self._before.pop(log, ""):
-                self._running[number] = job
+            self._before = _queued()
+        return self._found(job, self._before)
+
+    def start(self, job: Job) -> None:
+        """Submit a job. Where Slurm took others before, but not this one, it is submitted again from time to time."""
+        try:
+            self._submit(job)
+        except CurriculumError:
+            if self._taken < 0:
+                raise
+            self._refused[job.name] = job
+
+    def _found(self, job: Job, queued: dict[str, str]) -> bool:
+        """Take a job from those of the queue, if it is there."""
+        for log in (str(job.log), _pattern(job.log)):  # some releases of Slurm give the path, some the pattern
+            if number := queued.pop(log, ""):
+                self._running[number], self._taken = job, time.monotonic()
                 return True
         return False
 
-    def start(self, job: Job) -> None:
-        """Submit a job."""
+    def _submit(self, job: Job) -> None:
+        """Submit a job. Raises `CurriculumError` with what Slurm says against it."""
         job.log.parent.mkdir(parents=True, exist_ok=True)
         script = job.log.with_suffix(".sh")
         write_file(script, _script(job.command, self._setup, {**self._environment, **job.environment}).encode())
@@ -73,22 +87,43 @@ class Slurm:
         done = _call(["sbatch", "--parsable", *self._options, *own, str(script)])
         if done.returncode:
             raise CurriculumError(f"cannot submit block {job.name} to Slurm: {_said(done)}")
-        self._running[done.stdout.strip().partition(";")[0]] = job
+        self._running[done.stdout.strip().partition(";")[0]], self._taken = job, time.monotonic()
+
+    def _submit_again(self) -> list[Ended]:
+        """Submit what was refused: Slurm was away for the moment, or has a limit of jobs. List what is given up."""
+        now = time.monotonic()
+        self._taken = now if self._running else self._taken
+        if not self._refused or now - self._tried < BETWEEN:
+            return []
+        self._tried = now
+        try:
+            queued = _queued()  # a submission of which nothing was heard may have arrived
+            for name, job in list(self._refused.items()):
+                if not self._found(job, queued):
+                    self._submit(job)
+                del self._refused[name]
+        except CurriculumError as error:
+            if now - self._taken >= PATIENCE:
+                given_up, self._refused = list(self._refused), {}
+                return [Ended(name, None, str(error)) for name in given_up]
+        return []
 
     def ended(self) -> Sequence[Ended]:
         """List the jobs that are over, or no longer in the queue."""
-        if not self._running or time.monotonic() - self._asked < APART:
+        if not (self._running or self._refused) or time.monotonic() - self._asked < APART:
             return []
         self._asked = time.monotonic()
+        given_up = self._submit_again()
         asked = _call(["squeue", "--me", "--noheader", "--states=all", "--format=%i %T"])
         if asked.returncode:
-            return []  # the controller is away for the moment; jobs do not need it
+            return given_up  # the controller is away for the moment; jobs do not need it
         states = dict(line.split() for line in asked.stdout.splitlines())
-        over = {number: states.get(number, "UNKNOWN") for number in self._running if states.get(number, OVER[0]) in OVER}
-        return [_ended(number, self._running.pop(number), state) for number, state in over.items()]
+        over = {number: state for number in self._running if (state := states.get(number, GONE)) in OVER}
+        return given_up + [_ended(number, self._running.pop(number), state) for number, state in over.items()]
 
     def stop(self) -> None:
         """Cancel all jobs: those that run store checkpoints first, for as long as they are told before their time is over."""
+        self._refused.clear()
         if self._running:
             _call(["scancel", "--state=PENDING", *self._running])
             _call(["scancel", "--batch", "--signal=TERM", *self._running])
@@ -111,6 +146,14 @@ def _script(command: Sequence[str], setup: Sequence[str], environment: Mapping[s
     """
     exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     return "\n".join(["#!/bin/bash", *exports, *setup, f"exec {shlex.join(command)}"]) + "\n"
+
+
+def _queued() -> dict[str, str]:
+    """List the jobs in the queue: their numbers by their logs. Raises `CurriculumError` if Slurm does not answer."""
+    asked = _call(["squeue", "--me", "--noheader", f"--Format=JobID:20,STDOUT:{LONGEST_PATH}"])
+    if asked.returncode:
+        raise CurriculumError(f"cannot ask Slurm for the jobs in its queue: {_said(asked)}")
+    return {line[20:].rstrip(): line[:20].strip() for line in asked.stdout.splitlines()}
 
 
 def _pattern(path: Path) -> str:
