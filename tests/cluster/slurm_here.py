@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 PACKAGES = ("slurm-wlm", "munge")
 NODES = ("n1", "n2")
 CORES, MEGABYTES = 2, 3000  # that a node claims to have
+APART = ("unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"')
 PATIENCE = 60.0  # seconds until the nodes must be idle
 
 CONF = """\
@@ -64,6 +65,7 @@ class SlurmHere:
 
     folder: Path
     environment: dict[str, str]
+    unshared: Path | None  # a folder of which the last node has another than the rest of this machine; None where that needs rights
     daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def call(self, *command: str, check: bool = True) -> str:
@@ -94,20 +96,22 @@ def slurm_here() -> Iterator[SlurmHere]:
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, ExitStack() as stack:
         folder = Path(name)
-        for own in ("state", *NODES):
+        for own in ("state", "unshared", *NODES):
             (folder / own).mkdir()
         (folder / "slurm.conf").write_text(_conf(folder))
         key = folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
         environment = {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
-        slurm = SlurmHere(folder, environment)
+        may = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+        slurm = SlurmHere(folder, environment, folder / "unshared" if may else None)
         munged = [f"--{option}={folder}/munge.{option.partition('-')[0]}" for option in ("key-file", "log-file", "pid-file", "seed-file")]
         _start(slurm, stack, "munged", ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *munged])
         _wait(slurm, (folder / "munge.socket").exists)
         _start(slurm, stack, "slurmctld", ["slurmctld", "-D", "-i"])
         for node in NODES:
-            _start(slurm, stack, node, ["slurmd", "-D", "-N", node])
+            apart = [*APART, str(slurm.unshared)] if slurm.unshared and node == NODES[-1] else []
+            _start(slurm, stack, node, [*apart, "slurmd", "-D", "-N", node])
         _wait(slurm, lambda: slurm.call("sinfo", "--noheader", "--format=%D %t", check=False).split() == [str(len(NODES)), "idle"])
         stack.callback(_cancel, slurm)
         yield slurm
@@ -152,12 +156,10 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
 def _cancel(slurm: SlurmHere) -> None:
     """Cancel what is still in the queue, and wait for it."""
     slurm.call("scancel", "--me", check=False)
-    until = time.monotonic() + 20
-    while slurm.call("squeue", "--noheader", check=False).strip() and time.monotonic() < until:
-        time.sleep(0.2)
+    _wait(slurm, lambda: not slurm.call("squeue", "--noheader").strip())
 
 
-def _wait(slurm: SlurmHere, ready) -> None:
+def _wait(slurm: SlurmHere, ready: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE
     while not ready():
         ended = [name for name, daemon in slurm.daemons.items() if daemon.poll() is not None]
