@@ -95,10 +95,10 @@ def _start_jobs(standing: Standing, launcher: Launcher, blocks: Blocks) -> bool:
     while standing.waiting and len(standing.running) < launcher.slots:
         job = standing.waiting.popleft()
         changed = True
-        if blocks.finished(job):
-            standing.finished += 1
-        elif launcher.adopt(job):
+        if launcher.adopt(job):  # first: the end of a job is still at work where its block is finished already
             standing.running[job.name] = job
+        elif blocks.finished(job):
+            standing.finished += 1
         elif blocks.busy(job):
             standing.elsewhere[job.name] = job
         else:

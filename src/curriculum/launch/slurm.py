@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from curriculum.config.launching import LauncherSettings
@@ -50,7 +51,7 @@ class Slurm:
         self._options += settings.options
         self._running: dict[str, Job] = {}  # by Slurm's numbers
         self._before: dict[str, str] | None = None  # numbers of what was in the queue before, by logs
-        self._refused: dict[str, Job] = {}  # by Slurm, which may take them later
+        self._unsent: dict[str, Job] = {}  # that Slurm did not take, or of which it has not said so
         self._taken = self._asked = self._tried = float("-inf")
         if (tried := _call(["sbatch", "--test-only", *self._options, "--wrap=true"])).returncode:
             raise InputError(f"Slurm does not take such jobs: {_said(tried)}")
@@ -63,20 +64,24 @@ class Slurm:
 
     def start(self, job: Job) -> None:
         """Submit a job. Where Slurm took others before, but not this one, it is submitted again from time to time."""
+        self._unsent[job.name] = job
         try:
             self._submit(job)
         except CurriculumError:
             if self._taken < 0:
                 raise
-            self._refused[job.name] = job
 
     def _found(self, job: Job, queued: dict[str, str]) -> bool:
         """Take a job from those of the queue, if it is there."""
         for log in (str(job.log), _pattern(job.log)):  # some releases of Slurm give the path, some the pattern
             if number := queued.pop(log, ""):
-                self._running[number], self._taken = job, time.monotonic()
+                self._sent(job, number)
                 return True
         return False
+
+    def _sent(self, job: Job, number: str) -> None:
+        self._unsent.pop(job.name, None)
+        self._running[number], self._taken = job, time.monotonic()
 
     def _submit(self, job: Job) -> None:
         """Submit a job. Raises `CurriculumError` with what Slurm says against it."""
@@ -87,43 +92,47 @@ class Slurm:
         done = _call(["sbatch", "--parsable", *self._options, *own, str(script)])
         if done.returncode:
             raise CurriculumError(f"cannot submit block {job.name} to Slurm: {_said(done)}")
-        self._running[done.stdout.strip().partition(";")[0]], self._taken = job, time.monotonic()
+        self._sent(job, done.stdout.strip().partition(";")[0])
 
     def _submit_again(self) -> list[Ended]:
         """Submit what was refused: Slurm was away for the moment, or has a limit of jobs. List what is given up."""
         now = time.monotonic()
         self._taken = now if self._running else self._taken
-        if not self._refused or now - self._tried < BETWEEN:
+        if not self._unsent or now - self._tried < BETWEEN:
             return []
         self._tried = now
         try:
             queued = _queued()  # a submission of which nothing was heard may have arrived
-            for name, job in list(self._refused.items()):
+            for job in list(self._unsent.values()):
                 if not self._found(job, queued):
                     self._submit(job)
-                del self._refused[name]
         except CurriculumError as error:
             if now - self._taken >= PATIENCE:
-                given_up, self._refused = list(self._refused), {}
+                given_up, self._unsent = list(self._unsent), {}
                 return [Ended(name, None, str(error)) for name in given_up]
         return []
 
     def ended(self) -> Sequence[Ended]:
         """List the jobs that are over, or no longer in the queue."""
-        if not (self._running or self._refused) or time.monotonic() - self._asked < APART:
+        if not (self._running or self._unsent) or time.monotonic() - self._asked < APART:
             return []
         self._asked = time.monotonic()
         given_up = self._submit_again()
         asked = _call(["squeue", "--me", "--noheader", "--states=all", "--format=%i %T"])
         if asked.returncode:
             return given_up  # the controller is away for the moment; jobs do not need it
-        states = dict(line.split() for line in asked.stdout.splitlines())
+        states = dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if " " in line.strip())
         over = {number: state for number in self._running if (state := states.get(number, GONE)) in OVER}
         return given_up + [_ended(number, self._running.pop(number), state) for number, state in over.items()]
 
     def stop(self) -> None:
         """Cancel all jobs: those that run store checkpoints first, for as long as they are told before their time is over."""
-        self._refused.clear()
+        if self._unsent:
+            with suppress(CurriculumError):
+                queued = _queued()  # a submission that was interrupted may have arrived
+                for job in list(self._unsent.values()):
+                    self._found(job, queued)
+            self._unsent.clear()
         if self._running:
             _call(["scancel", "--state=PENDING", *self._running])
             _call(["scancel", "--batch", "--signal=TERM", *self._running])
@@ -178,7 +187,7 @@ def _ended(number: str, job: Job, state: str) -> Ended:
 
 def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error}")
 
