@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow smoke bench torture lint check-page clean
+.PHONY: demo test test-slow test-cluster smoke bench torture lint check-page clean
 
 demo: $(READY)
 	@echo "Training the smooth and the stepped schedule, 32 seeds of each ..."
@@ -23,7 +23,11 @@ test: $(READY) lint
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m slow
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m 'slow and not cluster'
+
+# Experiments under a Slurm of two nodes on this machine, which is installed with apt-get if it is missing.
+test-cluster: $(READY)
+	$(BIN)/python -m pytest -m cluster
 
 # What a user's own CI would run: both sheets for 50 steps, a comparison, a poster, a report.
 smoke: $(READY)

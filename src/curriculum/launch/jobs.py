@@ -20,7 +20,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that ended: its exit code, None where whatever ran it is gone; then `why` says so."""
+    """A job that ended: its exit code, None where whatever ran it is gone; `why` says so, or what else the code does not say."""
 
     name: str
     code: int | None
@@ -34,6 +34,9 @@ class Launcher(Protocol):
     """
 
     slots: int
+
+    def adopt(self, job: Job) -> bool:
+        """Take over a job of an earlier process, if there is one: it counts as started then."""
 
     def start(self, job: Job) -> None:
         """Start a job. Raises `CurriculumError` where it cannot be started at all."""

@@ -40,6 +40,10 @@ class Local:
         self._environment = {**os.environ, **thread_variables(cores), **settings.environment}
         self._running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
 
+    def adopt(self, job: Job) -> bool:
+        """Adopt none: a process has one parent."""
+        return False
+
     def start(self, job: Job) -> None:
         """Start the process of a job."""
         gpus = self._gpus.pop() if self._gpus else ""

@@ -65,6 +65,10 @@ class RayCluster:
         self._task = ray.remote(max_retries=0, **self._needs)(_run)
         self._running: dict[Any, str] = {}
 
+    def adopt(self, job: Job) -> bool:
+        """Adopt none: tasks end with the process that submitted them."""
+        return False
+
     def start(self, job: Job) -> None:
         """Submit the task of a job; Ray finds a place for it."""
         job.log.parent.mkdir(parents=True, exist_ok=True)

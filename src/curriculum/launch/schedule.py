@@ -96,7 +96,9 @@ def _start_jobs(standing: Standing, launcher: Launcher, blocks: Blocks) -> bool:
     while standing.waiting and len(standing.running) < launcher.slots:
         job = standing.waiting.popleft()
         changed = True
-        if blocks.finished(job):
+        if launcher.adopt(job):  # first: the end of a job is still at work where its block is finished already
+            standing.running[job.name] = job
+        elif blocks.finished(job):
             standing.finished += 1
         elif blocks.busy(job):
             standing.elsewhere[job.name] = job
@@ -112,7 +114,7 @@ def _settle(standing: Standing, job: Job, ended: Ended, blocks: Blocks, tries: d
         standing.finished += 1
         return
     if ended.code == INVALID:
-        standing.failures.append(Failure(job, "its input is invalid", INVALID, _last_lines(job)))
+        standing.failures.append(Failure(job, ended.why or "its input is invalid", INVALID, _last_lines(job)))
         if not standing.finished:
             standing.waiting.clear()
         return

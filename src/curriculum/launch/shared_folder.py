@@ -19,10 +19,13 @@ LENGTH = 32
 
 
 def lay_token(folder: Path) -> dict[str, str]:
-    """Write a new token to a folder, and give the variable by which workers know what to find there."""
+    """Write a new token to a folder, and give the variable by which workers know what to find there.
+
+    Those of before stay, one a line: a job may still wait for room that was submitted with one of them.
+    """
     token = secrets.token_hex(LENGTH // 2)
     path = folder.resolve() / FILE
-    write_file(path, token.encode())
+    write_file(path, "\n".join([token, *_tokens(path)]).encode())
     return {TOKEN: f"{token}{path}"}
 
 
@@ -31,15 +34,18 @@ def check_token(environment: Mapping[str, str]) -> None:
     if not (told := environment.get(TOKEN)):
         return
     path = Path(told[LENGTH:])
-    try:
-        found = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        found = ""
-    if found != told[:LENGTH]:
+    if told[:LENGTH] not in _tokens(path):
         raise InputError(
             f"the folder {path.parent.parent} is not shared: the worker on {socket.gethostname()} does not find what was written there "
             "when the experiment was started. Name a folder that all workers share with --runs"
         )
+
+
+def _tokens(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def end_with_parent(environment: Mapping[str, str]) -> None:
