@@ -46,10 +46,13 @@ def bench_scheduling() -> dict[str, float]:
     from curriculum.launch.schedule import Blocks, run_jobs
 
     class Nothing:
-        slots = 100
+        slots, lasting = 100, False
 
         def __init__(self) -> None:
             self.running, self.done = deque[str](), set[str]()
+
+        def adopt(self, job: Job) -> bool:
+            return False
 
         def start(self, job: Job) -> None:
             self.running.append(job.name)

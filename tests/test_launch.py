@@ -54,6 +54,11 @@ class Simulated:
         self.slots, self.fate = slots, fate
         self.started, self.waiting, self.most = Counter(), deque(), 0
 
+    lasting = True
+
+    def adopt(self, job):
+        return False
+
     def start(self, job):
         self.started[job.name] += 1
         self.waiting.append(job)

@@ -139,7 +139,7 @@ def train_launched(study: Study, settings: LauncherSettings, launcher: Launcher,
         with LaunchBar(study.folder.name, count) as bar:
             runs = run_launched(study, launcher, settings, command, bar.watch)
     except KeyboardInterrupt as error:
-        if _wants_to_leave(error):
+        if launcher.lasting and _wants_to_leave(error):
             launcher.close()
             error.args = (f"{study.folder}: its workers go on; run the same command again to go on from there",)
         else:

@@ -30,10 +30,13 @@ class Ended:
 class Launcher(Protocol):
     """Runs jobs somewhere. `slots` jobs are started at a time; what waits elsewhere for room counts as started.
 
+    `lasting` says whether jobs go on when this process ends.
+
     A launcher knows nothing of experiments, folders or retries. `start` must not wait for the job, nor `ended` for one to end.
     """
 
     slots: int
+    lasting: bool
 
     def adopt(self, job: Job) -> bool:
         """Take over a job of an earlier process, if there is one: it counts as started then."""

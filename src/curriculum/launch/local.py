@@ -21,6 +21,8 @@ GRACE = 30.0  # seconds that a process has to store a checkpoint in
 class Local:
     """Runs `slots` processes at a time. They are in sessions of their own, and go on if this process is killed."""
 
+    lasting = True
+
     def __init__(self, settings: LauncherSettings, threads: int):
         """Check what the settings ask for. Raises `InputError` where the machine has no such GPUs."""
         cores, gpus = settings.cores or threads, settings.gpus

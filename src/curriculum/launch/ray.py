@@ -35,6 +35,8 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes the
 class RayCluster:
     """Runs as many tasks at a time as the cluster has room for. Tasks end with this process."""
 
+    lasting = False
+
     def __init__(self, settings: LauncherSettings, threads: int):
         """Connect to a cluster, or start one on this machine.
 

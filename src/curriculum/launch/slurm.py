@@ -34,6 +34,8 @@ LONGEST_PATH = 4096
 class Slurm:
     """Keeps up to `slots` batch jobs in the queue. They go on when this process ends, and are found there by the next."""
 
+    lasting = True
+
     def __init__(self, settings: LauncherSettings, threads: int):
         """Check the settings with Slurm itself. Raises `InputError` with what it says."""
         if missing := [name for name in COMMANDS if shutil.which(name) is None]:
