@@ -85,10 +85,9 @@ def test_a_ray_of_its_own_listens_on_this_machine_only_and_leaves_nothing(empty)
     found = listening(process.pid)
     assert found
     assert found <= LOOPBACK
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert only_ours(err), err
-    assert out.startswith("smooth against stepped")
     assert stored(Path("runs")) == inline(SMALL)
     assert {path.name for path in empty.iterdir()} == {"ray.yaml", "runs", "inline"}
 
