@@ -9,6 +9,8 @@ import tempfile
 import time
 import tracemalloc
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,9 +35,11 @@ def bench_launchers(folder: Path) -> dict[str, float]:
         one, bare = at_once(place / "one", ["0:64"]), at_once(place / "bare", ["0:32", "32:64"])
         found["ratio_training"] = one / bare
         print(f"training alone: one process {one:.1f} s, two blocks side by side {bare:.1f} s, ratio {one / bare:.2f}")
-        for name in ("local", *(["ray"] if find_spec("ray") else [])):
-            whole = trained([*COMMAND, *seeds, str(place / f"launched-{name}"), *launched, name])
-            found[f"overhead_{name}_s"] = whole - bare
+        for name in ("local", *(["ray", "a Ray that runs already"] if find_spec("ray") else [])):
+            command = [*COMMAND, *seeds, str(place / name.replace(" ", "-")), *launched, name if name == "local" else "ray"]
+            with running_ray() if name not in ("local", "ray") else nullcontext({}) as environment:
+                whole = trained(command, environment)
+            found[f"overhead of {name}, s"] = whole - bare
             print(f"  the same two blocks by {name}: {whole:.1f} s, {whole - bare:+.1f} s ({whole / bare - 1:+.0%})")
     return {**found, **bench_scheduling()}
 
@@ -90,10 +94,23 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def trained(command: list[str]) -> float:
+@contextmanager
+def running_ray() -> Iterator[dict[str, str]]:
+    """Run a Ray cluster of this machine; give the environment that names it."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    start = [ray, "start", "--head", "--node-ip-address=127.0.0.1", "--port=6399", "--include-dashboard=false"]
+    subprocess.run(start, check=True, capture_output=True, env={**os.environ, **loopback})
+    try:
+        yield {"RAY_ADDRESS": "127.0.0.1:6399"}
+    finally:
+        subprocess.run([ray, "stop", "--force"], check=True, capture_output=True)
+
+
+def trained(command: list[str], environment: Mapping[str, str]) -> float:
     """Run an experiment; give the seconds until its last block has finished."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
     assert process.stderr is not None
     ended = next(time.perf_counter() - began for line in process.stderr if "2 of 2 blocks finished" in line)
     process.stderr.read()

@@ -128,6 +128,20 @@ def test_an_arm_an_experiment_and_what_refers_to_them(arms, here):
     assert here("show", "study/b").code == 0
     Path("runs/study/logs/b").mkdir(parents=True)
     Path("runs/study/logs/b/0.log").write_text("")
+    launch = Path("runs/study/launch")
+    launch.mkdir()
+    for name in ("token", "0-7.log", "0-7.sh", "mine.txt"):
+        (launch / name).write_text("")
+    strange = here("rm", "study", "--yes")
+    assert strange.code == 2
+    assert "runs/study has files that do not belong to the experiment: launch/mine.txt" in strange.err
+    (launch / "mine.txt").unlink()
+    driver = Lock(launch)
+    busy = here("rm", "study", "--yes")
+    assert busy.code == 1
+    assert "another command is running runs/study: wait until it has finished, or stop it" in busy.err
+    assert here("rename", "study", "other").code == 1
+    driver.release()
     both = here("rm", "study/b", "study", "a-vs-b", "--yes")
     assert both.code == 0, both.err
     assert both.out.splitlines()[:2] == ["removed runs/study", "removed runs/comparisons/a-vs-b"]

@@ -157,7 +157,7 @@ def train_launched(study: Study, settings: LauncherSettings, launcher: Launcher,
 
 def detach(folder: Path, argv: Sequence[str]) -> None:
     """Start the same command in the background, with its output in a log."""
-    from curriculum.launch.of_study import LAUNCH
+    from curriculum.store.names import LAUNCH
 
     log = folder / LAUNCH / "driver.log"
     log.parent.mkdir(parents=True, exist_ok=True)

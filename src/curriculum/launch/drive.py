@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from curriculum.config.launching import LauncherSettings
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError
 from curriculum.launch.jobs import Launcher
-from curriculum.launch.of_study import LAUNCH, StudyJobs, jobs_of
+from curriculum.launch.of_study import StudyJobs, jobs_of
 from curriculum.launch.schedule import INVALID, Failure, Standing, run_jobs
 from curriculum.launch.shared_folder import lay_token
 from curriculum.launch.trial import MARGIN, Need, largest_block
@@ -21,7 +21,7 @@ from curriculum.runner.execute import join_and_draw
 from curriculum.store.experiment import read_experiment, write_experiment
 from curriculum.store.joining import join
 from curriculum.store.lock import Lock, is_held
-from curriculum.store.names import is_run
+from curriculum.store.names import LAUNCH, is_run
 from curriculum.store.reader import Run
 
 SHOWN = 3  # failures whose logs are shown

@@ -12,10 +12,8 @@ from curriculum.runner.arms import Study
 from curriculum.store.blocks import block_name
 from curriculum.store.checkpoint import steps_in
 from curriculum.store.lock import is_held
-from curriculum.store.names import OVER, is_run
+from curriculum.store.names import LAUNCH, OVER, is_run
 from curriculum.store.reader import Run
-
-LAUNCH = "launch"  # the folder, in that of an experiment, of logs and of what launchers write
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,19 @@ from curriculum.errors import InputError, InUseError, nearest_name
 from curriculum.store.blocks import block_paths
 from curriculum.store.compared import DOCUMENT
 from curriculum.store.lock import wait_for_lock
-from curriculum.store.names import BESIDE, BLOCKS, COMPARISONS, EXPERIMENT, MANIFEST, REPORTS, VIDEOS, experiment_paths, is_run, run_paths
+from curriculum.store.names import (
+    BESIDE,
+    BLOCKS,
+    COMPARISONS,
+    EXPERIMENT,
+    LAUNCH,
+    MANIFEST,
+    REPORTS,
+    VIDEOS,
+    experiment_paths,
+    is_run,
+    run_paths,
+)
 from curriculum.store.reports import SUFFIX
 
 PATIENCE = 1.0  # seconds to wait for a lock that whoever lists the runs may hold for a moment
@@ -76,9 +88,18 @@ def kept_names(folder: Path) -> list[str]:
 
 @contextmanager
 def held(runs: Iterable[Path]) -> Iterator[None]:
-    """Hold the locks of runs, and of all of their blocks. Raises `InUseError` where another process trains one of them."""
+    """Hold the locks of runs, of all of their blocks, and of experiments that are being launched.
+
+    Raises `InUseError` where another process trains one of them.
+    """
+    every = list(runs)
     with ExitStack() as locks:
-        for run in runs:
+        for launch in {run.parent / LAUNCH for run in every if (run.parent / LAUNCH).is_dir()}:
+            try:
+                locks.callback(wait_for_lock(launch, PATIENCE).release)
+            except InUseError:
+                raise InUseError(f"another command is running {launch.parent}: wait until it has finished, or stop it") from None
+        for run in every:
             inside = [run / BLOCKS] if (run / BLOCKS).is_dir() else []
             for place in (*inside, run, *block_paths(run)):
                 try:

@@ -28,6 +28,7 @@ IN_PARTS = (METRICS, SNAPSHOTS, TRACES, PHASE_ENDS)  # what grows while a run go
 OVER = ("finished", "diverged")  # the states of a run of which nothing is left to train
 
 EXPERIMENT = "experiment.json"  # in the folder of the arms of an experiment
+LAUNCH = "launch"  # in that folder: the logs of its blocks, and what launchers write
 
 COMPARISONS, VIDEOS, REPORTS = "comparisons", "videos", "reports"
 BESIDE = (COMPARISONS, VIDEOS, REPORTS)  # beside the runs, so no run can have these names

@@ -32,6 +32,7 @@ from curriculum.store.names import (
     FIGURES,
     IN_PARTS,
     JOINED,
+    LAUNCH,
     MANIFEST,
     MODEL,
     SHEET,
@@ -47,6 +48,7 @@ UNFINISHED = re.compile(r"\..+\.([0-9]+\.tmp|[a-z0-9_]{8}(\.old)?)")  # what a k
 FILES_OF_AN_EXPERIMENT = re.compile(r"experiment\.json|(ablation|tuning)\.json|(ablation-.+|tuning)\.(png|svg|pdf)")
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 LOGS = "logs"  # of an experiment whose arms were trained by a command
+OF_A_LAUNCHER = re.compile(r".+\.(log|sh)|token")
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,9 @@ def _strange_in_experiment(path: Path) -> Iterator[Path]:
             yield own
         elif own.is_dir() and is_run(own):
             yield from _strange_in_run(own)
-        elif own.name == LOGS and own.is_dir():
+        elif own.name in (LOGS, LAUNCH) and own.is_dir():
             files = (inside for inside in own.rglob("*") if inside.is_symlink() or not inside.is_dir())
-            yield from (inside for inside in files if inside.is_symlink() or inside.suffix != ".log")
+            yield from (inside for inside in files if inside.is_symlink() or not OF_A_LAUNCHER.fullmatch(inside.name))
         elif not (own.is_file() and FILES_OF_AN_EXPERIMENT.fullmatch(own.name)) and not _is_unfinished(own):
             yield own
 
