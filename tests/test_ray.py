@@ -184,13 +184,14 @@ def test_twenty_kills_and_two_lost_nodes_change_nothing(empty, nodes):
     rng = random.Random(5)
     process = begin(long, address=nodes.address, retries=50)
     killed = 0
-    while killed < 20:
-        pids = wait_for(lambda: [*nodes.workers(), *nodes.commands()], process)
-        kill(rng.choice(pids))
-        killed += 1
-        if killed in (7, 14):
-            nodes.replace_node()
+    while killed < 20 and process.poll() is None:
+        if pids := [*nodes.workers(), *nodes.commands()]:
+            kill(rng.choice(pids))
+            killed += 1
+            if killed in (4, 9):
+                nodes.replace_node()
         time.sleep(rng.uniform(1, 5))
+    assert killed >= 10  # on a fast machine the experiment ends before all of them
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "sent again" in err
