@@ -25,7 +25,7 @@ test: $(READY) lint
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 -m 'slow and not cluster'
 
-# Experiments under a Slurm of two nodes on this machine, which is installed with apt-get if it is missing.
+# Experiments under a Slurm of two nodes on this machine, which is installed with apt-get if it is missing, and on a Ray that loses nodes.
 test-cluster: $(READY)
 	$(BIN)/python -m pytest -m cluster
 

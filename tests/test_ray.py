@@ -179,6 +179,7 @@ def test_a_stopped_experiment_stores_checkpoints_and_goes_on(empty, nodes, numbe
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.cluster
 def test_twenty_kills_and_two_lost_nodes_change_nothing(empty, nodes):
     long = [*STUDY, "--seeds", "0:12", "--steps", "1500"]
     rng = random.Random(5)
