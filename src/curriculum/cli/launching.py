@@ -39,7 +39,11 @@ LauncherConfig = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Blocks that train at a time. Default: as many as there is room for. Implies --launcher local."),
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Blocks, or processes of a command, at a time. Default: as many as there is room for. Implies --launcher local.",
+    ),
 ]
 Block = Annotated[
     str | None,

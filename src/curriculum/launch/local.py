@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
 import subprocess
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from curriculum.config.launching import LauncherSettings
-from curriculum.errors import CurriculumError, InputError
+from curriculum.errors import InputError
 from curriculum.launch.jobs import Ended, Job
-from curriculum.launch.machine import cores_here, gpus_here, thread_variables
+from curriculum.launch.machine import gpus_here, thread_variables
+from curriculum.runner.processes import cores_here, start_logged, stop_all
 
 GRACE = 30.0  # seconds that a process has to store a checkpoint in
 
@@ -50,19 +47,7 @@ class Local:
         """Start the process of a job."""
         gpus = self._gpus.pop() if self._gpus else ""
         more = {"CUDA_VISIBLE_DEVICES": gpus} if gpus else {}
-        try:
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-            with job.log.open("ab") as log:
-                process = subprocess.Popen(
-                    job.command,
-                    env={**self._environment, **more, **job.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise CurriculumError(f"cannot start {shlex.join(job.command)}: {error.strerror or error}") from error
+        process = start_logged(job.command, {**self._environment, **more, **job.environment}, job.log, "ab")
         self._running[job.name] = process, gpus
 
     def ended(self) -> Sequence[Ended]:
@@ -76,17 +61,7 @@ class Local:
 
     def stop(self) -> None:
         """Ask all processes, and what they have started, to end; kill those that do not."""
-        for process, _ in self._running.values():
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGTERM)
-        until = time.monotonic() + GRACE
-        for process, _ in self._running.values():
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                with suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        stop_all((process for process, _ in self._running.values()), GRACE)
 
     def close(self) -> None:
         """Processes go on by themselves."""

@@ -6,14 +6,8 @@ import os
 import shutil
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def cores_here() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_here() -> int:
@@ -26,15 +20,6 @@ def gpus_here() -> int:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], check=False, capture_output=True, text=True, timeout=20)
         return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
     return 0
-
-
-def memory_here() -> int | None:
-    """Give the memory that is free on this machine, in MiB; None where it does not say."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) // 1024
-    return None
 
 
 def thread_variables(cores: int) -> dict[str, str]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from curriculum.errors import CurriculumError, InputError
 from curriculum.launch.jobs import Ended, Job
-from curriculum.launch.machine import cores_here, thread_variables
+from curriculum.launch.machine import thread_variables
 from curriculum.launch.shared_folder import TIED
+from curriculum.runner.processes import cores_here
 from curriculum.runner.signals import Terminated
 
 if TYPE_CHECKING:

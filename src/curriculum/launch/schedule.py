@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from signal import Signals
 
 from curriculum.launch.jobs import Ended, Job, Launcher
+from curriculum.runner.processes import last_lines
 
 INVALID = 2  # the exit code for invalid input, which sending again does not mend
 PAUSE = 0.05  # seconds between two looks at a launcher
 APART = 1.0  # seconds between two looks at jobs that another command runs
-LAST_LINES = 12
-LONGEST = 1000  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _settle(standing: Standing, job: Job, ended: Ended, blocks: Blocks, tries: d
         standing.finished += 1
         return
     if ended.code == INVALID:
-        standing.failures.append(Failure(job, ended.why or "its input is invalid", INVALID, _last_lines(job)))
+        standing.failures.append(Failure(job, ended.why or "its input is invalid", INVALID, last_lines(job.log)))
         if not standing.finished:
             standing.waiting.clear()
         return
@@ -127,7 +126,7 @@ def _settle(standing: Standing, job: Job, ended: Ended, blocks: Blocks, tries: d
         standing.waiting.append(job)
         return
     often = f" {count} times in a row" if count > 1 else ""
-    standing.failures.append(Failure(job, f"{_why(ended)}{often}", ended.code, _last_lines(job)))
+    standing.failures.append(Failure(job, f"{_why(ended)}{often}", ended.code, last_lines(job.log)))
 
 
 def _why(ended: Ended) -> str:
@@ -137,11 +136,3 @@ def _why(ended: Ended) -> str:
         with suppress(ValueError):
             return f"it was ended by the signal {Signals(-ended.code).name}"
     return "it ended well, but has trained nothing" if ended.code == 0 else f"it failed with the exit code {ended.code}"
-
-
-def _last_lines(job: Job) -> tuple[str, ...]:
-    """Read the last lines of a job's log; none where there is no log."""
-    with suppress(OSError):
-        lines = job.log.read_bytes()[-20_000:].decode("utf-8", "replace").splitlines()
-        return tuple(line[:LONGEST] for line in lines[-LAST_LINES:])
-    return ()

@@ -12,10 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -26,6 +25,7 @@ from curriculum.find_file import find_file, read_config
 from curriculum.measure.of_scores import ids_of
 from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
+from curriculum.runner.processes import cores_here, last_lines, start_logged, stop_all
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
 from curriculum.runner.track_folder import check_logged, check_metrics, read_inputs
 from curriculum.runner.track_values import declared
@@ -37,8 +37,6 @@ from curriculum.store.names import OVER, check_name, is_run
 from curriculum.store.reader import Run
 
 LOGS = "logs"
-LAST_LINES = 12  # of its log, that are shown of a seed that failed
-LONGEST = 1000  # characters of such a line: the last one is often an error that says what to do at its end
 HOPELESS = 3  # seeds that fail before any has ended well: then no others are started
 GRACE = 10.0  # seconds that a process has to end in when the experiment is interrupted
 PLACEHOLDERS = ("sheet", "seed", "run")
@@ -227,7 +225,7 @@ def run_commands(study: CommandStudy, workers: int | None = None, watch: Callabl
     `CurriculumError` with every seed that failed, and `KeyboardInterrupt` after the processes have ended.
     """
     write_experiment(study.folder, study.record)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = cores_here()
     failures = list(_run_all(study.jobs, workers or cores, cores, watch))
     for path in study.paths:
         if is_run(path):
@@ -254,7 +252,7 @@ def _run_all(jobs: Sequence[Job], workers: int, cores: int, watch: Callable[[int
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
-                running[job] = _start(job, common)
+                running[job] = start_logged(job.command, {**common, **job.environment}, job.log, "wb")
             time.sleep(0.02)
             for job, process in list(running.items()):
                 if process.poll() is None:
@@ -268,23 +266,7 @@ def _run_all(jobs: Sequence[Job], workers: int, cores: int, watch: Callable[[int
                     if failed == ended >= HOPELESS:
                         waiting.clear()
     finally:
-        _stop(list(running.values()))
-
-
-def _start(job: Job, common: dict[str, str]) -> subprocess.Popen[bytes]:
-    try:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        with job.log.open("wb") as log:
-            return subprocess.Popen(
-                job.command,
-                env={**common, **job.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise CurriculumError(f"cannot start {shlex.join(job.command)}: {error.strerror or error}") from error
+        stop_all(running.values(), GRACE)
 
 
 def _failure(job: Job, code: int) -> Failure | None:
@@ -298,22 +280,4 @@ def _failure(job: Job, code: int) -> Failure | None:
         why = f"the command was ended by the signal {signal.Signals(-code).name}"
     else:
         why = f"the command failed with the exit code {code}"
-    with suppress(OSError):
-        lines = job.log.read_bytes()[-20_000:].decode("utf-8", "replace").splitlines()
-        return Failure(job, why, tuple(line[:LONGEST] for line in lines[-LAST_LINES:]))
-    return Failure(job, why, ())
-
-
-def _stop(processes: Sequence[subprocess.Popen[Any]]) -> None:
-    """End processes and what they have started: first asked, then killed."""
-    for process in processes:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGTERM)
-    until = time.monotonic() + GRACE
-    for process in processes:
-        try:
-            process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    return Failure(job, why, last_lines(job.log))
