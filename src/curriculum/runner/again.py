@@ -172,7 +172,7 @@ def _retargets(run: Run, begun: int) -> Hook:
     for event in run.events:
         if event.get("event") == "retarget" and event["step"] >= begun:
             moved.setdefault(event["step"], []).append(Retarget(event["name"], event["value"], event["duration"]))
-    return Hook(StepMetrics, lambda event: moved.get(event.step))
+    return Hook(StepMetrics, lambda event: moved.get(event.step), steps=frozenset(moved))
 
 
 class _Taken:

@@ -16,7 +16,7 @@ from curriculum.runner.tapes import PART_BYTES
 from curriculum.store.names import STEPS
 from curriculum.train.batch import Tensors
 from curriculum.train.ensemble import EXAMINED_AT_ONCE, Ensemble, models_at_once
-from curriculum.train.events import PreStep
+from curriculum.train.events import Weights
 from curriculum.train.hooks import Hook
 from curriculum.train.probes import Probe
 from curriculum.train.stack import Layout
@@ -63,16 +63,19 @@ class Prober:
         self._found: dict[str, list[Any]] = {}
 
     def hooks(self) -> list[Hook]:
-        return [Hook(PreStep, self._pre_step)]
+        return [Hook(Weights, self._weights)]
 
-    def _pre_step(self, event: PreStep) -> None:
-        if event.step % self._often:
-            return
-        place = event.step // self._often % len(self._flat)
-        self._flat[place].copy_(event.flat)
-        self._steps.append(event.step)
-        if place == len(self._flat) - 1:
-            self._hand_over()
+    def _weights(self, event: Weights) -> None:
+        step = -(-event.first // self._often) * self._often
+        while step <= event.step:
+            place = step // self._often % len(self._flat)
+            count = min(len(self._flat) - place, (event.step - step) // self._often + 1)
+            own = slice(step - event.first, step - event.first + (count - 1) * self._often + 1, self._often)
+            self._flat[place : place + count].copy_(event.flat[own])
+            self._steps += range(step, step + count * self._often, self._often)
+            step += count * self._often
+            if place + count == len(self._flat):
+                self._hand_over()
 
     def _hand_over(self) -> None:
         if self._steps:

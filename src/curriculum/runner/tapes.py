@@ -13,7 +13,7 @@ from torch import Tensor
 from curriculum.runner.background import Background
 from curriculum.store.names import PHASE_ENDS, STEPS
 from curriculum.store.writer import RunFolder
-from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, PreStep, Retargeted, Skipped
+from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, Retargeted, Skipped, Weights
 from curriculum.train.hooks import Hook
 from curriculum.train.stack import Layout
 from curriculum.train.task import Task
@@ -86,21 +86,26 @@ class Snapshooter:
         self.layout = layout
         self.sink = sink
         self.background = background
-        self._wanted = frozenset(steps)
+        self._wanted = np.asarray(steps, dtype=np.int64)
         frames = max(1, min(PART_STEPS, PART_BYTES // (seeds * layout.size * 4), len(steps)))
         self._flat = torch.empty(frames, seeds, layout.size)
         self._steps: list[int] = []
 
     def hooks(self) -> list[Hook]:
-        return [Hook(PreStep, self._pre_step)]
+        return [Hook(Weights, self._weights)]
 
-    def _pre_step(self, event: PreStep) -> None:
-        if event.step not in self._wanted:
-            return
-        self._flat[len(self._steps)].copy_(event.flat)
-        self._steps.append(event.step)
-        if len(self._steps) == len(self._flat):
-            self.flush()
+    def _weights(self, event: Weights) -> None:
+        low, high = self._wanted.searchsorted((event.first, event.step + 1))
+        while low < high:
+            first = len(self._steps)
+            own = self._wanted[low : min(high, low + len(self._flat) - first)]
+            places = own - event.first
+            together = places[-1] - places[0] == len(places) - 1
+            self._flat[first : first + len(own)].copy_(event.flat[slice(places[0], places[-1] + 1) if together else places.tolist()])
+            self._steps += own.tolist()
+            low += len(own)
+            if len(self._steps) == len(self._flat):
+                self.flush()
 
     def flush(self) -> None:
         """Hand on the snapshots that wait."""

@@ -62,6 +62,18 @@ class PreStep(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Weights(Event):
+    """The weights `flat` `[C, S, P]` before the updates of the steps `first` to `step`, for those who only look on.
+
+    Unlike `PreStep`, it may come after these updates, and for many steps at once.
+    """
+
+    kind: ClassVar[str] = "weights"
+    first: int
+    flat: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class StepMetrics(Event):
     """The losses of this step: `total` `[S]`, and each term that was computed `[S]`, unweighted."""
 
@@ -168,6 +180,10 @@ class Emitter(Protocol):
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether any hook listens to this type of event."""
+        ...
+
+    def at(self, kind: type[Event]) -> frozenset[int] | None:
+        """Give the steps at which hooks listen to this type of event, None for every step."""
         ...
 
     def __call__(self, event: Event) -> Iterable[Retarget]:

@@ -30,6 +30,11 @@ def first_mark(alive: Tensor) -> Tensor:
     return torch.where(alive, 0.0, math.nan)
 
 
+def tiny_of(trained: Tensor) -> Tensor:
+    """Make the vector `[P]` by which a mark is made of gradients like `trained` `[S, P]`."""
+    return torch.full_like(trained[0], TINY)
+
+
 def mark(before: Tensor, total: Tensor, gradient: Tensor, tiny: Tensor) -> Tensor:
     """Go on with a mark by a step's losses `[S]` and gradient `[S, P]`; `tiny` `[P]` is full of `TINY`."""
     return torch.addmv(before, gradient, tiny).add_(total, alpha=TINY)

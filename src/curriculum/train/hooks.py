@@ -20,12 +20,13 @@ Answer = Retarget | Iterable[Retarget] | None
 class Hook:
     """A callable for one type of event and, for actions, one name.
 
-    It receives the event, and returns None, a `Retarget`, or a list of them.
+    It receives the event, and returns None, a `Retarget`, or a list of them. With `steps`, it does so at these only.
     """
 
     on: type[Event]
     call: Callable[[Any], Answer]
     name: str | None = None
+    steps: frozenset[int] | None = None
 
     def __call__(self, event: Event) -> Answer:
         return self.call(event)
@@ -59,10 +60,20 @@ class Hooks:
     def wants(self, kind: type[Event]) -> bool:
         return kind in self._by_type
 
+    def at(self, kind: type[Event]) -> frozenset[int] | None:
+        steps: frozenset[int] = frozenset()
+        for hook in self._by_type.get(kind, ()):
+            if hook.steps is None:
+                return None
+            steps |= hook.steps
+        return steps
+
     def __call__(self, event: Event) -> list[Retarget]:
         requests: list[Retarget] = []
         for hook in self._by_type.get(type(event), ()):
             if hook.name is not None and (not isinstance(event, Action) or hook.name != event.name):
+                continue
+            if hook.steps is not None and event.step not in hook.steps:
                 continue
             answer = hook(event)
             requests += [answer] if isinstance(answer, Retarget) else answer or ()

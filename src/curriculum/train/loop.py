@@ -11,19 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import torch
-
 from curriculum.config.settings import Optimizer
 from curriculum.errors import CurriculumError, DivergedError, InputError
 from curriculum.sheet.bounds import check_path
-from curriculum.train import freeze, optimizers
+from curriculum.train.compiling import Compiler
 from curriculum.train.ensemble import Ensemble
-from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, PreStep, Retarget, Retargeted, RunEnd, StepMetrics
+from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, Retarget, Retargeted, RunEnd
 from curriculum.train.faults import explained, faults_of
 from curriculum.train.losses import Losses
 from curriculum.train.state import Arm, State
 from curriculum.train.stretch import Stretch, draw, read_plan
 from curriculum.train.task import Task
+from curriculum.train.walk import Walk
 
 
 class Keeper(Protocol):
@@ -39,64 +38,43 @@ class Keeper(Protocol):
 
 
 def train(
-    task: Task, state: State, settings: Optimizer, emitters: Sequence[Emitter], keeper: Keeper | None = None, stacked: bool = True
+    task: Task,
+    state: State,
+    settings: Optimizer,
+    emitters: Sequence[Emitter],
+    keeper: Keeper | None = None,
+    stacked: bool = True,
+    compiler: Compiler | None = None,
 ) -> State:
     """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
 
     With `stacked`, the losses of all models are computed at once, else one after the other. The keeper is given the states that it asks
-    for, which changes no number. Raises `DivergedError` when no seed is left that has only finite numbers; the weights are then those
-    before the step at which the last one diverged.
+    for, which changes no number. The compiler is asked for code that does many steps at once. Raises `DivergedError` when no seed is
+    left that has only finite numbers; the weights are then those before the step at which the last one diverged.
     """
-    models, trained = Ensemble(task.to(state.flat.device), stacked), state.layout.trained
-    steps, due, skips = len(state.arms[0].schedule), keeper.due if keeper else _never, settings.on_nonfinite == "skip"
+    models = Ensemble(task.to(state.flat.device), stacked)
+    steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
     while state.step < steps:
         with faults_of(task, f"at step {state.step:,}"):
             stretch = stretch or draw(task, state)
             state, stretch = enter(task, models, state, stretch, emitters)
         plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
-        losses, unmarked = Losses(state, plan), freeze.first_mark(state.alive)
-        marked = unmarked
-        asked: list[list[Retarget]] = [[] for _ in state.arms]
-        # What changes in place is this stretch's own.
-        flat, moments = state.flat.clone(), {name: value.clone() for name, value in state.moments.items()}
-        parameters, moving = state.layout.views(flat), flat[:, :trained]
-        tiny = torch.full_like(moving[0], freeze.TINY)
-        watched = [(n, arm, state.layout.views(flat[arm.rows])) for n, arm in enumerate(state.arms) if emitters[n].wants(PreStep)]
-        metered = [n for n, emit in enumerate(emitters) if emit.wants(StepMetrics)]
+        walk = Walk(models, state, plan, stretch, settings, emitters)
         try:
-            for step in range(state.step, stretch.steps.stop):
-                for n, arm, views in watched:
-                    asked[n] += emitters[n](PreStep(step, views, flat[arm.rows], arm.schedule))
-                now = plan.at(step)
-                with torch.inference_mode(models.by_hand):  # it takes a fifth off the calls; hooks run outside of it
-                    batch = plan.batch(models.task.gather(stretch.batch(step)), now)
-                    found = models.gradients(parameters, batch, now.weights, now.keys)
-                    total = torch.linalg.vecdot(found.terms, now.weights)
-                    marked = freeze.mark(unmarked if skips else marked, total, found.gradient, tiny)
-                    rate = freeze.held(now.rates, marked, found.gradient)
-                    if skips:
-                        optimizers.update_finite(moving, found.gradient, moments, rate, step + 1, settings, now.moved, marked.isfinite())
-                    else:
-                        optimizers.update(moving, found.gradient, moments, rate, step + 1, settings, now.moved)
-                    freeze.take_over(parameters, found.buffers, marked)
-                losses.add(found.terms, total, marked)
-                for n in metered:
-                    asked[n] += emitters[n](losses.event(n, step))
-                if any(asked) or due(step + 1):
-                    break
+            walk.go(due, compiler)
         except Exception as error:
-            fault = explained(error, task, f"at step {step:,}")
+            fault = explained(error, task, f"at step {state.step + walk.losses.count:,}")
             if fault is error:
                 raise
             raise fault from error
         finally:  # also where a hook fails or the user stops: what was trained is told of
-            for own, more in zip(asked, losses.tell(emitters, flat), strict=True):
+            for own, more in zip(walk.asked, walk.losses.tell(emitters, walk.moving.flat), strict=True):
                 own += more
-        alive = state.alive if skips else marked.isfinite()
-        reached = replace(state, step=state.step + max(losses.trained, 1), flat=flat, moments=moments, alive=alive)
+        trained = max(walk.losses.trained, 1)
+        reached = replace(state, step=state.step + trained, flat=walk.moving.flat, moments=walk.moving.moments, alive=walk.alive)
         with faults_of(task, f"after step {reached.step - 1:,}"):
-            state, stretch = leave(task, models, reached, stretch, emitters, losses, asked)
+            state, stretch = leave(task, models, reached, stretch, emitters, walk.losses, walk.asked)
         if state.step < steps and keeper is not None and due(state.step):
             keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):

@@ -30,11 +30,22 @@ class Losses:
         self._totals: list[Tensor] = []
         self._marks: list[Tensor] = []
 
+    @property
+    def count(self) -> int:
+        """The number of steps whose losses were taken."""
+        return len(self._totals)
+
     def add(self, terms: Tensor, total: Tensor, marked: Tensor) -> None:
         """Take the losses of the next step: terms `[S, K]`, total `[S]`, and the mark `[S]` after it."""
         self._terms.append(terms)
         self._totals.append(total)
         self._marks.append(marked)
+
+    def extend(self, terms: Tensor, totals: Tensor, marks: Tensor) -> None:
+        """Take the losses of the next C steps: terms `[C, S, K]`, totals and marks `[C, S]`."""
+        self._terms += terms.unbind()
+        self._totals += totals.unbind()
+        self._marks += marks.unbind()
 
     def event(self, n: int, step: int) -> StepMetrics:
         """Make the event of the last step for arm number `n`; a seed that diverged has NaN."""

@@ -52,7 +52,7 @@ def update_finite(
     gradient: Tensor,
     moments: Moments,
     lr: Tensor,
-    step: int,
+    step: int | Tensor,
     settings: Optimizer,
     moved: Moments,
     finite: Tensor,

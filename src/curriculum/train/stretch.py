@@ -25,9 +25,13 @@ LONGEST = 250  # steps; a stretch also ends at each multiple of this
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps in which only numbers change, with their batches by name: `[S, B, ...]` for each step."""
+    """Steps in which only numbers change, with their batches by name: `[S, B, ...]` for each step.
+
+    `whole` has those of all C steps as one tensor `[C, S, B, ...]` each.
+    """
 
     steps: range
+    whole: Mapping[str, Tensor]
     batches: Mapping[str, Sequence[Tensor]]
 
     def batch(self, step: int) -> dict[str, Tensor]:
@@ -88,7 +92,8 @@ def draw(task: Task, state: State) -> Stretch:
     """Find the stretch that `state` is at the start of, or amid, and draw its batches."""
     steps = state.stretch or range(state.step, min(_end(task, arm.schedule, state.step) for arm in state.arms))
     joined = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
-    return Stretch(steps, {name: values.to(state.flat.device).unbind() for name, values in joined.items()})
+    whole = {name: values.to(state.flat.device) for name, values in joined.items()}
+    return Stretch(steps, whole, {name: values.unbind() for name, values in whole.items()})
 
 
 def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, settings: Optimizer, device: torch.device) -> Plan:
