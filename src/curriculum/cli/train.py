@@ -268,7 +268,7 @@ def train_open(
                 say(f"resuming {where} from step {stack.state.step:,} of {len(plans[0].schedule):,}")
             try:
                 with Bar(title(paths), len(plans[0].schedule), "step", done=stack.state.step) as bar:
-                    return train_stack(stack, watch=[training_hook(bar)], signals=signals, apart=apart)
+                    return train_stack(stack, watch=[training_hook(bar)], signals=signals, apart=apart, tell=say)
             except CurriculumError as error:
                 if type(error) not in (CurriculumError, DivergedError):
                     raise

@@ -145,6 +145,10 @@ class Config(Settings, Generic[OfTask, OfOptimizer]):
     stack: Literal["auto", "off"] = Field(
         "auto", description="train all seeds at once (auto), or one after the other (off), which works with any module"
     )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="train by compiled code: auto, where a long training makes up for the time to compile; on; or off",
+    )
     hooks: tuple[HookSetting, ...] = Field((), description="your own hooks")
 
     def dump(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
 from curriculum.runner.background import Background
-from curriculum.runner.opening import restore
+from curriculum.runner.execute import compiler_of
+from curriculum.runner.opening import compile_of, restore
 from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
 from curriculum.runner.recorded import possible_terms
@@ -87,7 +88,8 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked)
+            compiler = compiler_of(compile_of(run), plans, True, lambda message: None)
+            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler)
         for tape in tapes:
             tape.flush()
         background.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.blame import blame
+from curriculum.compiled.stretches import Compiling, Mode
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
 from curriculum.errors import CurriculumError, DivergedError, RunError
@@ -58,16 +59,22 @@ def execute_all(
 
 
 def train_stack(
-    stack: Stack, *, watch: Iterable[Hook] = (), figures: bool = True, signals: Signals | None = None, apart: bool = False
+    stack: Stack,
+    *,
+    watch: Iterable[Hook] = (),
+    figures: bool = True,
+    signals: Signals | None = None,
+    apart: bool = False,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> list[Result]:
-    """Train an opened stack to its end and close it; `watch` receive the events of the first plan.
+    """Train an opened stack to its end and close it; `watch` receive the events of the first plan, `tell` what should be shown.
 
     Blocks are joined to their runs, unless they are trained `apart`: then whoever trains the others does that. If `signals`, which
     the caller has entered, request a stop, a checkpoint is stored before `KeyboardInterrupt` is raised.
     """
     try:
         with closing(Background()) as background:
-            results = _train_and_close(stack, watch, signals, background)
+            results = _train_and_close(stack, watch, signals, background, tell)
     finally:
         stack.release()
     return [_finished(result, checked, figures, apart) for result, checked in zip(results, stack.plans, strict=True)]
@@ -97,7 +104,9 @@ def _draw(run: Run, checked: Plan) -> None:
         draw_own(run, checked.own.figures)
 
 
-def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background) -> list[Result]:
+def _train_and_close(
+    stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background, tell: Callable[[str], None]
+) -> list[Result]:
     began = time.perf_counter()
     first, state = stack.plans[0], stack.state
     records = [checked.config.record for checked in stack.plans]
@@ -109,7 +118,8 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            state = train(first.task, state, first.config.optimizer, emitters, keeper if any(stack.folders) else None, first.stacked)
+            kept, compiler = keeper if any(stack.folders) else None, compiler_of(stack.compile, stack.plans, any(stack.resumed), tell)
+            state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
         background.wait()
@@ -127,6 +137,13 @@ def _train_and_close(stack: Stack, watch: Iterable[Hook], signals: Signals | Non
         if error is raised:
             raise
         raise error from raised
+
+
+def compiler_of(way: Mode, plans: Sequence[Plan], resumed: bool, tell: Callable[[str], None]) -> Compiling | None:
+    """Make what compiles the steps of a stack; a stack that is `resumed` must be trained in the way in which it was begun."""
+    if way == "off":
+        return None
+    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, resumed)
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from curriculum.compiled.stretches import Mode, way_of
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.plan import Plan
@@ -33,7 +34,8 @@ from curriculum.train.state import State, initial_state
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    `resumed` tells which runs were stored before; `notes` are the warnings about resuming them.
+    `compile` says how it is trained, which a resumed run goes on with. `resumed` tells which runs were stored before; `notes` are the
+    warnings about resuming them.
     """
 
     plans: tuple[Plan, ...]
@@ -41,6 +43,7 @@ class Stack:
     checkpoints: tuple[Checkpoint | None, ...]
     state: State
     resumed: tuple[bool, ...]
+    compile: Mode
     notes: tuple[str, ...] = ()
 
     def release(self) -> None:
@@ -102,7 +105,14 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folder.release()
         raise
     found_of = [checkpoints.get(path) if path is not None else None for path in paths]
-    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), tuple(dict.fromkeys(notes)))
+    way = compile_of(next(iter(runs.values()))) if runs else way_of(plans[0].config.compile)
+    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, tuple(dict.fromkeys(notes)))
+
+
+def compile_of(run: Run) -> Mode:
+    """Say how a stored run was trained; those of earlier versions were not compiled."""
+    way: Mode = run.manifest.get("compile", "off")
+    return way
 
 
 def _stack_of(paths: Sequence[Path | None]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curriculum import plugins
+from curriculum.compiled.stretches import way_of
 from curriculum.runner.hook_records import records_of
 from curriculum.runner.own import described
 from curriculum.runner.plan import Plan
@@ -81,6 +82,7 @@ def manifest_of(checked: Plan, argv: Sequence[str], state: State, config_text: s
         **place(),
         "device": checked.config.device,
         "threads": checked.config.threads,
+        "compile": way_of(checked.config.compile),
     }
 
 

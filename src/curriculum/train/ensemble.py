@@ -59,7 +59,7 @@ class Ensemble:
         # Asking this of a protocol costs as much as a few tensor operations: not once a step.
         self._by_hand = task if isinstance(task, Stacked) and stacked else None
         self._directed = task if isinstance(task, Directed) else None
-        self._stacked = stacked
+        self.stacked = stacked
         with torch.random.fork_rng(devices=[]):
             model = task.build()
             self._training, self._caller = _Caller(model).train(), _Caller(task.build().eval())
@@ -86,7 +86,7 @@ class Ensemble:
         if self._by_hand:
             terms, parts = self._by_hand.stacked_gradients(parameters, batch, weights)
             return Gradients(terms, torch.cat([part.flatten(1) for part in parts], 1), {})
-        if self._stacked or len(weights) == 1:
+        if self.stacked or len(weights) == 1:
             return self.differentiate(parameters, batch, weights, keys)
         found = [self.differentiate(*_slice(row, parameters, batch, weights, keys)) for row in range(len(weights))]
         buffers = {name: torch.cat([one.buffers[name] for one in found]) for name in found[0].buffers}
@@ -105,7 +105,7 @@ class Ensemble:
                 return self._checked(self.task.losses(model, own), batch.active)
 
         given = (dict(batch.tensors), batch.sheet.values_of_all, dict(batch.references), keys)
-        if self._stacked:
+        if self.stacked:
             objectives = self._each(self._training, objectives_of_one, {**leaves, **frozen, **buffers}, *given)
         else:
             with torch.random.fork_rng(devices=[]):
@@ -137,7 +137,7 @@ class Ensemble:
                 raise MisuseError("direction", f"return a tensor of the shape {list(expected)}, as each gradient has, not {shape}")
             return direction
 
-        mapped = (torch.vmap if self._stacked else one_by_one)(of_one)
+        mapped = (torch.vmap if self.stacked else one_by_one)(of_one)
         direction: Tensor = mapped(found, dict(batch.tensors), batch.sheet.values_of_all, dict(batch.references))
         return direction.detach()
 
@@ -208,7 +208,7 @@ class Ensemble:
             result: Result = functional_call(caller, named, (function, *own_args))
             return result
 
-        mapped: Result = (torch.vmap if self._stacked else one_by_one)(one)(dict(parameters), *args)
+        mapped: Result = (torch.vmap if self.stacked else one_by_one)(one)(dict(parameters), *args)
         return mapped
 
 

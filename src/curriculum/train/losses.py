@@ -29,11 +29,12 @@ class Losses:
         self._terms: list[Tensor] = []
         self._totals: list[Tensor] = []
         self._marks: list[Tensor] = []
+        self._whole: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
     def count(self) -> int:
         """The number of steps whose losses were taken."""
-        return len(self._totals)
+        return len(self._whole[0]) if self._whole else len(self._totals)
 
     def add(self, terms: Tensor, total: Tensor, marked: Tensor) -> None:
         """Take the losses of the next step: terms `[S, K]`, total `[S]`, and the mark `[S]` after it."""
@@ -42,10 +43,9 @@ class Losses:
         self._marks.append(marked)
 
     def extend(self, terms: Tensor, totals: Tensor, marks: Tensor) -> None:
-        """Take the losses of the next C steps: terms `[C, S, K]`, totals and marks `[C, S]`."""
-        self._terms += terms.unbind()
-        self._totals += totals.unbind()
-        self._marks += marks.unbind()
+        """Take the losses of C steps together, which are then all: terms `[C, S, K]`, totals and marks `[C, S]`."""
+        self._terms, self._totals, self._marks = [terms[-1]], [totals[-1]], [marks[-1]]
+        self._whole = terms, totals, marks
 
     def event(self, n: int, step: int) -> StepMetrics:
         """Make the event of the last step for arm number `n`; a seed that diverged has NaN."""
@@ -63,7 +63,8 @@ class Losses:
         asked: list[list[Retarget]] = [[] for _ in self.state.arms]
         if not self._totals:
             return asked
-        terms, totals, marks = (torch.stack(rows).cpu() for rows in (self._terms, self._totals, self._marks))
+        rows = self._whole or (torch.stack(self._terms), torch.stack(self._totals), torch.stack(self._marks))
+        terms, totals, marks = (values.cpu() for values in rows)
         first, arms, finite = self.state.step, self.state.arms, marks.isfinite()
         skipped = ~finite if self.skips else torch.zeros_like(finite)
         if self.skips:

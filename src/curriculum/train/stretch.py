@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -25,18 +26,18 @@ LONGEST = 250  # steps; a stretch also ends at each multiple of this
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps in which only numbers change, with their batches by name: `[S, B, ...]` for each step.
-
-    `whole` has those of all C steps as one tensor `[C, S, B, ...]` each.
-    """
+    """C steps in which only numbers change, with their batches by name: `[C, S, B, ...]`."""
 
     steps: range
-    whole: Mapping[str, Tensor]
-    batches: Mapping[str, Sequence[Tensor]]
+    batches: Mapping[str, Tensor]
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Give the batch of one of the steps."""
-        return {name: values[step - self.steps.start] for name, values in self.batches.items()}
+        return {name: values[step - self.steps.start] for name, values in self._each.items()}
+
+    @cached_property
+    def _each(self) -> dict[str, tuple[Tensor, ...]]:
+        return {name: values.unbind() for name, values in self.batches.items()}
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Plan:
 
     `active` are the K terms that count for any arm, `own` those of each arm; `references` is what they have captured. `columns` are
     those that every arm has or has a default for, `moved` the places among them of the optimizer's settings. `on` are the switches that
-    are on for any arm, each with its rows of the stack. For each step, `weights`
-    are `[S, K]`, `rates` `[S, 1]`, `rows` `[S, N]` the values of the columns, and `keys` `[S, 2]` those of the noise.
+    are on for any arm, each with its rows of the stack. `weights` are `[C, S, K]`, `rates` `[C, S, 1]`, `rows` `[C, S, N]` the values of
+    the columns, and `keys` `[C, S, 2]` those of the noise.
     """
 
     first: int
@@ -71,17 +72,20 @@ class Plan:
     undefined: tuple[str, ...]
     moved: Mapping[str, int]
     on: Mapping[str, tuple[int, ...]]
-    weights: Sequence[Tensor]
-    rates: Sequence[Tensor]
-    rows: Sequence[Tensor]
-    keys: Sequence[Tensor]
+    weights: Tensor
+    rates: Tensor
+    rows: Tensor
+    keys: Tensor
 
     def at(self, step: int) -> Now:
         """Read one of the steps."""
-        at = step - self.first
-        row = self.rows[at]
+        weights, rates, row, key = self._each[step - self.first]
         moved = {name: row[:, place : place + 1] for name, place in self.moved.items()}
-        return Now(self.weights[at], self.rates[at], SheetRow(self.columns, row, self.undefined), moved, self.keys[at])
+        return Now(weights, rates, SheetRow(self.columns, row, self.undefined), moved, key)
+
+    @cached_property
+    def _each(self) -> list[tuple[Tensor, ...]]:
+        return list(zip(*(values.unbind() for values in (self.weights, self.rates, self.rows, self.keys)), strict=True))
 
     def batch(self, tensors: Mapping[str, Tensor], now: Now) -> Batch:
         """Make the batch of a step of its tensors `[S, B, ...]`."""
@@ -92,8 +96,7 @@ def draw(task: Task, state: State) -> Stretch:
     """Find the stretch that `state` is at the start of, or amid, and draw its batches."""
     steps = state.stretch or range(state.step, min(_end(task, arm.schedule, state.step) for arm in state.arms))
     joined = join_batches([task.batches(arm.schedule, steps, arm.seeds) for arm in state.arms])
-    whole = {name: values.to(state.flat.device) for name, values in joined.items()}
-    return Stretch(steps, whole, {name: values.unbind() for name, values in whole.items()})
+    return Stretch(steps, {name: values.to(state.flat.device) for name, values in joined.items()})
 
 
 def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, settings: Optimizer, device: torch.device) -> Plan:
@@ -117,7 +120,7 @@ def read_plan(task: Task, arms: Sequence[Arm], steps: range, start: int, setting
         tuple(name for name in names if name not in known),
         {name: known.index(name) for name in moving},
         _switched_on(task, arms, start, defaults),
-        *(values.to(device).unbind() for values in (weights, rates, rows, noise)),
+        *(values.to(device) for values in (weights, rates, rows, noise)),
     )
 
 

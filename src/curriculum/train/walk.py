@@ -91,4 +91,3 @@ class Walk:
         self.losses.extend(found.terms, found.totals, found.marks)
         for n in self._metered:
             self.asked[n] += self.emitters[n](self.losses.event(n, end - 1))
-

@@ -1,0 +1,108 @@
+"""Build a library of the steps in a folder: `python -m curriculum.compiled.build FOLDER`.
+
+The folder has `step.py`, a training step as a function of tensors, and `step.json`, which describes these. The library goes through
+any number of steps in one call. A process of its own builds it, which keeps the compiler's memory, and its faults, away from training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STEP, SHAPES, LIBRARY = "step.py", "step.json", "loop.so"
+FUSED = 2**15  # multiplications of a product of matrices; a larger one is left to the library that is good at these
+EXAMPLE_STEPS = 8
+Step = Callable[..., tuple[Tensor, ...]]
+
+
+def build(folder: Path) -> None:
+    """Build the library of a folder."""
+    from torch._inductor import aoti_compile_and_package
+
+    described = json.loads((folder / SHAPES).read_text())
+    carried, fixed, per_step = (_examples(described[name]) for name in ("carried", "fixed", "per_step"))
+    step = _simplified(_step_of(folder / STEP), [*carried, *fixed, *per_step])
+    many = [value.expand(EXAMPLE_STEPS, *value.shape).contiguous() for value in per_step]
+    steps = {0: torch.export.Dim("steps", min=1, max=2**20)}
+    shapes: Any = ([{}] * len(carried), [{}] * len(fixed), [steps] * len(many))
+    with torch.no_grad():
+        program = torch.export.export(
+            _Loop(step, described["weights"]),
+            (carried, fixed, many),
+            dynamic_shapes=shapes,
+            strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+        package = folder / f"loop-{os.getpid()}.pt2"
+        aoti_compile_and_package(program, package_path=str(package), inductor_configs={"cpp.threads": described["threads"]})
+    with zipfile.ZipFile(package) as files:
+        (name,) = (name for name in files.namelist() if name.endswith(".so"))
+        if any(Path(other).stem.endswith("extern_nodes") or other.endswith("extern_kernel_nodes.json") for other in files.namelist()):
+            sys.exit("it uses an operation that has no compiled form")
+        part = folder / f"{LIBRARY}.{os.getpid()}"
+        part.write_bytes(files.read(name))
+    os.replace(part, folder / LIBRARY)
+    package.unlink()
+
+
+class _Loop(torch.nn.Module):
+    """Goes through steps, each with what the one before gave; with `weights`, also gives the weights before each."""
+
+    def __init__(self, step: Step, weights: bool):
+        super().__init__()
+        self.step, self.weights = step, weights
+
+    def forward(self, carried: list[Tensor], fixed: list[Tensor], many: list[Tensor]) -> Any:
+        from torch._higher_order_ops.scan import scan
+
+        def combine(before: list[Tensor], own: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            *after, found = self.step(*before, *fixed, *own)
+            return [value.clone() for value in after], [found.clone(), *([before[0].clone()] if self.weights else [])]
+
+        return scan(combine, carried, many)
+
+
+def _examples(described: list[list[Any]]) -> list[Tensor]:
+    return [torch.zeros(shape, dtype=getattr(torch, kind)) for kind, shape in described]
+
+
+def _step_of(file: Path) -> Step:
+    space: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    step: Step = partial(space["forward"], None)
+    return step
+
+
+def _simplified(step: Step, given: list[Tensor]) -> Step:
+    """Give a step that changes nothing in place, with small products of matrices as sums, which become one loop with what is around."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    aten = torch.ops.aten
+    found = make_fx(torch.func.functionalize(step, remove="mutations"), {aten.bmm.default: _product, aten.mm.default: _product})(*given)
+    for node in found.graph.nodes:
+        # What could be viewed while tracing may be laid out in another way once compiled.
+        if node.target in (aten.view.default, aten._unsafe_view.default):
+            node.target = aten.reshape.default
+    found.graph.eliminate_dead_code()
+    found.recompile()
+    return found
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    if left.numel() * right.shape[-1] > FUSED:
+        unchanged: Tensor = NotImplemented
+        return unchanged
+    return (left.unsqueeze(-1) * right.unsqueeze(-3)).sum(-2)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

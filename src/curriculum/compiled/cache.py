@@ -1,0 +1,93 @@
+"""The libraries of compiled steps on disk: built once, found by everything that what they compute depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curriculum.compiled.build import LIBRARY, SHAPES, STEP
+from curriculum.compiled.library import Library
+from curriculum.errors import CurriculumError
+from curriculum.store.lock import wait_for_lock
+
+FOLDER = "CURRICULUM_CACHE"  # the variable of the environment that names the folder
+LOG = "build.log"
+
+
+class UnbuiltError(CurriculumError):
+    """A library that could not be built."""
+
+
+class UnusableError(CurriculumError):
+    """What building needs is missing: a compiler, or a folder for libraries."""
+
+
+def cache_folder() -> Path:
+    """Give the folder of compiled steps: `compiled` in `$CURRICULUM_CACHE`, or in the user's folder for such files."""
+    named = os.environ.get(FOLDER)
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curriculum"
+    return base / "compiled"
+
+
+@cache
+def _machine() -> str:
+    """Say for which machine and by what a library is built: one that another processor runs may be none for this."""
+    try:
+        flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        flags = ""
+    builder = Path(__file__).with_name("build.py").read_bytes()
+    parts = [platform.machine(), platform.system(), flags, torch.__version__, torch.backends.cpu.get_cpu_capability()]
+    return hashlib.sha256("\n".join(parts).encode() + builder).hexdigest()
+
+
+def found_or_built(text: str, described: dict[str, Any], before_building: Callable[[], None]) -> Library:
+    """Load the library of a step, given as a text, with a description of its tensors; build it first where it is not stored yet.
+
+    Before it is built, `before_building` is called. Raises `UnbuiltError` with the reason where that fails, `UnusableError` where
+    the folder of libraries cannot be used.
+    """
+    shapes = json.dumps(described)
+    key = hashlib.sha256("\n".join([_machine(), shapes, text]).encode()).hexdigest()[:32]
+    folder = cache_folder() / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = wait_for_lock(folder)  # another process may be building the same
+    except OSError as error:
+        raise UnusableError(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        if not (folder / LIBRARY).exists():
+            before_building()
+            _put(folder / STEP, text)
+            _put(folder / SHAPES, shapes)
+            _build(folder)
+        return Library(folder / LIBRARY)
+    except OSError as error:
+        raise UnbuiltError(f"cannot load {folder / LIBRARY}: {error}") from error
+    finally:
+        lock.release()
+
+
+def _put(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _build(folder: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "curriculum.compiled.build", str(folder)]
+    with (folder / LOG).open("wb") as log:
+        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    if code != 0:
+        said = (folder / LOG).read_text(errors="replace").strip().splitlines()
+        raise UnbuiltError(f"{said[-1].strip() if said else f'exit code {code}'} (all of it: {folder / LOG})")
