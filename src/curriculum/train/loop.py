@@ -8,19 +8,21 @@ the update; `StepMetrics`; `PhaseEnd`. `Diverged`, `Skipped` and `Chunk` come at
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Protocol
 
 from curriculum.config.settings import Optimizer
 from curriculum.errors import CurriculumError, DivergedError, InputError
 from curriculum.sheet.bounds import check_path
+from curriculum.train.ahead import Ahead
 from curriculum.train.compiling import Compiler
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Action, Emitter, PhaseEnd, PhaseStart, Retarget, Retargeted, RunEnd
 from curriculum.train.faults import explained, faults_of
 from curriculum.train.losses import Losses
 from curriculum.train.state import Arm, State
-from curriculum.train.stretch import Stretch, draw, read_plan
+from curriculum.train.stretch import Stretch, read_plan
 from curriculum.train.task import Task
 from curriculum.train.walk import Walk
 
@@ -55,28 +57,29 @@ def train(
     models = Ensemble(task.to(state.flat.device), stacked)
     steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
-    while state.step < steps:
-        with faults_of(task, f"at step {state.step:,}"):
-            stretch = stretch or draw(task, state)
-            state, stretch = enter(task, models, state, stretch, emitters)
-        plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
-        walk = Walk(models, state, plan, stretch, settings, emitters)
-        try:
-            walk.go(due, compiler)
-        except Exception as error:
-            fault = explained(error, task, f"at step {state.step + walk.losses.count:,}")
-            if fault is error:
-                raise
-            raise fault from error
-        finally:  # also where a hook fails or the user stops: what was trained is told of
-            for own, more in zip(walk.asked, walk.losses.tell(emitters, walk.moving.flat), strict=True):
-                own += more
-        trained = max(walk.losses.trained, 1)
-        reached = replace(state, step=state.step + trained, flat=walk.moving.flat, moments=walk.moving.moments, alive=walk.alive)
-        with faults_of(task, f"after step {reached.step - 1:,}"):
-            state, stretch = leave(task, models, reached, stretch, emitters, walk.losses, walk.asked)
-        if state.step < steps and keeper is not None and due(state.step):
-            keeper.keep(state)
+    with closing(Ahead(models.task)) as ahead:
+        while state.step < steps:
+            with faults_of(task, f"at step {state.step:,}"):
+                stretch = stretch or ahead.take(state)
+                state, stretch = enter(task, models, state, stretch, emitters)
+            plan = read_plan(task, state.arms, stretch.steps, state.step, settings, state.flat.device)
+            walk = Walk(models, state, plan, stretch, settings, emitters)
+            try:
+                walk.go(due, compiler, ahead)
+            except Exception as error:
+                fault = explained(error, task, f"at step {state.step + walk.losses.count:,}")
+                if fault is error:
+                    raise
+                raise fault from error
+            finally:  # also where a hook fails or the user stops: what was trained is told of
+                for own, more in zip(walk.asked, walk.losses.tell(emitters, walk.moving.flat), strict=True):
+                    own += more
+            trained = max(walk.losses.trained, 1)
+            reached = replace(state, step=state.step + trained, flat=walk.moving.flat, moments=walk.moving.moments, alive=walk.alive)
+            with faults_of(task, f"after step {reached.step - 1:,}"):
+                state, stretch = leave(task, models, reached, stretch, emitters, walk.losses, walk.asked)
+            if state.step < steps and keeper is not None and due(state.step):
+                keeper.keep(state)
     for arm, emit in zip(state.arms, emitters, strict=True):
         emit(RunEnd(arm.schedule.last_step, state.parameters(arm)))
     return state

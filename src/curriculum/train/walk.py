@@ -9,6 +9,7 @@ from torch import Tensor
 
 from curriculum.config.settings import Optimizer
 from curriculum.train import freeze
+from curriculum.train.ahead import Ahead
 from curriculum.train.compiling import Compiled, Compiler
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.events import Emitter, PreStep, Retarget, StepMetrics, Weights
@@ -38,12 +39,13 @@ class Walk:
         """Say which seeds have not diverged: `[S]`."""
         return self.state.alive if self.skips else self.marked.isfinite()
 
-    def go(self, due: Callable[[int], bool], compiler: Compiler | None) -> None:
-        """Do the steps."""
+    def go(self, due: Callable[[int], bool], compiler: Compiler | None, ahead: Ahead) -> None:
+        """Do the steps; by compiled code, the next ones are drawn meanwhile."""
         compiled = self._compiled(compiler) if compiler is not None else None
         if compiled is None:
             self._one_by_one(due)
         else:
+            ahead.begin(self.state, self.stretch)
             self._at_once(due, compiled)
 
     def _compiled(self, compiler: Compiler) -> Compiled | None:
