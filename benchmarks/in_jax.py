@@ -29,7 +29,9 @@ from curriculum.tasks.color.model import SEPARATE_EPS
 from curriculum.tasks.color.task import ColorTask
 from curriculum.train.stack import initial_parameters
 
-CHUNK, GROUP = 250, 10  # steps of a call, and of each of its parts, which begins with the probes that are seldom looked at
+# Steps of a call, and of each of its parts, which begins with the probes that are seldom looked at. The sheets change their data and
+# fire their action at multiples of the first; a last call is filled up with steps that change nothing, so that it needs no other program.
+CHUNK, GROUP = 250, 10
 AHEAD = 2  # chunks that may wait to be trained or gathered
 Array = jax.Array
 
@@ -57,7 +59,7 @@ class State(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Some steps: batches `[C, S, B, ...]`, weights of the terms `[C, S, K]`, rates `[C, S]`."""
+    """Some steps in groups: batches `[G, C, S, B, ...]`, weights of the terms `[G, C, S, K]`, rates `[G, C, S]`."""
 
     colors: Any
     shares: Any
@@ -75,7 +77,11 @@ class Colors(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What some steps give: losses `[C, S]` and their terms `[C, S, K]`, the weights before each, errors and latents of the probes."""
+    """What some groups of steps give.
+
+    `total` `[G, C, S]` are the losses, `terms` `[G, C, S, K]` their terms, `weights` those before each step, `hues` `[G, C, S]` the errors
+    on the vivid hues. Of each group's first step are `grid` `[G, S]`, the errors on the RGB grid, and the latents `g5` `[G, S, N, L]`.
+    """
 
     total: Any
     terms: Any
@@ -103,24 +109,25 @@ def decode(w: Weights, z: Array) -> Array:
 def terms_of(w: Weights, now: Steps, colors: Colors, anchor: Array, active: tuple[str, ...]) -> Array:
     """Compute the active terms `[K]` of one model at one step."""
     z = encode(w, now.colors)
-    found = []
-    for name in active:
+
+    def shared(each: Array) -> Array:
+        return (now.shares * each).sum()
+
+    def term(name: str) -> Array:
         if name == "loss-recon":
-            each = jnp.square(decode(w, z) - now.colors).mean(1)
-        elif name == "reg-norm":
-            each = jnp.square(jnp.linalg.norm(z, axis=0) - 1)
-        elif name == "reg-planar":
-            each = jnp.square(z[2:]).sum(0)
-        elif name == "reg-separate":
-            apart = jnp.square(z[:2, :, None] - z[:2, None]).sum(0)
-            others = ~jnp.eye(z.shape[1], dtype=bool)
-            found.append(jnp.where(others, 1 / (apart + SEPARATE_EPS), 0).sum() / others.size)
-            continue
-        else:
-            found.append(jnp.square(encode(w, colors.primary) - anchor).mean())
-            continue
-        found.append((now.shares * each).sum())
-    return jnp.stack(found)
+            return shared(jnp.square(decode(w, z) - now.colors).mean(1))
+        if name == "reg-norm":
+            return shared(jnp.square(jnp.linalg.norm(z, axis=0) - 1))
+        if name == "reg-planar":
+            return shared(jnp.square(z[2:]).sum(0))
+        if name == "reg-anchor":
+            return jnp.square(encode(w, colors.primary) - anchor).mean()
+        assert name == "reg-separate"
+        apart = jnp.square(z[:2, :, None] - z[:2, None]).sum(0)
+        others = ~jnp.eye(z.shape[1], dtype=bool)
+        return jnp.where(others, 1 / (apart + SEPARATE_EPS), 0).sum() / others.size
+
+    return jnp.stack([term(name) for name in active])
 
 
 def error_of(w: Weights, colors: Array) -> Array:
@@ -154,7 +161,7 @@ def train_chunk(
     betas: tuple[float, float],
     eps: float,
 ) -> tuple[State, Found]:
-    """Train some groups of steps, `[G, GROUP, ...]`; the grid is looked at before the groups that are `final` `[G]`."""
+    """Train some groups of steps; the grid is looked at before those that are `final` `[G]`. Each set of active terms is a program."""
 
     def loss(w: Weights, now: Steps, anchor: Array) -> tuple[Array, Array]:
         found = terms_of(w, now, colors, anchor, active)
