@@ -1,4 +1,4 @@
-"""The color task as a program in JAX, for `peers.py`: `vmap` over the models, `scan` over the steps, one thread of XLA.
+"""The color task as a program in JAX, for `peers.py`: `vmap` over the models, `scan` over the steps, the models over all devices.
 
 It trains what `curriculum` trains, from the same initial weights and with the same batches, and stores the same numbers. All arrays of
 one model have features before samples, `[D, B]`, which is the faster order here.
@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from curriculum.measure.trace import FINAL_SHARE
 from curriculum.runner.plan import Plan
@@ -193,11 +195,11 @@ def train(plans: Sequence[Plan], folders: Sequence[Path]) -> None:
     assert isinstance(task, ColorTask)
     length = len(plans[0].schedule)
     layout, flat = initial_parameters(task, [seed for own in plans for seed in own.seeds])
-    weights = Weights(*(jnp.asarray(view.numpy()) for view in layout.views(flat).values()))
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    state = State(weights, zeros, zeros, jnp.float32(0))
-    colors = Colors(*(jnp.asarray(task.colors[name].numpy()) for name in ("primary", "hues", "rgb", "g5")))
-    anchors = jnp.zeros((len(flat), task.settings.latent_dim, len(colors.primary)))
+    weights = Weights(*(view.numpy() for view in layout.views(flat).values()))
+    zeros = jax.tree.map(np.zeros_like, weights)
+    state = placed(State(weights, zeros, zeros, np.float32(0)), 0)
+    colors = placed(Colors(*(task.colors[name].numpy() for name in ("primary", "hues", "rgb", "g5"))))
+    anchors = placed(np.zeros((len(flat), task.settings.latent_dim, len(colors.primary)), np.float32), 0)
     tapes = [Tape(own, tuple(layout.shapes), rows, layout.size) for own, rows in zip(plans, rows_of(plans), strict=True)]
     with ThreadPoolExecutor(1) as background:
         stored: deque[Future[None]] = deque()
@@ -211,7 +213,7 @@ def train(plans: Sequence[Plan], folders: Sequence[Path]) -> None:
             final = firsts >= min(math.floor((1 - FINAL_SHARE) * length), (length - 1) // GROUP * GROUP)
             settings = {"active": active, "betas": optimizer.betas, "eps": optimizer.eps}
             # It returns at once: XLA computes while the next batches are drawn, and what is to be stored is gathered.
-            state, found = train_chunk(state, drawn, final, colors, anchors, **settings)
+            state, found = train_chunk(state, placed(drawn, 2), placed(final), colors, anchors, **settings)
             stored += [background.submit(tape.add, steps, active, drawn.scales, found, final) for tape in tapes]
             while len(stored) > AHEAD * len(tapes):
                 stored.popleft().result()
@@ -220,6 +222,17 @@ def train(plans: Sequence[Plan], folders: Sequence[Path]) -> None:
     final_weights = Weights(*map(np.asarray, state.weights))
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda tape, folder: tape.store(folder, final_weights), tapes, folders))
+
+
+def placed(tree: Any, models: int | None = None) -> Any:
+    """Put arrays on the devices: each has a part of the models, which are the axis `models`, or all of an array without it."""
+    mesh = jax.make_mesh((jax.device_count(),), ("models",))
+
+    def put(array: Any) -> Array:
+        split = models is not None and np.ndim(array) > models
+        return jax.device_put(array, NamedSharding(mesh, P(*[None] * models, "models") if split else P()))
+
+    return jax.tree.map(put, tree)
 
 
 def rows_of(plans: Sequence[Plan]) -> list[slice]:

@@ -1,9 +1,11 @@
 """Compare `curriculum` with the same training in JAX, side by side in one run: `make bench-peers`.
 
 Both train the color task (config ex-1.6) with one model, and with two sheets of 64 seeds as one stack. They start from the same
-weights, draw the same batches by the task's own `batches` (counted on both sides), and store the same numbers: the losses of every
-step, the weights that the video shows, the curves of the probes and the final weights, in files of the same formats. `curriculum` also
-stores what makes a run safe and readable: its log, manifest and hashes, checkpoints, and what phases end with.
+weights, draw the same batches by the task's own `batches` (counted on both sides), and store the same numbers in files of the same
+formats: the losses of every step, the weights that the video shows, the curves of the probes and the final weights. `curriculum` writes
+them while it trains, waits for the disk, and also stores its log, manifest and hashes, what phases end with, and a checkpoint every 30
+seconds. The program in JAX, `in_jax.py`, keeps everything in memory and writes it at the end. With many models it is also run with half
+of them on each of two devices of XLA, each a thread of its own.
 
 Each way has a process of its own. *Cold* is its first training with empty caches, *new process* the first one of a second process with
 the caches that the first one left, *warm* the best of some more trainings there, which the ways do by turns. Loading modules and checking
@@ -42,13 +44,15 @@ MOST_APART_EARLY, MOST_APART = 1e-4, 0.01  # relative differences of losses afte
 
 @dataclass(frozen=True)
 class Way:
-    """A way to train, with the overrides of the config that it takes."""
+    """A way to train, with the overrides of the config that it takes, and the devices that XLA is to make of the processors."""
 
     name: str
     overrides: tuple[str, ...] = ()
+    devices: int = 1
 
 
-JAX, NOTEBOOK, BATCHES = Way("JAX"), Way("notebook-style loop"), Way("drawing the batches")
+JAX, HALVES = Way("JAX"), Way("JAX, 2 devices", devices=2)
+NOTEBOOK, BATCHES = Way("notebook-style loop"), Way("drawing the batches")
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,9 @@ def our_ways() -> list[Way]:
     return [Way(f"curriculum, compile: {way}", (f"compile={way}",)) for way in ("off", "on")]
 
 
-def begin(caches: Path) -> None:
-    """Prepare a process that trains: where its compiler keeps what it has made."""
-    os.environ.update(SETTINGS)
+def begin(caches: Path, devices: int) -> None:
+    """Prepare a process that trains: where its compiler keeps what it has made, and its number of devices."""
+    os.environ.update({**SETTINGS, "JAX_NUM_CPU_DEVICES": str(devices)})
     os.environ.update({name: str(caches / own) for name, own in CACHES.items()})
     sys.path.insert(0, str(Path(__file__).parent))
 
@@ -118,7 +122,7 @@ def prepared(way: Way, models: int, steps: int, folder: Path) -> Callable[[], ob
     if way == BATCHES:
         chunks = [range(start, min(start + LONGEST, steps)) for start in range(0, steps, LONGEST)]
         return lambda: [own.task.batches(own.schedule, chunk, own.seeds) for chunk in chunks for own in plans]
-    if way == JAX:
+    if way in (JAX, HALVES):
         import in_jax
 
         return lambda: in_jax.train(plans, folders)
@@ -154,7 +158,7 @@ def processes(ways: Sequence[Way], folder: Path) -> Iterator[Callable[[Way, int,
         pools = {}
         for way in ways:
             caches = folder / "caches" / way.name
-            pools[way.name] = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), begin, (caches,)))
+            pools[way.name] = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), begin, (caches, way.devices)))
 
         def submit(way: Way, models: int, steps: int) -> Spent:
             own = folder / way.name
@@ -257,9 +261,10 @@ def main() -> None:
     results: dict[str, Any] = {}
     held = True
     for models in args.models:
+        others = [*ours, HALVES] if models > 1 else ours
         with tempfile.TemporaryDirectory() as name:
-            found = measure([*ours, JAX], models, args.steps, args.rounds, Path(name))
-            agreements = {way: compare(Path(name) / way.name, Path(name) / JAX.name) for way in ours}
+            found = measure([*others, JAX], models, args.steps, args.rounds, Path(name))
+            agreements = {way: compare(Path(name) / way.name, Path(name) / JAX.name) for way in others}
         print(f"{models} model{'s' if models > 1 else ''}, {args.steps:,} steps, everything stored; in parentheses the processors' time:")
         print(table(found))
         for way, own in agreements.items():
