@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv/.peers
 
-.PHONY: demo test test-slow test-cluster smoke bench torture lint check-page clean
+.PHONY: demo test test-slow test-cluster smoke bench bench-peers torture lint check-page clean
 
 demo: $(READY)
 	@echo "Training the smooth and the stepped schedule, 32 seeds of each ..."
@@ -41,6 +42,10 @@ smoke: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
 
+# The same training by this project and in JAX, which only this needs and installs (about 400 MB). Takes about ten minutes.
+bench-peers: $(PEERS)
+	$(BIN)/python benchmarks/peers.py
+
 # Breaks a thousand trainings and more, in about twenty minutes; make torture SEED=1 breaks others.
 SEED := 0
 torture: $(READY)
@@ -70,4 +75,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,lightning,transformers,tensorboard,ray]'
+	@touch $@
+
+$(PEERS): $(READY)
+	@echo "Installing JAX ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@

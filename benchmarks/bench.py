@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from busy import bench_busy
 from launchers import bench_launchers
 from page import bench_page
 
@@ -445,6 +446,7 @@ def main() -> None:
             "sequential",
             "page",
             "launchers",
+            "busy",
         ],
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
@@ -478,6 +480,8 @@ def main() -> None:
             found["page"] = bench_page(folder)
         if args.only in (None, "launchers"):
             found["launchers"] = bench_launchers(folder)
+        if args.only in (None, "busy"):
+            found["busy"] = bench_busy(150, folder)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

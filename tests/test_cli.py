@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -65,6 +66,19 @@ def test_help_imports_nothing_heavy(args, tmp_path):
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "curriculum.cli.app" in imported
     assert not imported & {"torch", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch comes with GNU's OpenMP there")
+@pytest.mark.parametrize(
+    ("own", "policy", "spins"),
+    [({}, "PASSIVE", "1000"), ({"GOMP_SPINCOUNT": "7"}, "PASSIVE", "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE", "30000000000")],
+)
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(empty, own, policy, spins):
+    kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")}
+    command = [COMMAND, "train", "--dopesheet", "smooth.csv", "--steps", "1"]
+    done = subprocess.run(command, env={**kept, "OMP_DISPLAY_ENV": "VERBOSE", **own}, capture_output=True, text=True, check=True)
+    shown = dict(re.findall(r"(\w+) = '(\w*)'", done.stderr))  # by OpenMP, when it is loaded
+    assert (shown["OMP_WAIT_POLICY"], shown["GOMP_SPINCOUNT"]) == (policy, spins)
 
 
 def test_version_is_that_of_the_package(process, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import MutableMapping
 from typing import Annotated
 
 import typer
@@ -61,13 +63,30 @@ app.add_typer(dopesheet.dopesheet, name="dopesheet")
 app.add_typer(config.config, name="config")
 
 
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SPINS = 1000  # tens of microseconds; a thread that waits for the next operation of the same step seldom waits longer
+
+
 def main() -> None:
     """Run the command line."""
+    let_threads_sleep(os.environ)
     try:
         app()
     except OSError as error:
         # The help itself may go to a full disk.
         raise SystemExit(report_error(error)) from None
+
+
+def let_threads_sleep(environment: MutableMapping[str, str]) -> None:
+    """Let the threads of OpenMP sleep soon where they wait for each other, unless the user has said how they wait.
+
+    By default they spin for milliseconds. Where other processes want the cores as well, a thread then burns the time in which the one
+    that it waits for could run. OpenMP reads the environment when PyTorch is imported, so that this must come before. It changes no
+    result.
+    """
+    if not any(name in environment for name in WAITING):
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"
+        environment["GOMP_SPINCOUNT"] = str(SPINS)  # GNU's OpenMP would not spin at all otherwise
 
 
 def _version(wanted: bool) -> None:
