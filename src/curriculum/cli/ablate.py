@@ -10,7 +10,7 @@ import typer
 
 from curriculum.cli.completion import config_names, sheet_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_device
+from curriculum.cli.options import CompileOption, DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_options
 from curriculum.console import put, put_json, put_table, say
 from curriculum.find_file import DEFAULT_CONFIG
 
@@ -45,6 +45,7 @@ def ablate(
         typer.Option("--measure", metavar="ID", help="Take this measure apart. Repeatable. Default: the scores and the first final error."),
     ] = None,
     device: DeviceOption = None,
+    compiled: CompileOption = None,
     overrides: Overrides = None,
     figures: Figures = FigureFormat.png,
     width: Width = None,
@@ -77,7 +78,9 @@ def ablate(
     from curriculum.store.files import write_file
 
     theme = style.for_print(style.LIGHT, width_in_inches(width))
-    exchange = plan_exchange(first, second, runs, config, by=by.value, overrides=with_device(overrides, device), seeds=seed, steps=steps)
+    exchange = plan_exchange(
+        first, second, runs, config, by=by.value, overrides=with_options(overrides, device, compiled), seeds=seed, steps=steps
+    )
     measured.metrics_to_take_apart(planned_look(exchange.study.plans[0]), measure or ())
     count, names = len(exchange.parts), exchange.names
     seeds, tests = len(exchange.study.plans[0].seeds), measured.tests_of(count)

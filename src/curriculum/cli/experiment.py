@@ -15,7 +15,7 @@ from curriculum.cli.compare import compare_and_print, measured, store_and_print,
 from curriculum.cli.completion import experiment_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
 from curriculum.cli.launching import Block, Detach, LauncherConfig, LauncherName, PlanOnly, Workers
-from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
+from curriculum.cli.options import AcceptCode, CompileOption, DeviceOption, Overrides, with_options
 from curriculum.cli.study_text import print_study, too_few, undecidable
 from curriculum.cli.train import train_open
 from curriculum.console import put, put_json, put_table, say
@@ -40,6 +40,7 @@ def run_experiment(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
+    compiled: CompileOption = None,
     overrides: Overrides = None,
     accept_changed_code: AcceptCode = False,
     until_decided: Annotated[
@@ -112,12 +113,17 @@ def run_experiment(
     if until_decided:
         if accept_changed_code:
             raise InputError("--accept-changed-code cannot be combined with --until-decided: seeds are never added by other code")
-        _grow(name, seed, steps, with_device(overrides, device), max_seeds or MOST_SEEDS, dry_run, runs, as_json)
+        _grow(name, seed, steps, with_options(overrides, device, compiled), max_seeds or MOST_SEEDS, dry_run, runs, as_json)
         return
     from curriculum.runner.experiment_file import plan_study
 
     study = plan_study(
-        name, runs, overrides=with_device(overrides, device), seeds=block or seed, steps=steps, accept_changed_code=accept_changed_code
+        name,
+        runs,
+        overrides=with_options(overrides, device, compiled),
+        seeds=block or seed,
+        steps=steps,
+        accept_changed_code=accept_changed_code,
     )
     if block is not None:
         _train_block(study, runs)
@@ -136,7 +142,7 @@ def run_experiment(
     if settings is None:
         found = train_study(study)
     else:
-        command = _command(name, with_device(overrides, device), steps, accept_changed_code, runs)
+        command = _command(name, with_options(overrides, device, compiled), steps, accept_changed_code, runs)
         sized, workplace = cut_for(study, settings, command)
         study = sized.study
         if plan:

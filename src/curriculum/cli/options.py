@@ -17,6 +17,15 @@ Overrides = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="The device to train on: cpu or cuda. Same as --set device=DEVICE.")
 ]
+CompileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--compile",
+        metavar="WHEN",
+        help="Train by compiled code: auto (the default: where a long training makes up for the time to compile), on or off. "
+        "Same as --set compile=WHEN.",
+    ),
+]
 Baseline = Annotated[
     str | None,
     typer.Option(
@@ -73,6 +82,7 @@ def width_in_inches(text: str | None) -> float | None:
     return inches
 
 
-def with_device(overrides: list[str] | None, device: str | None) -> list[str]:
-    """Add the device to the overrides."""
-    return [*(overrides or ()), *([f"device={device}"] if device is not None else [])]
+def with_options(overrides: list[str] | None, device: str | None, compiled: str | None) -> list[str]:
+    """Add the options that stand for settings of the config to the overrides."""
+    chosen = {"device": device, "compile": compiled}
+    return [*(overrides or ()), *(f"{name}={value}" for name, value in chosen.items() if value is not None)]

@@ -14,7 +14,7 @@ import typer
 
 from curriculum.cli.completion import config_names, run_names, sheet_names
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import AcceptCode, DeviceOption, Overrides, with_device
+from curriculum.cli.options import AcceptCode, CompileOption, DeviceOption, Overrides, with_options
 from curriculum.console import losses_text, put, put_json, say
 from curriculum.find_file import DEFAULT_CONFIG
 
@@ -52,6 +52,7 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
+    compiled: CompileOption = None,
     overrides: Overrides = None,
     accept_changed_code: AcceptCode = False,
     resume: Annotated[
@@ -115,7 +116,7 @@ def train(
     def wanted(checked: Plan) -> Path:
         return runs / Path(checked.sheet.source).stem
 
-    changes = with_device(overrides, device)
+    changes = with_options(overrides, device, compiled)
     given: dict[str, Any] = {"config": config, "dopesheet": dopesheet, "overrides": changes, "seeds": seed, "steps": steps}
     given["load"] = find_hook if dry_run else load_hook  # a dry run executes no code of the user's
     if resume is not None:

@@ -12,7 +12,7 @@ from curriculum.cli.compare import compare_and_print, tables_of
 from curriculum.cli.completion import experiment_names
 from curriculum.cli.experiment import train_study
 from curriculum.cli.guard import RUNS, AsJson, RunsFolder, guarded
-from curriculum.cli.options import DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_device
+from curriculum.cli.options import CompileOption, DeviceOption, FigureFormat, Figures, Overrides, Width, width_in_inches, with_options
 from curriculum.cli.study_text import undecidable
 from curriculum.console import put, put_table, say
 
@@ -41,6 +41,7 @@ def tune(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train only this many steps.")] = None,
     device: DeviceOption = None,
+    compiled: CompileOption = None,
     overrides: Overrides = None,
     figures: Figures = FigureFormat.png,
     width: Width = None,
@@ -69,7 +70,7 @@ def tune(
     from curriculum.runner.tuning import plan_tuned, plan_tuning
     from curriculum.store.files import write_file
 
-    changes, inches = with_device(overrides, device), width_in_inches(width)
+    changes, inches = with_options(overrides, device, compiled), width_in_inches(width)
     tuning = plan_tuning(name, runs, factor, _factors(grid), tuning_seeds=tuning_seeds, overrides=changes, seeds=seed, steps=steps)
     metric_to_choose_by(planned_look(tuning.base.plans[0]), measure)
     for warning in undecidable(tuning.base):

@@ -21,7 +21,7 @@ from curriculum.errors import CurriculumError
 from curriculum.store.lock import wait_for_lock
 
 FOLDER = "CURRICULUM_CACHE"  # the variable of the environment that names the folder
-LOG = "build.log"
+LOG, FAILED = "build.log", "failed"
 
 
 class UnbuiltError(CurriculumError):
@@ -67,6 +67,7 @@ def found_or_built(text: str, described: dict[str, Any], before_building: Callab
         raise UnusableError(f"cannot write to {folder}: {error.strerror}") from error
     try:
         if not (folder / LIBRARY).exists():
+            _check_failed(folder)
             before_building()
             _put(folder / STEP, text)
             _put(folder / SHAPES, shapes)
@@ -90,4 +91,12 @@ def _build(folder: Path) -> None:
         code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     if code != 0:
         said = (folder / LOG).read_text(errors="replace").strip().splitlines()
-        raise UnbuiltError(f"{said[-1].strip() if said else f'exit code {code}'} (all of it: {folder / LOG})")
+        _put(folder / FAILED, said[-1].strip() if said else f"exit code {code}")
+        _check_failed(folder)
+
+
+def _check_failed(folder: Path) -> None:
+    """Raise `UnbuiltError` where building has failed before: it would take as long, and fail, in every run."""
+    if (folder / FAILED).exists():
+        why = (folder / FAILED).read_text()
+        raise UnbuiltError(f"{why} (to try again, remove the folder; all of it: {folder / LOG})")
