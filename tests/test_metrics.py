@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
+from scipy.signal import fftconvolve
 from scipy.spatial import procrustes
 
 from curriculum import plugins
 from curriculum.errors import InputError
 from curriculum.measure import metrics
+from curriculum.measure.drift import positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.metrics.detrended import detrended_deviation
 from curriculum.measure.metrics.draw_up import draw_up, largest_rise
@@ -278,6 +280,19 @@ def test_a_path_has_its_length_and_peak_speed():
 
 def turned(shape: np.ndarray, angle: float) -> np.ndarray:
     return shape @ [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+
+
+@pytest.mark.parametrize(("span", "window"), [(100, slice(300, None)), (200, slice(None)), (400, slice(123, 3800))])
+def test_the_drift_is_what_scipy_filters_to_the_last_bit(span, window):
+    latents = np.random.default_rng(3).normal(size=(STEPS, 23, 3)).cumsum(axis=0)
+    marked = np.zeros(STEPS, dtype=bool)
+    marked[window] = True
+    slow, z = positions(trace_of(latents=latents), marked, span)
+    taps = np.hanning(2 * (span // 20) + 3)[1:-1, None]
+    inside = latents[::10][marked[::10]].reshape(-1, 69)
+    expected = fftconvolve(inside, taps / taps.sum(), mode="valid", axes=0)
+    assert np.array_equal(slow.reshape(-1, 69), expected)
+    assert np.array_equal(z.reshape(-1, 69), inside[len(taps) // 2 :][: len(slow)])
 
 
 def test_the_disparity_of_shapes_is_scipys():

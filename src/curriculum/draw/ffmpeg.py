@@ -6,13 +6,16 @@ import errno
 import os
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from curriculum.errors import InputError, RunError
 from curriculum.store.place import Place, replace
 
+AHEAD = 2  # frames that are drawn while the encoder takes an earlier one
 PIPE_BYTES = 2**20  # the most that an ordinary user may ask for
 
 # One palette for each frame: a palette for all would hold every frame in memory at once.
@@ -70,9 +73,7 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
         try:
             assert process.stdin is not None
             _widen(process.stdin.fileno())
-            with suppress(BrokenPipeError):
-                for frame in frames:
-                    process.stdin.write(frame)
+            _feed(process, frames)
             with suppress(BrokenPipeError):
                 process.stdin.close()
             if process.wait() != 0:
@@ -92,6 +93,34 @@ def encode(frames: Iterable[memoryview], path: Path, width: int, height: int, fp
                     process.stdin.close()
             with suppress(OSError):
                 beside.unlink()
+
+
+def _feed(process: subprocess.Popen[bytes], frames: Iterable[memoryview]) -> None:
+    """Write frames to a process until there are no more, or it takes none; while one is written the next are drawn.
+
+    The process is killed where a frame cannot be drawn: nobody would wait for it.
+    """
+    pipe = process.stdin
+    assert pipe is not None
+    waiting: deque[Future[int]] = deque()
+    copies: list[bytearray] = []  # a frame's own memory is that of the next one, too
+    with ThreadPoolExecutor(1) as writer:
+        try:
+            for number, frame in enumerate(frames):
+                if len(waiting) == AHEAD:
+                    waiting.popleft().result()
+                if len(copies) < AHEAD + 1:
+                    copies.append(bytearray(frame.nbytes))
+                copy = copies[number % len(copies)]
+                copy[:] = frame
+                waiting.append(writer.submit(pipe.write, copy))
+            for write in waiting:
+                write.result()
+        except BrokenPipeError:
+            return
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _widen(pipe: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import positions
+from curriculum.measure.drift import speed_throughout
 from curriculum.measure.metrics.draw_up import draw_up
 from curriculum.measure.trace import common_strides, error_curves, scores_of, trace
 from curriculum.measure.windows import inside, windows
@@ -57,26 +57,20 @@ def _curves_of(run: Run, whole: NDArray[np.bool_], strides: tuple[int, int]) -> 
     kept = [index for index, seed in enumerate(run.seeds) if seed not in run.diverged] or list(range(len(run.seeds)))
     steps, dex = error_curves(run)
     rises, speeds, at = [], [], np.arange(0)
-    everything = np.ones(len(run.schedule), dtype=bool)
     for index in kept:
         own = trace(run, index, strides)
         counted = inside(own.steps, whole)
         rises.append([draw_up(own.y, max(1, lag // own.stride))[counted].max() if counted.any() else np.nan for lag in PROFILE])
-        found = positions(own, everything)
-        if found is not None:
-            drift = found[0]
-            moved = np.sqrt((np.diff(drift, axis=0) ** 2).sum(axis=(1, 2)) / drift.shape[1]) / own.motion_stride
-            skipped = (len(own.motion_steps) - len(drift)) // 2
-            at = own.motion_steps[skipped : skipped + len(moved)]
-            speeds.append(moved)
-    speed = np.percentile(speeds, BAND, axis=0) if speeds else np.empty((len(BAND), 0))
+        if (moved := speed_throughout(own)) is not None:
+            at = moved[0]
+            speeds.append(moved[1])
     return Curves(
         steps=steps,
         error=10 ** np.percentile(dex[:, kept], BAND, axis=1),
         lags=np.asarray(PROFILE),
         rise=np.percentile(rises, BAND, axis=0),
         motion_steps=at,
-        speed=speed,
+        speed=np.percentile(speeds, BAND, axis=0) if speeds else np.empty((len(BAND), 0)),
         scores={
             f"{own.title}{f' ({own.shown.unit})' if own.shown.unit else ''}": (
                 own.steps,

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from curriculum.errors import InputError, unknown
 from curriculum.measure.effects import text
 from curriculum.measure.gaps import gaps
@@ -26,6 +28,7 @@ from curriculum.measure.verdicts import INCONCLUSIVE, SmallestEffect, Verdict
 from curriculum.measure.windows import Mask, intervals
 from curriculum.sheet.diff import SheetDiff, diff_sheets
 from curriculum.sheet.schedule import RATE
+from curriculum.store.columns import values_of
 from curriculum.store.reader import Run
 
 if TYPE_CHECKING:
@@ -230,6 +233,11 @@ def _mean_lr(run: Run, mask: Mask) -> float:
 
 def _last_losses(run: Run) -> dict[str, float]:
     """Read the losses of the last step as they were logged, the median over seeds."""
-    rows = run.metrics[run.metrics["step"] == run.metrics["step"].max()]
-    medians = {name: float(rows[name].median()) for name in ("total", *run.terms)}
+    steps = values_of(run.metrics_table["step"])
+    last = steps == steps.max(initial=0)
+    medians = {}
+    for name in ("total", *run.terms):
+        values = values_of(run.metrics_table[name])[last]
+        known = values[~np.isnan(values)]
+        medians[name] = float(np.median(known)) if len(known) else math.nan
     return {name: value for name, value in medians.items() if math.isfinite(value)}

@@ -13,16 +13,23 @@ Array = NDArray[np.float64]
 BOOTSTRAP_SEED = 20_210_830
 MOST_DRAWN = 2**25  # seeds in all resamples of a sample, of which there are fewer where it is large
 FEWEST = 999  # resamples
+ROWS = 2048  # resamples that are computed with at once: what stays in the cache of a processor
 
 
 @lru_cache(maxsize=16)
 def _places(n: int, cut: int, stream: int, count: int) -> NDArray[np.integer[Any]]:
     """Draw resamples of the places 0 to n-1, each sorted and without `cut` at either end: `[R, n - 2 cut]`."""
+    return _drawn(n, stream, count)[:, cut : n - cut].copy()
+
+
+@lru_cache(maxsize=2)
+def _drawn(n: int, stream: int, count: int) -> NDArray[np.integer[Any]]:
+    """Draw resamples of the places 0 to n-1, each sorted: `[R, n]`."""
     rng = np.random.default_rng([BOOTSTRAP_SEED, stream])
     kind = np.uint8 if n <= 256 else np.uint16
     drawn = rng.integers(0, n, (max(min(count, FEWEST), min(count, MOST_DRAWN // n)), n), dtype=kind)
     drawn.sort(axis=1)
-    return drawn[:, cut : n - cut].copy()
+    return drawn
 
 
 def resampled(values: Array, cut: int, stream: int, count: int) -> Array:
@@ -33,7 +40,9 @@ def resampled(values: Array, cut: int, stream: int, count: int) -> Array:
     ordered = np.sort(values)
     places = _places(len(values), cut, stream, count)
     finite = np.isfinite(ordered)
-    means = np.asarray(np.where(finite, ordered, 0.0)[places].mean(axis=1))
+    taken, means = np.where(finite, ordered, 0.0), np.empty(len(places))
+    for first in range(0, len(places), ROWS):
+        taken[places[first : first + ROWS]].mean(axis=1, out=means[first : first + ROWS])
     if finite.all():
         return means
     excess = np.where(finite, 0.0, np.sign(ordered))[places].sum(axis=1)

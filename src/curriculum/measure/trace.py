@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from curriculum.store.names import ABSENT, STEPS
 from curriculum.store.reader import Run
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 FINAL_SHARE = 0.05  # of a run's steps, the last ones, make its final error
 LOWEST = 1e-12  # an error below this counts as this, so that its logarithm exists
 
@@ -33,7 +34,8 @@ class Trace:
     What a task examines is in `curves`, steps `[G]` and values `[G, ...]` by name; what it exhibits at the end, and what its
     actions captured, in `exhibits`; and what no model changes in `fixed`. `last_step` is that of the run, `properties` are what
     the sheet says, `[T]` by name. `skipped` is the share of its updates that the seed skipped because they were not finite.
-    `known` keeps what several measures compute of the same seed, by what was asked for.
+    `known` keeps what several measures compute of the same seed, by what was asked for; `kept` what is small, as long as the run is
+    open.
     """
 
     stride: int
@@ -51,6 +53,14 @@ class Trace:
     score_curves: Mapping[str, tuple[NDArray[np.int64], Array]] = field(default_factory=dict)
     skipped: float = 0.0
     known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, what: Hashable, compute: Callable[[], Found]) -> Found:
+        """Give what was computed before as `what`, else compute it."""
+        if what not in self.known:
+            self.known[what] = compute()
+        found: Found = self.known[what]
+        return found
 
     @property
     def motion_stride(self) -> int:
@@ -88,6 +98,7 @@ def trace(run: Run, seed_index: int, strides: tuple[int, int]) -> Trace:
         fixed=run.fixed,
         properties={name: run.schedule.column(name) for name in run.schedule.properties},
         skipped=_skipped(run, run.seeds[seed_index]),
+        kept=run.computed.setdefault((seed_index, strides), {}),
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from curriculum.runner.background import Background
+from curriculum.store.columns import numbers, whole
 from curriculum.store.names import PHASE_ENDS, STEPS
 from curriculum.store.writer import RunFolder
 from curriculum.train.events import Action, Chunk, Diverged, Event, PhaseEnd, PhaseStart, Retargeted, Skipped, Weights
@@ -56,13 +57,13 @@ class Recorder:
         steps = np.arange(event.first, event.step + 1)
         seeds = np.asarray(event.seeds)
         rows = {"step": np.repeat(steps, len(seeds)), "seed": np.tile(seeds, len(steps))}
-        columns: dict[str, Any] = {name: pa.array(values, pa.int64()) for name, values in rows.items()}
+        columns: dict[str, Any] = {name: whole(values) for name, values in rows.items()}
         # A seed that diverged has no losses from there on, nor has a skipped update whose loss is not finite: missing, as is a term
         # that was not computed.
-        columns["total"] = pa.array(event.total.numpy().reshape(-1), pa.float32(), from_pandas=True)
+        columns["total"] = numbers(event.total.numpy().reshape(-1))
         for name in self.terms:
             if name in event.terms:
-                columns[name] = pa.array(event.terms[name].numpy().reshape(-1), pa.float32(), from_pandas=True)
+                columns[name] = numbers(event.terms[name].numpy().reshape(-1))
             else:
                 columns[name] = pa.nulls(len(rows["step"]), pa.float32())
         self._waiting.append(pa.table(columns))

@@ -16,6 +16,7 @@ from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import Schedule, compile_sheet
 from curriculum.store.blocks import block_paths, place_of
 from curriculum.store.checkpoint import CheckpointRecord, newest_record
+from curriculum.store.columns import values_of
 from curriculum.store.files import (
     check_size,
     digest,
@@ -68,9 +69,9 @@ class Run:
         Raises `InputError` where it is none, `RunError` where its manifest is damaged.
         """
         self.path = path
-        self.manifest: dict[str, Any]
         self.manifest, self._checked = read_manifest(path)
         self._verified: set[str] = set()
+        self.computed: dict[Any, Any] = {}  # what measures and figures use again while it is open
 
     @property
     def name(self) -> str:
@@ -205,13 +206,14 @@ class Run:
     @property
     def terms(self) -> list[str]:
         """The loss terms that were computed at some step, in the task's order."""
-        return [str(name) for name in self.metrics.columns if name not in ("step", "seed", "total")]
+        return [str(name) for name in self.metrics_table.column_names if name not in ("step", "seed", "total")]
 
     def losses(self, seed_index: int = 0) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]:
         """Read the steps `[T]` of one seed, and `total` and every term at them `[T]`."""
-        rows = self.metrics[self.metrics["seed"] == self.seeds[seed_index]].sort_values("step")
-        values = {name: rows[name].to_numpy(dtype=np.float32) for name in ("total", *self.terms)}
-        return rows["step"].to_numpy(dtype=np.int64), values
+        columns = {name: values_of(self.metrics_table[name]) for name in ("step", "seed", "total", *self.terms)}
+        rows = np.flatnonzero(columns.pop("seed") == self.seeds[seed_index])
+        rows = rows[np.argsort(steps := columns.pop("step")[rows], kind="stable")]
+        return np.sort(steps).astype(np.int64), {name: values[rows].astype(np.float32) for name, values in columns.items()}
 
     @property
     def records_snapshots(self) -> bool:

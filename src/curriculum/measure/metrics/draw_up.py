@@ -25,7 +25,8 @@ def draw_up(y: Array, lag: int) -> Array:
 def largest_rise(trace: Trace, window: NDArray[np.bool_], steps_back: int = WINDOW) -> float:
     """Compute the largest rise within the window, in dex."""
     marked = inside(trace.steps, window)
-    rises = draw_up(trace.y, max(1, steps_back // trace.stride))
+    lag = max(1, steps_back // trace.stride)
+    rises = trace.once((draw_up, 0, lag), lambda: draw_up(trace.y, lag))
     return float(rises[marked].max()) if marked.any() else float("nan")
 
 

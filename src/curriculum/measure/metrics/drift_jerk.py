@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import FILTER, NEEDS, positions
+from curriculum.measure.drift import FILTER, NEEDS, changes, positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
@@ -16,8 +16,8 @@ def drift_jerk(trace: Trace, window: NDArray[np.bool_], span: int = FILTER) -> f
     if found is None:
         return float("nan")
     slow, _ = found
-    third = np.diff(slow, n=3, axis=0) / float(trace.motion_stride) ** 3
-    return float(np.sqrt((third**2).sum(axis=(1, 2)).mean() / slow.shape[1]))
+    third = changes(slow, 3, float(trace.motion_stride) ** 3)
+    return float(np.sqrt(third.mean() / slow.shape[1]))
 
 
 METRIC = Metric(

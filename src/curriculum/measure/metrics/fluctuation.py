@@ -23,13 +23,15 @@ def fluctuation(trace: Trace, window: NDArray[np.bool_]) -> float:
     first = trace.steps[:-1]
     block = (first - first[both][0]) // BLOCK
     fewest = min(FEWEST, max(4, BLOCK // trace.stride // 2))
-    spreads = []
-    for number in np.unique(block[both]):
-        values = change[both & (block == number)]
-        if len(values) >= fewest:
-            low, high = np.percentile(values, [25, 75])
-            spreads.append(high - low)
-    return float(np.mean(spreads)) if spreads else float("nan")
+    _, firsts, counts = np.unique(block[both], return_index=True, return_counts=True)
+    values, spreads = change[both], np.full(len(counts), np.nan)
+    # Blocks with as many differences are the rows of one array.
+    for count in np.unique(counts[counts >= fewest]):
+        alike = counts == count
+        low, high = np.percentile(values[firsts[alike, None] + np.arange(count)], [25, 75], axis=1)
+        spreads[alike] = high - low
+    enough = counts >= fewest
+    return float(spreads[enough].mean()) if enough.any() else float("nan")
 
 
 METRIC = Metric(

@@ -14,7 +14,8 @@ from curriculum.measure.windows import inside
 def mean_draw_up(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the mean rise above the lowest error of the last 100 steps, in dex."""
     marked = inside(trace.steps, window)
-    rises = draw_up(trace.y, max(1, WINDOW // trace.stride))
+    lag = max(1, WINDOW // trace.stride)
+    rises = trace.once((draw_up, 0, lag), lambda: draw_up(trace.y, lag))
     return float(rises[marked].mean()) if marked.any() else float("nan")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import NEEDS, positions
+from curriculum.measure.drift import NEEDS, changes, positions
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
@@ -16,7 +16,7 @@ def path_length(trace: Trace, window: NDArray[np.bool_]) -> float:
     if found is None:
         return float("nan")
     slow, _ = found
-    return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).sum())
+    return float(np.sqrt(changes(slow, 1) / slow.shape[1]).sum())
 
 
 METRIC = Metric(

@@ -5,18 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import NEEDS, positions
+from curriculum.measure.drift import NEEDS, speed
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Trace
 
 
 def peak_speed(trace: Trace, window: NDArray[np.bool_]) -> float:
     """Compute the largest speed of the drift, per input and step."""
-    found = positions(trace, window)
-    if found is None:
-        return float("nan")
-    slow, _ = found
-    return float(np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]).max() / trace.motion_stride)
+    found = speed(trace, window)
+    return float("nan") if found is None else float(found.max())
 
 
 METRIC = Metric(

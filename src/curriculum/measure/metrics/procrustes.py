@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from curriculum.measure.drift import ROWS
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Array, Trace
 from curriculum.measure.windows import inside
@@ -17,7 +18,11 @@ def disparities(earlier: Array, later: Array) -> Array:
     reflection: 1 - (sum of the singular values of X'Y)^2 (Gower 1975), as `scipy.spatial.procrustes` gives. Two shapes without
     size are similar.
     """
-    x, y = _of_unit_size(earlier), _of_unit_size(later)
+    return _disparities(_of_unit_size(earlier), _of_unit_size(later))
+
+
+def _disparities(x: Array, y: Array) -> Array:
+    """Compute the disparities of shapes without place and size."""
     fit = np.linalg.svd(x.mT @ y, compute_uv=False).sum(axis=-1)
     points = ~x.any(axis=(1, 2)) & ~y.any(axis=(1, 2))
     return np.where(points, 0.0, np.maximum(1 - fit**2, 0.0))
@@ -29,13 +34,19 @@ def procrustes_step(trace: Trace, window: NDArray[np.bool_]) -> float:
     both = marked[:-1] & marked[1:]
     if not both.any() or not np.isfinite(trace.latents[marked]).all():
         return float("nan")
-    return float(disparities(trace.latents[:-1][both], trace.latents[1:][both]).mean())
+    # Each shape is the later one of a pair and the earlier one of the next: its size is taken once.
+    shapes = _of_unit_size(trace.latents)
+    return float(_disparities(shapes[:-1][both], shapes[1:][both]).mean())
 
 
 def _of_unit_size(shapes: Array) -> Array:
-    apart = shapes - shapes.mean(axis=1, keepdims=True)
-    size = np.sqrt((apart**2).sum(axis=(1, 2), keepdims=True))
-    return np.asarray(np.divide(apart, size, out=np.zeros_like(apart), where=size > 0))
+    found = np.empty(shapes.shape)
+    for first in range(0, len(shapes), ROWS):
+        own = shapes[first : first + ROWS]
+        apart = own - own.mean(axis=1, keepdims=True)
+        size = np.sqrt((apart**2).sum(axis=(1, 2), keepdims=True))
+        found[first : first + ROWS] = apart / np.where(size > 0, size, 1.0)
+    return found
 
 
 METRIC = Metric(

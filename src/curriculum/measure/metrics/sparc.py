@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curriculum.measure.drift import FILTER, positions
+from curriculum.measure.drift import FILTER, speed_throughout
 from curriculum.measure.metric import Metric
 from curriculum.measure.trace import Array, Trace
 from curriculum.measure.windows import inside, intervals
@@ -39,13 +39,12 @@ def sparc(trace: Trace, window: NDArray[np.bool_]) -> float:
 
     The drift is that of the whole run, so that stretches shorter than its filter have one too.
     """
-    found = positions(trace, np.ones(trace.motion_steps[-1] + 1, dtype=bool))
+    found = speed_throughout(trace)
     if found is None:
         return float("nan")
-    slow, _ = found
-    speed = np.sqrt((np.diff(slow, axis=0) ** 2).sum(axis=(1, 2)) / slow.shape[1]) / trace.motion_stride
-    skipped = (len(trace.motion_steps) - len(slow)) // 2
-    marked = inside(trace.motion_steps[skipped : skipped + len(slow)], window)
+    steps, speed = found
+    # The last speed is that between the last two positions, of which the window may mark the later one.
+    marked = inside(np.append(steps, steps[-1] + trace.motion_stride), window)
     lengths = []
     for first, last in intervals(marked):
         if last - first >= FEWEST:

@@ -18,10 +18,19 @@ def find_spikes(y: Array, lag: int, prominence: float) -> NDArray[np.int64]:
 
     The rise is measured at the peak itself, so that a slow climb is no spike, whatever came before it.
     """
+    return _risen(*peaks_of(y), draw_up(y, lag), prominence)
+
+
+def peaks_of(y: Array) -> tuple[NDArray[np.int64], Array]:
+    """Find all peaks of `y`: their places, and how far each stands out."""
     from scipy.signal import find_peaks
 
-    peaks, _ = find_peaks(y, prominence=prominence)
-    return np.asarray(peaks[draw_up(y, lag)[peaks] >= prominence], dtype=np.int64)
+    peaks, how = find_peaks(y, prominence=(None, None))
+    return np.asarray(peaks, dtype=np.int64), how["prominences"]
+
+
+def _risen(peaks: NDArray[np.int64], prominences: Array, rises: Array, least: float) -> NDArray[np.int64]:
+    return peaks[(prominences >= least) & (rises[peaks] >= least)]
 
 
 def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WINDOW, prominence: float = PROMINENCE) -> float:
@@ -30,7 +39,11 @@ def count_spikes(trace: Trace, window: NDArray[np.bool_], steps_back: int = WIND
     if not marked.any():
         return float("nan")
     start = int(np.flatnonzero(marked)[0])
-    spikes = find_spikes(trace.y[start:], max(1, steps_back // trace.stride), prominence) + start
+    lag, y = max(1, steps_back // trace.stride), trace.y[start:]
+    # Windows that begin together have the same peaks, whatever counts as a spike.
+    peaks = trace.once((peaks_of, start), lambda: peaks_of(y))
+    rises = trace.once((draw_up, start, lag), lambda: draw_up(y, lag))
+    spikes = _risen(*peaks, rises, prominence) + start
     return float(marked[spikes].sum())
 
 

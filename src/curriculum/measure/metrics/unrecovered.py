@@ -28,21 +28,29 @@ def find_unrecovered(y: Array, lag: int, threshold: float, patience: int, width:
     rises = draw_up(y, lag)
     # The medians look ahead, so that none mixes what was before with what is after.
     ahead = median_filter(y, width, origin=-(width // 2), mode="nearest")[: max(0, len(y) - width + 1)]
+    sudden = np.flatnonzero(rises >= threshold)
     found: list[int] = []
     at = 0
     while True:
-        sudden = np.flatnonzero(rises[at:] >= threshold)
+        sudden = sudden[np.searchsorted(sudden, at) :]
         if not len(sudden):
             return np.asarray(found, dtype=np.int64)
-        at += int(sudden[0])
+        at = int(sudden[0])
         start = max(0, at - lag)
         foot = start + int(np.argmin(y[start : at + 1]))
-        before = np.median(y[max(0, foot - lag) : foot + 1])
+        before = _median(y[max(0, foot - lag) : foot + 1])
         levels = ahead[at : at + patience]
         back = np.flatnonzero(levels <= before + threshold / 2)
         if len(levels) and not len(back):
             found.append(at)
         at += int(back[0]) + 1 if len(back) else patience
+
+
+def _median(values: Array) -> float:
+    """Compute the median of a few values, as `numpy.median` does in three times the time."""
+    ordered = np.sort(values)
+    middle = (len(ordered) - 1) // 2, len(ordered) // 2
+    return float(ordered[-1] if np.isnan(ordered[-1]) else (ordered[middle[0]] + ordered[middle[1]]) / 2)
 
 
 def count_unrecovered(trace: Trace, window: NDArray[np.bool_]) -> float:
