@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 CONFIG, SHEETS = "ex-1.6", ("smooth.csv", "stepped.csv")
-CACHES = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "JAX_COMPILATION_CACHE_DIR": "jax"}
+CACHES = {"CURRICULUM_CACHE": "curriculum", "TORCHINDUCTOR_CACHE_DIR": "inductor", "JAX_COMPILATION_CACHE_DIR": "jax"}
 # XLA spreads even the smallest products over all cores, which makes this training take longer; one thread is its best here.
 SETTINGS = {"NPROC": "1", "JAX_PLATFORMS": "cpu", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 NOTEBOOK_STEPS = 2000  # of the notebook's loop, whose steps take the same time from first to last
