@@ -222,7 +222,7 @@ def test_auto_compiles_what_is_long_enough_whatever_the_clock_says(tmp_path, mon
     assert seen == ["no library here"]
 
 
-def _no_library(text, described, before):
+def _no_library(text, described, before, meanwhile):
     raise cache.UnbuiltError("no library here")
 
 
@@ -248,3 +248,25 @@ def test_arms_of_one_stack_are_compiled_together_or_not_at_all(tmp_path):
     plans = [plan(config(tmp_path, "Plain"), parse(SHEET), overrides=[f"compile={way}"]) for way in ("on", "off")]
     with pytest.raises(InputError, match="compile"):
         open_stack(plans, [tmp_path / "a", tmp_path / "b"])
+
+
+@needs_compiler
+def test_ctrl_c_ends_the_compiler_and_the_next_run_builds_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_machine", lambda: str(tmp_path))
+    stop = Signals()
+    path, tried = config(tmp_path, "Plain"), []
+
+    def press(message):
+        tried.append(message)
+        stop._asked_to_stop(signal.SIGINT, None)
+
+    checked = plan(path, parse(SHEET), overrides=["compile=on"])
+    with pytest.raises(KeyboardInterrupt, match="while a training step was being compiled"):
+        train_stack(open_stack([checked], [tmp_path / "runs" / "a"]), tell=press, signals=stop)
+    assert Run(tmp_path / "runs" / "a").status == "interrupted"
+    (folder,) = [own for own in (cache.cache_folder()).iterdir() if not (own / "loop.so").exists() and not (own / "failed").exists()]
+    monkeypatch.setattr(cache, "_check_failed", None)
+    with pytest.raises(TypeError):  # it would build again
+        train_stack(open_stack([checked], [tmp_path / "runs" / "a"]))
+    assert len(tried) == 1
+    shutil.rmtree(folder)

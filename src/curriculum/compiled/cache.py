@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from curriculum.errors import CurriculumError
 from curriculum.store.lock import wait_for_lock
 
 FOLDER = "CURRICULUM_CACHE"  # the variable of the environment that names the folder
+EVERY = 0.2  # seconds from one look at what is being built to the next
 LOG, FAILED = "build.log", "failed"
 
 
@@ -51,11 +54,13 @@ def _machine() -> str:
     return hashlib.sha256("\n".join(parts).encode() + builder).hexdigest()
 
 
-def found_or_built(text: str, described: dict[str, Any], before_building: Callable[[], None]) -> Library:
+def found_or_built(
+    text: str, described: dict[str, Any], before_building: Callable[[], None], while_building: Callable[[], None]
+) -> Library:
     """Load the library of a step, given as a text, with a description of its tensors; build it first where it is not stored yet.
 
-    Before it is built, `before_building` is called. Raises `UnbuiltError` with the reason where that fails, `UnusableError` where
-    the folder of libraries cannot be used.
+    Before it is built, `before_building` is called, and `while_building` again and again: what that raises ends it. Raises
+    `UnbuiltError` with the reason where building fails, `UnusableError` where the folder of libraries cannot be used.
     """
     shapes = json.dumps(described)
     key = hashlib.sha256("\n".join([_machine(), shapes, text]).encode()).hexdigest()[:32]
@@ -71,7 +76,7 @@ def found_or_built(text: str, described: dict[str, Any], before_building: Callab
             before_building()
             _put(folder / STEP, text)
             _put(folder / SHAPES, shapes)
-            _build(folder)
+            _build(folder, while_building)
         return Library(folder / LIBRARY)
     except OSError as error:
         raise UnbuiltError(f"cannot load {folder / LIBRARY}: {error}") from error
@@ -85,14 +90,32 @@ def _put(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, meanwhile: Callable[[], None]) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "curriculum.compiled.build", str(folder)]
+    # In a session of its own, so that Ctrl-C reaches only this process.
     with (folder / LOG).open("wb") as log:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+        building = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        while (code := _ended(building)) is None:
+            meanwhile()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(building.pid, signal.SIGKILL)
+        building.wait()
+        raise
+    if code < 0:
+        raise UnbuiltError(f"the compiler was killed by signal {-code}")
     if code != 0:
         said = (folder / LOG).read_text(errors="replace").strip().splitlines()
         _put(folder / FAILED, said[-1].strip() if said else f"exit code {code}")
         _check_failed(folder)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(EVERY)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _check_failed(folder: Path) -> None:

@@ -86,12 +86,27 @@ class Compiling:
     """Compiles steps for a training: wherever that is possible (`on`), or where it is known to pay (`auto`).
 
     Whether it pays is estimated from the step itself and the `schedules`, never from a clock or from what is stored: the same training
-    takes the same way wherever it runs, and so gives the same bits. `tell` is told what takes long, and what cannot be compiled. A
-    training that is `resumed` was begun where there was a compiler.
+    takes the same way wherever it runs, and so gives the same bits. `tell` is told what takes long, and what cannot be compiled;
+    `meanwhile` is called while the compiler works, and may raise. A training that is `resumed` was begun where there was a compiler.
     """
 
-    def __init__(self, mode: Mode, threads: int, schedules: Sequence[Schedule], tell: Callable[[str], None], resumed: bool = False):
-        self.mode, self.threads, self.schedules, self.tell, self.resumed = mode, threads, schedules, tell, resumed
+    def __init__(
+        self,
+        mode: Mode,
+        threads: int,
+        schedules: Sequence[Schedule],
+        tell: Callable[[str], None],
+        meanwhile: Callable[[], None] = lambda: None,
+        resumed: bool = False,
+    ):
+        self.mode, self.threads, self.schedules, self.tell, self.meanwhile, self.resumed = (
+            mode,
+            threads,
+            schedules,
+            tell,
+            meanwhile,
+            resumed,
+        )
         self._found: dict[Hashable, CompiledSteps | None] = {}
         self._said: set[str] = set()
 
@@ -150,7 +165,7 @@ class Compiling:
             "weights": weights,
             "threads": self.threads,
         }
-        library = found_or_built(traced.text, described, lambda: self.tell(_announced(traced)))
+        library = found_or_built(traced.text, described, lambda: self.tell(_announced(traced)), self.meanwhile)
         found = CompiledSteps(library, traced, weights)
         if not _agree(found, models, state, plan, stretch, settings):
             raise UnbuiltError("it gives other numbers once it is compiled")

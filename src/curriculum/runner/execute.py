@@ -118,7 +118,10 @@ def _train_and_close(
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            kept, compiler = keeper if any(stack.folders) else None, compiler_of(stack.compile, stack.plans, any(stack.resumed), tell)
+            kept, compiler = (
+                keeper if any(stack.folders) else None,
+                compiler_of(stack.compile, stack.plans, any(stack.resumed), tell, signals),
+            )
             state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
@@ -139,11 +142,18 @@ def _train_and_close(
         raise error from raised
 
 
-def compiler_of(way: Mode, plans: Sequence[Plan], resumed: bool, tell: Callable[[str], None]) -> Compiling | None:
+def compiler_of(
+    way: Mode, plans: Sequence[Plan], resumed: bool, tell: Callable[[str], None] = lambda message: None, signals: Signals | None = None
+) -> Compiling | None:
     """Make what compiles the steps of a stack; a stack that is `resumed` must be trained in the way in which it was begun."""
+
+    def stop_where_asked() -> None:
+        if signals is not None and signals.stopping:
+            signals.answer("while a training step was being compiled")
+
     if way == "off":
         return None
-    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, resumed)
+    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, stop_where_asked, resumed)
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:

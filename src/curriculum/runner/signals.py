@@ -42,6 +42,11 @@ class Signals:
         """Whether a request is pending."""
         return self._store or self._stop is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop is requested."""
+        return self._stop is not None
+
     def answer(self, when: str) -> None:
         """Acknowledge a stored checkpoint. Raises `KeyboardInterrupt`, or `Terminated` for SIGTERM, if a stop was requested."""
         self._store = False
