@@ -184,6 +184,7 @@ def test_a_step_that_gives_other_numbers_once_compiled_is_not_used(tmp_path, mon
     assert line.endswith("it gives other numbers once it is compiled")
 
 
+@pytest.mark.slow
 def test_a_library_that_cannot_be_built_is_said_with_the_reason_and_where_to_read_on(tmp_path, monkeypatch, shared_cache):
     monkeypatch.setattr(cache, "_machine", lambda: "another machine")
     monkeypatch.setenv("CXX", "/bin/false")

@@ -99,14 +99,8 @@ class Compiling:
         meanwhile: Callable[[], None] = lambda: None,
         resumed: bool = False,
     ):
-        self.mode, self.threads, self.schedules, self.tell, self.meanwhile, self.resumed = (
-            mode,
-            threads,
-            schedules,
-            tell,
-            meanwhile,
-            resumed,
-        )
+        self.mode, self.threads, self.schedules, self.resumed = mode, threads, schedules, resumed
+        self.tell, self.meanwhile = tell, meanwhile
         self._found: dict[Hashable, CompiledSteps | None] = {}
         self._said: set[str] = set()
 
@@ -115,18 +109,28 @@ class Compiling:
     ) -> CompiledSteps | None:
         if not plan.active:
             return None  # nothing pulls, which needs no code
-        key = _kind(state, plan, stretch, weights)
-        if key not in self._found:
-            self._found[key] = self._known_or_made(key, models, state, plan, stretch, settings, weights)
-        return self._found[key]
+        kind, alike = _kind(state, plan, stretch, weights), _alike(models.task, self.schedules, stretch.steps.start)
+        if self.mode == "auto" and alike < FEWEST:
+            return None
+        if (kind, alike) not in self._found:
+            self._found[kind, alike] = self._known_or_made(kind, alike, models, state, plan, stretch, settings, weights)
+        return self._found[kind, alike]
 
     def _known_or_made(
-        self, key: Hashable, models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings: Optimizer, weights: bool
+        self,
+        kind: Hashable,
+        alike: int,
+        models: Ensemble,
+        state: State,
+        plan: Plan,
+        stretch: Stretch,
+        settings: Optimizer,
+        weights: bool,
     ) -> CompiledSteps | None:
-        built, whole = _built_for(models.task), (key, settings.model_dump_json(), self.threads)
+        built, whole = _built_for(models.task), (kind, settings.model_dump_json(), self.threads)
         if self.mode == "auto" or whole not in built:
             try:
-                found = self._make(models, state, plan, stretch, settings, weights)
+                found = self._make(alike, models, state, plan, stretch, settings, weights)
             except UnusableError as error:
                 if self.resumed:
                     raise InputError(f"this run was begun with compiled steps, and has the same bits only with these: {error}") from error
@@ -141,11 +145,8 @@ class Compiling:
         return built[whole]
 
     def _make(
-        self, models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings: Optimizer, weights: bool
+        self, alike: int, models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings: Optimizer, weights: bool
     ) -> CompiledSteps | None:
-        alike = _alike(models.task, self.schedules, stretch.steps.start)
-        if self.mode == "auto" and alike < FEWEST:
-            return None
         if state.flat.device.type != "cpu":
             raise UnbuiltError("only training on the CPU can be")
         if not models.stacked:
