@@ -51,7 +51,7 @@ def gradients(parameters: Tensors, batch: Batch, weights: Tensor, primary: Tenso
         found["loss-recon"] = torch.linalg.vecdot(weighted.flatten(1), error.flatten(1)) / 3
         # sigmoid' = y (1 - y)
         dy = torch.addcmul(y, y, y, value=-1).mul_(weighted).mul_(scale["loss-recon"] * (2 / 3))
-        dh2 = torch.ops.aten.gelu_backward(w4.mT @ dy, h2)
+        dh2 = torch.ops.aten.gelu_backward.default(w4.mT @ dy, h2)
         dz = w3.mT @ dh2
         grads_out = [(z @ dh2.mT).mT, dh2.sum(2), dy @ a2.mT, dy.sum(2)]
     else:
@@ -89,7 +89,7 @@ def gradients(parameters: Tensors, batch: Batch, weights: Tensor, primary: Tenso
     if normalize:
         along = (raw * dz).sum(1, keepdim=True) / norm.clamp_min(TINY)
         dz = (dz - z_all * along) / (norm + NORM_EPS)
-    dh1 = torch.ops.aten.gelu_backward(w2.mT @ dz, h1)
+    dh1 = torch.ops.aten.gelu_backward.default(w2.mT @ dz, h1)
     grads_in = [(x @ dh1.mT).mT, dh1.sum(2), dz @ a1.mT, dz.sum(2)]
     return torch.stack([found[name] for name in batch.active], 1), grads_in + grads_out
 

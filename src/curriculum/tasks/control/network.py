@@ -118,7 +118,7 @@ class Stack(NamedTuple):
         """
         found = [gradient]
         for place in range(len(self.weights) - 1, 0, -1):
-            gradient = torch.ops.aten.tanh_backward(self._back(place, gradient, layers[place - 1]), layers[place - 1])
+            gradient = torch.ops.aten.tanh_backward.default(self._back(place, gradient, layers[place - 1]), layers[place - 1])
             found.insert(0, gradient)
         return found
 
