@@ -165,10 +165,9 @@ def rendered(made: Figure, form: str) -> bytes:
     """Render a figure to the bytes of a PNG, SVG or PDF: the same bytes each time, with its fonts embedded."""
     out = io.BytesIO()
     with mpl.rc_context(cast(Any, WRITING)):
-        if form == "png":
+        if form == "png" and isinstance(made.canvas, FigureCanvasAgg):
             # As `savefig` does, which first goes through the figure once without drawing.
-            canvas: Any = made.canvas
-            canvas.print_png(out, metadata=METADATA[form])
+            made.canvas.print_png(out, metadata=METADATA[form])
         else:
             made.savefig(out, format=form, dpi=made.dpi, metadata=METADATA[form])
     return out.getvalue()
