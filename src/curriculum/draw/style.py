@@ -167,7 +167,8 @@ def rendered(made: Figure, form: str) -> bytes:
     with mpl.rc_context(cast(Any, WRITING)):
         if form == "png" and isinstance(made.canvas, FigureCanvasAgg):
             # As `savefig` does, which first goes through the figure once without drawing.
-            made.canvas.print_png(out, metadata=METADATA[form])
+            canvas: Any = made.canvas
+            canvas.print_png(out, metadata=METADATA[form])
         else:
             made.savefig(out, format=form, dpi=made.dpi, metadata=METADATA[form])
     return out.getvalue()
