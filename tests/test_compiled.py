@@ -271,3 +271,30 @@ def test_ctrl_c_ends_the_compiler_and_the_next_run_builds_what_is_missing(tmp_pa
         train_stack(open_stack([checked], [tmp_path / "runs" / "a"]))
     assert len(tried) == 1
     shutil.rmtree(folder)
+
+
+def test_a_folder_for_libraries_that_cannot_be_written_is_named(tmp_path, monkeypatch, here):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "file"))
+    (tmp_path / "a.csv").write_text(SHEET)
+    monkeypatch.setattr(stretches, "has_compiler", lambda: True)
+    monkeypatch.setattr(stretches, "_BUILT", {})
+    path = config(tmp_path, "Plain")
+    refused = here("train", "--runs", tmp_path / "runs", "--config", path, "--dopesheet", tmp_path / "a.csv", "--compile", "on")
+    assert refused.code == 2
+    assert "cannot write to" in refused.err
+    assert "--compile off" in refused.err
+
+
+@needs_compiler
+def test_a_compiler_that_is_killed_stops_the_training_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_machine", lambda: str(tmp_path))
+    monkeypatch.setattr(stretches, "_BUILT", {})
+    shell = tmp_path / "python"
+    shell.write_text("#!/bin/sh\nkill -9 $$\n")
+    shell.chmod(0o755)
+    monkeypatch.setattr(cache.sys, "executable", str(shell))
+    with pytest.raises(InputError, match="the compiler was killed by signal 9"):
+        run(config(tmp_path, "Plain"), parse(SHEET), overrides=["compile=on"], folder=tmp_path / "runs")
+    (key,) = [own for own in cache.cache_folder().iterdir() if not (own / "loop.so").exists() and not (own / "failed").exists()]
+    shutil.rmtree(key)

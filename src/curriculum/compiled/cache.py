@@ -32,7 +32,7 @@ class UnbuiltError(CurriculumError):
 
 
 class UnusableError(CurriculumError):
-    """What building needs is missing: a compiler, or a folder for libraries."""
+    """What building needs is missing: a compiler, memory, or a folder for libraries."""
 
 
 def cache_folder() -> Path:
@@ -104,7 +104,7 @@ def _build(folder: Path, meanwhile: Callable[[], None]) -> None:
         building.wait()
         raise
     if code < 0:
-        raise UnbuiltError(f"the compiler was killed by signal {-code}")
+        raise UnusableError(f"the compiler was killed by signal {-code}, perhaps for lack of memory: run the command again")
     if code != 0:
         said = (folder / LOG).read_text(errors="replace").strip().splitlines()
         _put(folder / FAILED, said[-1].strip() if said else f"exit code {code}")

@@ -87,7 +87,7 @@ class Compiling:
 
     Whether it pays is estimated from the step itself and the `schedules`, never from a clock or from what is stored: the same training
     takes the same way wherever it runs, and so gives the same bits. `tell` is told what takes long, and what cannot be compiled;
-    `meanwhile` is called while the compiler works, and may raise. A training that is `resumed` was begun where there was a compiler.
+    `meanwhile` is called while the compiler works, and may raise.
     """
 
     def __init__(
@@ -97,10 +97,8 @@ class Compiling:
         schedules: Sequence[Schedule],
         tell: Callable[[str], None],
         meanwhile: Callable[[], None] = lambda: None,
-        resumed: bool = False,
     ):
-        self.mode, self.threads, self.schedules, self.resumed = mode, threads, schedules, resumed
-        self.tell, self.meanwhile = tell, meanwhile
+        self.mode, self.threads, self.schedules, self.tell, self.meanwhile = mode, threads, schedules, tell, meanwhile
         self._found: dict[Hashable, CompiledSteps | None] = {}
         self._said: set[str] = set()
 
@@ -132,10 +130,8 @@ class Compiling:
             try:
                 found = self._make(alike, models, state, plan, stretch, settings, weights)
             except UnusableError as error:
-                if self.resumed:
-                    raise InputError(f"this run was begun with compiled steps, and has the same bits only with these: {error}") from error
-                self._leave(error)
-                return None
+                # Not compiled, it would have other bits than after an interruption, when this may be repaired.
+                raise InputError(f"this run trains by compiled code: {error}; or train another with --compile off") from error
             except UnbuiltError as error:
                 self._leave(error)
                 return None

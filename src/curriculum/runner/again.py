@@ -88,7 +88,7 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            compiler = compiler_of(compile_of(run), plans, True)
+            compiler = compiler_of(compile_of(run), plans)
             until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler)
         for tape in tapes:
             tape.flush()

@@ -120,7 +120,7 @@ def _train_and_close(
             emitters = [session.emit for session in sessions]
             kept, compiler = (
                 keeper if any(stack.folders) else None,
-                compiler_of(stack.compile, stack.plans, any(stack.resumed), tell, signals),
+                compiler_of(stack.compile, stack.plans, tell, signals),
             )
             state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
         for session, arm in zip(sessions, state.arms, strict=True):
@@ -143,9 +143,9 @@ def _train_and_close(
 
 
 def compiler_of(
-    way: Mode, plans: Sequence[Plan], resumed: bool, tell: Callable[[str], None] = lambda message: None, signals: Signals | None = None
+    way: Mode, plans: Sequence[Plan], tell: Callable[[str], None] = lambda message: None, signals: Signals | None = None
 ) -> Compiling | None:
-    """Make what compiles the steps of a stack; a stack that is `resumed` must be trained in the way in which it was begun."""
+    """Make what compiles the steps of a stack."""
 
     def stop_where_asked() -> None:
         if signals is not None and signals.stopping:
@@ -153,7 +153,7 @@ def compiler_of(
 
     if way == "off":
         return None
-    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, stop_where_asked, resumed)
+    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, stop_where_asked)
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:
