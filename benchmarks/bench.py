@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from busy import bench_busy
+from compiled import bench_compiled
 from launchers import bench_launchers
 from page import bench_page
 
@@ -460,6 +461,7 @@ def main() -> None:
             "page",
             "launchers",
             "busy",
+            "compiled",
         ],
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
@@ -495,6 +497,8 @@ def main() -> None:
             found["launchers"] = bench_launchers(folder)
         if args.only in (None, "busy"):
             found["busy"] = bench_busy(150, folder)
+        if args.only in (None, "compiled"):
+            found["compiled"] = bench_compiled(args.steps, folder)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

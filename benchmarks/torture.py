@@ -27,32 +27,54 @@ SHEET = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm,reg-anchor,data-hues,data-vi
 60,,ease,,,,,1,1
 {last},,,0.001,,,,,
 """
+ONE_LIBRARY = """STEP,PHASE,ACTION,lr,loss-recon,reg-norm
+0,Primary & secondary,,0.01,1,0.1
+60,,ease,,,
+110,,,0.001,,
+"""
 HOOKS = "from curriculum import Retarget\ndef ease(event):\n    return Retarget('reg-norm', 0.3, 60)\n"
 RECORD = "record: {checkpoint_every: 50, snapshot_every: 7}\nhooks:\n  - {on: 'action:ease', call: 'torture_hooks:ease'}\n"
 STUDY = "config: torture.yaml\nseeds: 0:2\narms: {first: one.csv, second: two.csv}\n"
 TRAIN = ("train", "-c", "torture.yaml", "-d", "one.csv", "--seeds", "0:3", "--name", "run")
 ONE = ("train", "-c", "torture.yaml", "-d", "one.csv", "--name", "run")
 ARMS = ("experiment", "torture-study.yaml")
+COMPILED = ("--set", "compile=on")
+SHORT = ("train", "-c", "torture.yaml", "-d", "short.csv", "--name", "run", *COMPILED)
+SHARE_COMPILED = 0.2  # of the trials in which any training is as good
 CHANGES = {"os.rename", "os.remove", "os.truncate", "os.link", "os.mkdir", "os.rmdir", "os.chmod"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+EITHER = (TRAIN, ONE, ARMS)
 Fault = Callable[[str, str], None]
+
+
+def compiled(args: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the command with compiled steps, of which the result has other bytes."""
+    return (*args, *COMPILED)
 
 
 def prepare(folder: Path) -> None:
     (folder / "one.csv").write_text(SHEET.format(last=110))
     (folder / "two.csv").write_text(SHEET.format(last=110).replace("60,", "70,"))
+    (folder / "short.csv").write_text(ONE_LIBRARY)
     (folder / "torture_hooks.py").write_text(HOOKS)
     (folder / "torture.yaml").write_text("task: {name: color}\n" + RECORD)
     (folder / "torture-study.yaml").write_text(STUDY)
 
 
-def start(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
-    """Run the command in a process of its own that is forked, which saves its start; return its id."""
+def start(folder: Path, args: Sequence[str], fault: Fault | None = None, libraries: Path | None = None) -> int:
+    """Run the command in a process of its own that is forked, which saves its start; return its id.
+
+    With `libraries`, a folder, its compiled steps are kept there and not where those of all trials are, and it leads a group of
+    processes, of which one is that which builds.
+    """
     child = os.fork()
     if child:
         return child
     code = 70
     try:
+        if libraries is not None:
+            os.environ["CURRICULUM_CACHE"] = str(libraries)
+            os.setsid()
         os.chdir(folder)
         log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
@@ -81,8 +103,13 @@ def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def attempt(folder: Path, args: Sequence[str], fault: Fault | None = None) -> int:
-    return wait(start(folder, args, fault))
+def ended(child: int) -> bool:
+    """Tell whether a process has ended; it can be waited for all the same."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def attempt(folder: Path, args: Sequence[str], fault: Fault | None = None, libraries: Path | None = None) -> int:
+    return wait(start(folder, args, fault, libraries))
 
 
 def inject(below: Path, fault: Fault) -> None:
@@ -189,7 +216,10 @@ class Torture:
         self.rows: list[tuple[str, int, int]] = []
         self.lost: list[str] = []
         self.whole: dict[tuple[str, ...], tuple[Path, float]] = {}
-        for args in (TRAIN, ONE, ARMS):
+        os.environ.setdefault("CURRICULUM_CACHE", str(folder / "libraries"))
+        for args in (*EITHER, *map(compiled, EITHER), SHORT):
+            if COMPILED[1] in args:
+                attempt(self.new(), args)  # builds what is not built yet, which must not count as time to train
             whole = self.new()
             began = time.perf_counter()
             code = attempt(whole, args)
@@ -203,9 +233,14 @@ class Torture:
         prepare(folder)
         return folder
 
-    def check(self, what: str, folder: Path, args: tuple[str, ...]) -> int:
+    def choose(self) -> tuple[str, ...]:
+        """Choose a command to break."""
+        args = self.random.choice(EITHER)
+        return compiled(args) if self.random.random() < SHARE_COMPILED else args
+
+    def check(self, what: str, folder: Path, args: tuple[str, ...], libraries: Path | None = None) -> int:
         """Run a command that was broken once more, to its end; count a loss where the result is not that of the unbroken one."""
-        code = attempt(folder, args)
+        code = attempt(folder, args, None, libraries)
         if code == 1 and "already exists" in (folder / "log").read_text():
             code = 0  # it had come to its end after all
         problem = f"exit code {code}: {(folder / 'log').read_text()[-300:]}" if code else differs(folder, self.whole[args][0])
@@ -235,7 +270,7 @@ class Torture:
         """Kill at random instants, also while going on, until so many were killed."""
         killed = lost = 0
         while killed < count:
-            args = self.random.choice([TRAIN, ONE, ARMS])
+            args = self.choose()
             folder = self.new()
             for _ in range(self.random.randint(1, 3)):
                 child = start(folder, args)
@@ -249,7 +284,7 @@ class Torture:
         """Stop by Ctrl-C and SIGTERM, some after SIGUSR1, some with a second signal that leaves at once."""
         stopped = lost = 0
         while stopped < count:
-            args, number = self.random.choice([TRAIN, ONE, ARMS]), self.random.choice([signal.SIGINT, signal.SIGTERM])
+            args, number = self.choose(), self.random.choice([signal.SIGINT, signal.SIGTERM])
             folder = self.new()
             child = start(folder, args)
             made = next(path.parent for path in sorted(self.whole[args][0].rglob("run.json"))).relative_to(self.whole[args][0])
@@ -269,15 +304,36 @@ class Torture:
             lost += self.check(f"{number!r}", folder, args)
         self.row("Ctrl-C or SIGTERM, once or twice", stopped, lost)
 
+    def builds(self, count: int) -> None:
+        """Kill or stop while a library is built; what goes on builds it again. Ctrl-C reaches the process that builds it, too."""
+        began = time.perf_counter()
+        attempt(self.new(), SHORT, None, self.new())
+        building = time.perf_counter() - began
+        killed = lost = 0
+        while killed < count:
+            folder = self.new()
+            libraries = folder / "libraries"
+            child = start(folder, SHORT, None, libraries)
+            while not list(libraries.rglob("step.json")) and not ended(child):
+                time.sleep(0.005)
+            time.sleep(self.random.uniform(0, 0.9 * building))
+            number, end = self.random.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]), self.random.choice([os.kill, os.killpg])
+            killed += not ended(child) and not list(libraries.rglob("loop.so"))
+            end(child, number)
+            wait(child)
+            lost += self.check(f"{number!r} by {end.__name__} while building", folder, SHORT, libraries)
+        self.row("SIGKILL, Ctrl-C or SIGTERM while steps are compiled", killed, lost)
+
     def faults(self, what: str, act: Callable[[str, str], None], share: float) -> None:
         """Break at a share of all changes of files, one in each training, also of those of a training that goes on."""
         tried = lost = 0
-        for args in (TRAIN, ARMS) if share else ():
+        for args in (TRAIN, ARMS, compiled(TRAIN), compiled(ARMS)) if share else ():
+            own = share * SHARE_COMPILED if COMPILED[1] in args else share
             for again in (False, True):
                 for number, event in enumerate(self.changes(args, again), 1):
                     # A half needs something that is written, and to remove a file takes no room.
                     pointless = (act is die_half_way and event != "open") or (act is full and event == "os.remove")
-                    if pointless or self.random.random() >= share:
+                    if pointless or self.random.random() >= own:
                         continue
                     folder = self.begun(args, again)
                     code = attempt(folder, args, at(number, act))
@@ -378,12 +434,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--stops", type=int, default=60)
+    parser.add_argument("--builds", type=int, default=8, help="kills while training steps are compiled")
     parser.add_argument("--share", type=float, default=1.0, help="share of file changes at which a fault is injected")
     parser.add_argument("--damaged", type=int, default=400)
     parser.add_argument("--inputs", type=int, default=20_000, help="number of inputs per fuzz target")
     options = parser.parse_args()
     began = time.perf_counter()
     # Imported once, here: a child that is forked need not do it again. Nothing is computed, so that there are no threads yet.
+    import torch._inductor
+    import torch.fx.experimental.proxy_tensor
+
     import curriculum.cli.app
     import curriculum.draw.video
     import curriculum.measure.comparison
@@ -401,6 +461,7 @@ def main() -> None:
         torture = Torture(options.seed, Path(folder))
         torture.kills(options.kills)
         torture.stops(options.stops)
+        torture.builds(options.builds)
         torture.faults("SIGKILL at each file change", die, options.share)
         torture.faults("SIGKILL with a half-written file", die_half_way, options.share)
         torture.faults("full disk at each file change", full, options.share)
