@@ -442,7 +442,7 @@ def main() -> None:
     began = time.perf_counter()
     # Imported once, here: a child that is forked need not do it again. Nothing is computed, so that there are no threads yet.
     import torch._inductor
-    import torch.fx.experimental.proxy_tensor
+    import torch.fx.experimental.proxy_tensor  # noqa: F401
 
     import curriculum.cli.app
     import curriculum.draw.video
