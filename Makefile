@@ -42,7 +42,7 @@ smoke: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
 
-# The same training by this project and in JAX, which only this needs and installs (about 400 MB). Takes about ten minutes.
+# The same training by this project and in JAX, which only this needs and installs (about 400 MB). Takes about fifteen minutes.
 bench-peers: $(PEERS)
 	$(BIN)/python benchmarks/peers.py
 

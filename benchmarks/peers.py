@@ -81,10 +81,6 @@ class Speed:
 
 def our_ways() -> list[Way]:
     """List the ways in which `curriculum` can train."""
-    from curriculum.config.settings import Config
-
-    if "compile" not in Config.model_fields:
-        return [Way("curriculum")]
     return [Way(f"curriculum, compile: {way}", (f"compile={way}",)) for way in ("off", "on")]
 
 
@@ -103,6 +99,11 @@ def spent_on(way: Way, models: int, steps: int, folder: Path) -> Spent:
     return Spent(time.perf_counter() - wall, processor_seconds() - processor)
 
 
+def _check(message: str) -> None:
+    if "cannot be compiled" in message:
+        raise RuntimeError(message)
+
+
 def prepared(way: Way, models: int, steps: int, folder: Path) -> Callable[[], object]:
     """Load what a way needs and check the inputs; return what trains."""
     import torch
@@ -112,7 +113,8 @@ def prepared(way: Way, models: int, steps: int, folder: Path) -> Callable[[], ob
         from bench import notebook_loop
 
         return lambda: notebook_loop(steps)
-    from curriculum.runner.execute import execute_all
+    from curriculum.runner.execute import train_stack
+    from curriculum.runner.opening import open_stack
     from curriculum.runner.plan import plan
     from curriculum.train.stretch import LONGEST
 
@@ -126,7 +128,7 @@ def prepared(way: Way, models: int, steps: int, folder: Path) -> Callable[[], ob
         import in_jax
 
         return lambda: in_jax.train(plans, folders)
-    return lambda: execute_all(plans, folders, figures=False)
+    return lambda: train_stack(open_stack(plans, folders), figures=False, tell=_check)
 
 
 def processor_seconds() -> float:
@@ -157,7 +159,7 @@ def processes(ways: Sequence[Way], folder: Path) -> Iterator[Callable[[Way, int,
     with ExitStack() as stack:
         pools = {}
         for way in ways:
-            caches = folder / "caches" / way.name
+            caches = folder / "caches" / str(len(pools))  # a compiler does not take a path with a space
             pools[way.name] = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), begin, (caches, way.devices)))
 
         def submit(way: Way, models: int, steps: int) -> Spent:
