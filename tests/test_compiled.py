@@ -198,11 +198,15 @@ def test_a_library_that_cannot_be_built_is_said_with_the_reason_and_where_to_rea
     shutil.rmtree(log.parent)
 
 
-def test_a_hook_that_looks_at_each_step_is_asked_at_each_step(tmp_path):
+def test_a_hook_that_looks_at_each_step_is_asked_at_each_step_and_the_run_is_replayed_as_it_was_trained(tmp_path, here):
     for kind in (PreStep, StepMetrics):
-        seen = []
-        assert told(tmp_path, "Plain", hooks=[Hook(kind, lambda event, seen=seen: seen.append(event.step))]) == []
+        seen, runs = [], tmp_path / kind.kind
+        hooks = [Hook(kind, lambda event, seen=seen: seen.append(event.step))]
+        assert told(tmp_path, "Plain", hooks=hooks, folder=runs / "a") == []
         assert seen == list(range(101))
+        assert Run(runs / "a").manifest["compile"] == "off"
+        found = here("verify", "--runs", runs, "--replay", 50, "a")
+        assert found.code == 0, found.err
 
 
 def test_a_short_training_is_not_even_traced_by_default(tmp_path, monkeypatch):

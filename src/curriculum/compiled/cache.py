@@ -77,7 +77,12 @@ def found_or_built(
             _put(folder / STEP, text)
             _put(folder / SHAPES, shapes)
             _build(folder, while_building)
-        return Library(folder / LIBRARY)
+        try:
+            return Library(folder / LIBRARY)
+        except OSError:  # it was damaged since
+            (folder / LIBRARY).unlink()
+            _build(folder, while_building)
+            return Library(folder / LIBRARY)
     except OSError as error:
         raise UnbuiltError(f"cannot load {folder / LIBRARY}: {error}") from error
     finally:

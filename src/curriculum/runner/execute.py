@@ -14,7 +14,7 @@ from curriculum.blame import blame
 from curriculum.compiled.stretches import Compiling, Mode
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
-from curriculum.errors import CurriculumError, DivergedError, RunError
+from curriculum.errors import CurriculumError, DivergedError, InputError, RunError
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
@@ -27,6 +27,7 @@ from curriculum.store.blocks import run_of
 from curriculum.store.joining import join
 from curriculum.store.names import FIGURES, free_name
 from curriculum.store.reader import Run
+from curriculum.train.events import PreStep, StepMetrics
 from curriculum.train.hooks import Hook, definition
 from curriculum.train.loop import train
 
@@ -108,7 +109,7 @@ def _train_and_close(
     stack: Stack, watch: Iterable[Hook], signals: Signals | None, background: Background, tell: Callable[[str], None]
 ) -> list[Result]:
     began = time.perf_counter()
-    first, state = stack.plans[0], stack.state
+    first, state, watch = stack.plans[0], stack.state, list(watch)
     records = [checked.config.record for checked in stack.plans]
     every, interval = min(record.checkpoint_every for record in records), min(record.checkpoint_seconds for record in records)
     sessions: list[Session] = []
@@ -120,7 +121,7 @@ def _train_and_close(
             emitters = [session.emit for session in sessions]
             kept, compiler = (
                 keeper if any(stack.folders) else None,
-                compiler_of(stack.compile, stack.plans, tell, signals),
+                compiler_of(_way(stack, watch), stack.plans, tell, signals),
             )
             state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
         for session, arm in zip(sessions, state.arms, strict=True):
@@ -140,6 +141,22 @@ def _train_and_close(
         if error is raised:
             raise
         raise error from raised
+
+
+def _way(stack: Stack, watch: Sequence[Hook]) -> Mode:
+    """Say how a stack is trained: not compiled where a hook looks at each step, which its folders then say.
+
+    Raises `InputError` where a run that was begun compiled is watched in this way.
+    """
+    looking = [hook for checked in stack.plans for hook in checked.hooks] + list(watch)
+    if stack.compile == "off" or not any(hook.on in (PreStep, StepMetrics) and hook.steps is None for hook in looking):
+        return stack.compile
+    if stack.state.step and stack.compile == "on":
+        raise InputError("this run was begun by compiled steps, which a hook cannot look at one by one: leave it out of `watch`")
+    for folder in stack.folders:
+        if folder is not None:
+            folder.update(compile="off")
+    return "off"
 
 
 def compiler_of(
