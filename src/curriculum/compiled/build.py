@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -44,14 +45,16 @@ def build(folder: Path) -> None:
         )
         package = folder / f"loop-{os.getpid()}.pt2"
         aoti_compile_and_package(program, package_path=str(package), inductor_configs={"cpp.threads": described["threads"]})
+    part = folder / f"{LIBRARY}.{os.getpid()}"
     with zipfile.ZipFile(package) as files:
-        (name,) = (name for name in files.namelist() if name.endswith(".so"))
-        if any(Path(other).stem.endswith("extern_nodes") or other.endswith("extern_kernel_nodes.json") for other in files.namelist()):
-            sys.exit("it uses an operation that has no compiled form")
-        part = folder / f"{LIBRARY}.{os.getpid()}"
-        part.write_bytes(files.read(name))
-    os.replace(part, folder / LIBRARY)
+        names = files.namelist()
+        part.write_bytes(files.read(next(name for name in names if name.endswith(".so"))))
     package.unlink()
+    # A file that lists operations which the library would ask a running PyTorch for.
+    if any(name.endswith(".wrapper.json") for name in names):
+        part.unlink()
+        raise RuntimeError("it uses an operation that has no compiled form")
+    os.replace(part, folder / LIBRARY)
 
 
 class _Loop(torch.nn.Module):
@@ -105,4 +108,8 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    try:
+        build(Path(sys.argv[1]))
+    except Exception as error:  # whatever PyTorch raises; its first line is what a user is told
+        traceback.print_exc()
+        sys.exit(f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}")

@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,12 @@ import torch
 from curriculum.compiled.build import LIBRARY, SHAPES, STEP
 from curriculum.compiled.library import Library
 from curriculum.errors import CurriculumError
+from curriculum.processes import last_lines, start_logged, stop_all
 from curriculum.store.lock import wait_for_lock
 
 FOLDER = "CURRICULUM_CACHE"  # the variable of the environment that names the folder
 EVERY = 0.2  # seconds from one look at what is being built to the next
+GRACE = 2.0  # seconds to end in
 LOG, FAILED = "build.log", "failed"
 
 
@@ -97,22 +97,18 @@ def _put(path: Path, text: str) -> None:
 
 def _build(folder: Path, meanwhile: Callable[[], None]) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "curriculum.compiled.build", str(folder)]
-    # In a session of its own, so that Ctrl-C reaches only this process.
-    with (folder / LOG).open("wb") as log:
-        building = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    building = start_logged(command, os.environ, folder / LOG, "wb")
     try:
         while (code := _ended(building)) is None:
             meanwhile()
     except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(building.pid, signal.SIGKILL)
-        building.wait()
+        stop_all([building], GRACE)
         raise
     if code < 0:
         raise UnusableError(f"the compiler was killed by signal {-code}, perhaps for lack of memory: run the command again")
     if code != 0:
-        said = (folder / LOG).read_text(errors="replace").strip().splitlines()
-        _put(folder / FAILED, said[-1].strip() if said else f"exit code {code}")
+        said = [line.strip() for line in last_lines(folder / LOG) if line.strip()]
+        _put(folder / FAILED, said[-1] if said else f"exit code {code}")
         _check_failed(folder)
 
 

@@ -41,7 +41,6 @@ MARGIN = 1.5
 
 Mode = Literal["auto", "on", "off"]
 
-
 _BUILT: dict[int, tuple[weakref.ref[Task], dict[Hashable, CompiledSteps]]] = {}
 
 
@@ -180,7 +179,8 @@ def _announced(traced: Traced) -> str:
 
 def has_compiler() -> bool:
     """Tell whether there is a C++ compiler on this machine."""
-    return any(shutil.which(os.environ.get("CXX") or name) is not None for name in ("g++", "clang++"))
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) is not None for name in ([named] if named else ["g++", "clang++"]))
 
 
 def way_of(mode: Mode) -> Mode:

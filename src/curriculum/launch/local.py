@@ -10,7 +10,7 @@ from curriculum.config.launching import LauncherSettings
 from curriculum.errors import InputError
 from curriculum.launch.jobs import Ended, Job
 from curriculum.launch.machine import gpus_here, thread_variables
-from curriculum.runner.processes import cores_here, start_logged, stop_all
+from curriculum.processes import cores_here, start_logged, stop_all
 
 GRACE = 30.0  # seconds that a process has to store a checkpoint in
 

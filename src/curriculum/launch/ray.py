@@ -18,7 +18,7 @@ from curriculum.errors import CurriculumError, InputError
 from curriculum.launch.jobs import Ended, Job
 from curriculum.launch.machine import thread_variables
 from curriculum.launch.shared_folder import TIED
-from curriculum.runner.processes import cores_here
+from curriculum.processes import cores_here
 from curriculum.runner.signals import Terminated
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from signal import Signals
 
 from curriculum.launch.jobs import Ended, Job, Launcher
-from curriculum.runner.processes import last_lines
+from curriculum.processes import last_lines
 
 INVALID = 2  # the exit code for invalid input, which sending again does not mend
 PAUSE = 0.05  # seconds between two looks at a launcher

@@ -23,9 +23,9 @@ from curriculum.config.settings import Seeds, Settings
 from curriculum.errors import ConfigError, CurriculumError, InputError, OutputExistsError, unknown
 from curriculum.find_file import find_file, read_config
 from curriculum.measure.of_scores import ids_of
+from curriculum.processes import cores_here, last_lines, start_logged, stop_all
 from curriculum.runner.arms_settings import ComparedArms, ShownArm, named_sheet
 from curriculum.runner.inputs import folder_of
-from curriculum.runner.processes import cores_here, last_lines, start_logged, stop_all
 from curriculum.runner.track import METRICS_OF, RUN, SEED, SHEET
 from curriculum.runner.track_folder import check_logged, check_metrics, read_inputs
 from curriculum.runner.track_values import declared

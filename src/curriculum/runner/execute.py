@@ -119,10 +119,8 @@ def _train_and_close(
         keeper = Keeper(sessions, background, every, interval, signals)
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
-            kept, compiler = (
-                keeper if any(stack.folders) else None,
-                compiler_of(_way(stack, watch), stack.plans, tell, signals),
-            )
+            kept = keeper if any(stack.folders) else None
+            compiler = compiler_of(_way(stack, watch), stack.plans, tell, signals)
             state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)

@@ -2,7 +2,8 @@
 
 One stack holds the seeds of one schedule, or of several (*arms*) whose tasks agree. It is trained in stretches, in which only
 numbers change. The events of a step come in this order: the batch is drawn; `PhaseStart`; `Action` for each action; `PreStep`;
-the update; `StepMetrics`; `PhaseEnd`. `Diverged`, `Skipped` and `Chunk` come at the end of a stretch, before `PhaseEnd`.
+the update; `StepMetrics`; `PhaseEnd`. `Diverged`, `Skipped` and `Chunk` come at the end of a stretch, before `PhaseEnd`. `Weights` comes
+before the update, or, where steps are compiled, for many of them after the last.
 """
 
 from __future__ import annotations
