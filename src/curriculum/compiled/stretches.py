@@ -29,13 +29,13 @@ from curriculum.train.task import Task
 
 WEIGHT_BYTES = 64 * 2**20  # of weights that one call gives, one set for each step
 CALL_SECONDS = 0.25  # between two calls a signal is heard, and a checkpoint can be made
-FEWEST = 2_000  # steps that may pay by themselves: below, `auto` does not even trace one
+FEWEST = 5_000  # steps that may pay by themselves: below, `auto` does not even trace one
 # How much a compiled step may differ from the same step as it is, more than rounding does: its losses relative to the largest, and where
 # it moves the weights. The second is coarse, since Adam makes a step of full length of a gradient that is nothing but rounding.
 COMPARED, AGREEING, MOVED_APART = 2, 1e-3, 0.05
 # Seconds that compiled code saves for each operation of a step, and for each number that one gives; seconds that building takes, and
 # takes more for each operation. They are set so that `auto` rather leaves a gain than makes a loss.
-CALL_SAVES, NUMBER_SAVES = 4e-6, 4e-10
+CALL_SAVES, NUMBER_SAVES = 4e-6, 1e-10
 BUILDING, CALL_BUILDS = 20.0, 0.05
 MARGIN = 1.5
 
