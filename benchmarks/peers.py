@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import sys
@@ -159,7 +160,8 @@ def processes(ways: Sequence[Way], folder: Path) -> Iterator[Callable[[Way, int,
     with ExitStack() as stack:
         pools = {}
         for way in ways:
-            caches = folder / "caches" / str(len(pools))  # a compiler does not take a path with a space
+            # A way finds what it has left in an earlier process; a compiler does not take a path with a space.
+            caches = folder / "caches" / re.sub(r"\W+", "-", way.name)
             pools[way.name] = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), begin, (caches, way.devices)))
 
         def submit(way: Way, models: int, steps: int) -> Spent:

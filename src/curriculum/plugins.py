@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from curriculum import outside
@@ -156,15 +157,16 @@ def _entry_points(kind: str) -> Iterator[tuple[EntryPoint, str]]:
             yield from ((point, title) for point in own)
 
 
-def _shipped(kind: str) -> dict[str, str]:
+@cache
+def _shipped(kind: str) -> Mapping[str, str]:
     """Give for each shipped name the `module:attribute` that it is; a task is named by its room."""
     own = KINDS[kind]
     if own.table:
-        return dict.fromkeys(_object(own.table), own.table)
+        return MappingProxyType(dict.fromkeys(_object(own.table), own.table))
     files = [path for pattern in own.places for path in sorted(_ROOT.glob(pattern)) if path.stem != "__init__"]
     modules = [".".join(("curriculum", *path.relative_to(_ROOT).with_suffix("").parts)) for path in files]
     titles = [path.parent.name if kind == "task" else path.stem for path in files]
-    return {title: f"{module}:{own.attribute}" for title, module in zip(titles, modules, strict=True)}
+    return MappingProxyType({title: f"{module}:{own.attribute}" for title, module in zip(titles, modules, strict=True)})
 
 
 def _object(place: str) -> Any:

@@ -20,7 +20,9 @@ import torch
 from torch import Tensor
 
 STEP, SHAPES, LIBRARY = "step.py", "step.json", "loop.so"
-FUSED = 2**15  # multiplications of a product of matrices; a larger one is left to the library that is good at these
+# Multiplications of products of matrices, of all models together and of each. Larger ones are left to the library that is good at these;
+# PyTorch itself computes those of up to 400 with a plain loop.
+FUSED, FUSED_OF_EACH = 2**15, 400
 EXAMPLE_STEPS = 8
 Step = Callable[..., tuple[Tensor, ...]]
 
@@ -101,7 +103,8 @@ def _simplified(step: Step, given: list[Tensor]) -> Step:
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    if left.numel() * right.shape[-1] > FUSED:
+    columns = right.shape[-1]
+    if left.numel() * columns > FUSED and left.shape[-2] * left.shape[-1] * columns >= FUSED_OF_EACH:
         unchanged: Tensor = NotImplemented
         return unchanged
     return (left.unsqueeze(-1) * right.unsqueeze(-3)).sum(-2)

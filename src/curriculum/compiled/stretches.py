@@ -57,8 +57,8 @@ def _built_for(task: Task) -> dict[Hashable, CompiledSteps]:
 class CompiledSteps:
     """The steps of a stretch as a library; `traced` is what it was built from, for the data of its task."""
 
-    def __init__(self, library: Library, traced: Traced, weights: bool):
-        self._library, self._constants, self._weights = library, traced.constants, weights
+    def __init__(self, library: Library, traced: Traced, settings: Optimizer, weights: bool):
+        self._library, self._constants, self._settings, self._weights = library, traced.constants, settings, weights
         size = traced.carried[0].numel() * 4
         self._most = max(1, min(LONGEST, WEIGHT_BYTES // size)) if weights else LONGEST
         self._each = 0.0
@@ -72,7 +72,7 @@ class CompiledSteps:
         began = time.perf_counter()
         references = [plan.references[name] for name in sorted(plan.references)]
         changing = joined(moving)
-        given = [*changing, marked, unmarked, *references, *self._constants, *inputs_of(plan, stretch, steps)]
+        given = [*changing, marked, unmarked, *references, *self._constants, *inputs_of(plan, stretch, steps, self._settings)]
         found = self._library.run([value.contiguous() for value in given])
         for kept, value in zip(changing, found, strict=False):
             kept.copy_(value)
@@ -162,7 +162,7 @@ class Compiling:
             "threads": self.threads,
         }
         library = found_or_built(traced.text, described, lambda: self.tell(_announced(traced)), self.meanwhile)
-        found = CompiledSteps(library, traced, weights)
+        found = CompiledSteps(library, traced, settings, weights)
         if not _agree(found, models, state, plan, stretch, settings):
             raise UnbuiltError("it gives other numbers once it is compiled")
         return found

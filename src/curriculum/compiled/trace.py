@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from curriculum.config.settings import Optimizer
+from curriculum.config.settings import Adam, AdamW, Optimizer
 from curriculum.train.batch import SheetRow
 from curriculum.train.compiling import joined
 from curriculum.train.ensemble import Ensemble
 from curriculum.train.freeze import first_mark
+from curriculum.train.optimizers import BiasCorrection, bias_correction
 from curriculum.train.state import State
 from curriculum.train.step import Moving, take_step
 from curriculum.train.stretch import Now, Plan, Stretch
@@ -60,9 +61,9 @@ def trace(models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings
         numbers, keys, count = take(3)
         tensors = dict(zip(drawn, rest, strict=True))
         own = Moving.of(state.layout, flat, dict(zip(moments, values, strict=True)))
-        weights, rates, row = torch.split(numbers, [terms, 1, len(plan.columns)], 1)
+        weights, rates, row, *bias = torch.split(numbers, [terms, 1, len(plan.columns), *([1, 1] if biased(settings) else [])], 1)
         moved = {name: row[:, place : place + 1] for name, place in plan.moved.items()}
-        now = Now(weights, rates, SheetRow(plan.columns, row, plan.undefined), moved, keys)
+        now = Now(weights, rates, SheetRow(plan.columns, row, plan.undefined), moved, keys, BiasCorrection(*bias) if bias else None)
         batch = replace(plan.batch(models.task.gather(tensors), now), references=held)
         before = unmarked if skips else marked
         found, total, after = take_step(models, own, batch, now, count, settings, before, skips)
@@ -70,7 +71,7 @@ def trace(models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings
 
     carried = (*joined(moving), unmarked)
     fixed = (unmarked, *(plan.references[name] for name in references))
-    per_step = tuple(one[0] for one in inputs_of(plan, stretch, range(plan.first, plan.first + 1)))
+    per_step = tuple(one[0] for one in inputs_of(plan, stretch, range(plan.first, plan.first + 1), settings))
     graph = make_fx(step, tracing_mode="real")(*carried, *fixed, *per_step)
     constants = _lift(graph, len(carried) + len(fixed))
     calls = [node for node in graph.graph.nodes if node.op == "call_function"]
@@ -78,16 +79,28 @@ def trace(models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings
     return Traced(HEADER + graph.code.strip() + "\n", carried, fixed, per_step, constants, len(calls), numbers)
 
 
-def inputs_of(plan: Plan, stretch: Stretch, steps: range) -> list[Tensor]:
+def biased(settings: Optimizer) -> bool:
+    """Tell whether a step is told Adam's bias corrections: as numbers, since compiled code would compute them for each weight.
+
+    Where updates may be skipped, they are known only at the step.
+    """
+    return isinstance(settings, Adam | AdamW) and settings.on_nonfinite != "skip"
+
+
+def inputs_of(plan: Plan, stretch: Stretch, steps: range, settings: Optimizer) -> list[Tensor]:
     """Give what C steps are told, apart from what they carry: `[C, ...]` each.
 
-    These are the numbers of the sheet `[C, S, K + 1 + N]` (weights of the terms, learning rate, columns), the keys of the noise, the
-    count of the step from 1 `[C, 1, 1]` in float64, and the batch.
+    These are the numbers of the sheet `[C, S, K + 1 + N]` (weights of the terms, learning rate, columns) with the bias corrections, if
+    any, behind them, the keys of the noise, the count of the step from 1 `[C, 1, 1]` in float64, and the batch.
     """
     own = slice(steps.start - plan.first, steps.stop - plan.first)
-    numbers = torch.cat([values[own] for values in (plan.weights, plan.rates, plan.rows)], 2)
+    rows = plan.rows[own]
     counts = torch.arange(steps.start + 1, steps.stop + 1, dtype=torch.float64).reshape(-1, 1, 1)
-    return [numbers, plan.keys[own], counts, *(stretch.batches[name][own].contiguous() for name in sorted(stretch.batches))]
+    numbers = [plan.weights[own], plan.rates[own], rows]
+    if isinstance(settings, Adam | AdamW) and biased(settings):
+        bias = bias_correction(settings, counts, {name: rows[:, :, place : place + 1] for name, place in plan.moved.items()})
+        numbers += [torch.as_tensor(value).float().expand(*rows.shape[:2], 1) for value in (bias.eps, bias.scale)]
+    return [torch.cat(numbers, 2), plan.keys[own], counts, *(stretch.batches[name][own].contiguous() for name in sorted(stretch.batches))]
 
 
 def _lift(graph: torch.fx.GraphModule, place: int) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ Where updates that are not finite are skipped, the state also counts them, `[S, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -21,6 +22,17 @@ MEAN, SQUARE, BUFFER, SKIPPED = "mean", "square", "momentum", "skipped"
 BELOW_ONE: Bounds = (0.0, 1 - 2.0**-24)  # the largest number below 1 in float32
 COLUMNS: Mapping[str, Bounds] = {DECAY: NONNEGATIVE, MOMENTUM: BELOW_ONE, BETA2: BELOW_ONE}
 NO_COLUMNS: Moments = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class BiasCorrection:
+    """What Adam's bias corrections come to at a step: `eps` is added to the root of the mean square, `scale` multiplies their ratio.
+
+    Each is a number for all models, or `[S, 1]`.
+    """
+
+    eps: float | Tensor
+    scale: float | Tensor
 
 
 def columns(settings: Optimizer) -> tuple[str, ...]:
@@ -72,47 +84,72 @@ def update_finite(
 
 
 def update(
-    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: Optimizer, moved: Moments = NO_COLUMNS
+    parameters: Tensor,
+    gradient: Tensor,
+    moments: Moments,
+    lr: Tensor,
+    step: int | Tensor,
+    settings: Optimizer,
+    moved: Moments = NO_COLUMNS,
+    bias: BiasCorrection | None = None,
 ) -> None:
     """Move parameters `[S, P]` by one step, and the moments with them; both change in place.
 
     `lr` is `[S, 1]`, `step` counts from 1, for each model `[S, 1]` or for all. `moved` are the values `[S, 1]` of settings that a
-    sheet moves, by the names of `COLUMNS`.
+    sheet moves, by the names of `COLUMNS`. Adam's `bias` is computed where it is not given.
     """
     if isinstance(settings, SGD):
         _sgd(parameters, gradient, moments, lr, step, settings, moved)
         return
     if isinstance(settings, AdamW):
         parameters.mul_(1 - lr * moved.get(DECAY, settings.weight_decay))
-    _adam(parameters, gradient, moments, lr, step, settings, moved)
+    _adam(parameters, gradient, moments, lr, step, settings, moved, bias)
+
+
+def bias_correction(settings: Adam | AdamW, step: int | Tensor, moved: Moments) -> BiasCorrection:
+    """Compute Adam's bias corrections at a step that counts from 1; `moved` is that of `update`."""
+    beta1, beta2 = _betas(settings, moved)
+    # They are multiplied out of the tensors, which saves a pass over them.
+    correction = (1 - beta2**step) ** 0.5
+    eps = settings.eps * correction if settings.eps_placement == "torch" else settings.eps
+    return BiasCorrection(eps, -correction / (1 - beta1**step))
+
+
+def _betas(settings: Adam | AdamW, moved: Moments) -> tuple[float | Tensor, float | Tensor]:
+    return moved.get(MOMENTUM, settings.betas[0]), moved.get(BETA2, settings.betas[1])
 
 
 def _adam(
-    parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: Adam | AdamW, moved: Moments
+    parameters: Tensor,
+    gradient: Tensor,
+    moments: Moments,
+    lr: Tensor,
+    step: int | Tensor,
+    settings: Adam | AdamW,
+    moved: Moments,
+    bias: BiasCorrection | None,
 ) -> None:
     """Do a step of Adam. Source: Kingma & Ba 2015, in the form of `torch.optim.Adam`; for AdamW, Loshchilov & Hutter 2019.
 
     With `eps` where Keras puts it, it is the "epsilon hat" of their section 2.
     """
-    beta1, beta2 = moved.get(MOMENTUM, settings.betas[0]), moved.get(BETA2, settings.betas[1])
+    beta1, beta2 = _betas(settings, moved)
     mean, square = moments[MEAN], moments[SQUARE]
     mean.lerp_(gradient, 1 - beta1)
     if isinstance(beta2, Tensor):
         square.mul_(beta2).addcmul_(gradient * (1 - beta2), gradient)
     else:
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-    # The bias corrections are multiplied out of the tensors, which saves a pass over them.
-    correction = (1 - beta2**step) ** 0.5
-    eps = settings.eps * correction if settings.eps_placement == "torch" else settings.eps
+    bias = bias or bias_correction(settings, step, moved)
+    eps, scale = bias.eps, bias.scale
     root = square.sqrt().add_(eps.to(square.dtype) if isinstance(eps, Tensor) else eps)
-    scale = -correction / (1 - beta1**step)
-    if isinstance(step, Tensor):
-        # In the order in which a number scales below, which gives the same bits.
-        parameters.addcmul_(torch.div(mean, root).mul_(scale.to(mean.dtype)), lr)
-    elif isinstance(scale, Tensor):
+    if not isinstance(scale, Tensor):
+        parameters.addcmul_(torch.div(mean, root), lr, value=scale)
+    elif isinstance(step, int):
         parameters.addcmul_(torch.div(mean, root), lr * scale)
     else:
-        parameters.addcmul_(torch.div(mean, root), lr, value=scale)
+        # In the order in which a number scales above, which gives the same bits.
+        parameters.addcmul_(torch.div(mean, root).mul_(scale.to(mean.dtype)), lr)
 
 
 def _sgd(parameters: Tensor, gradient: Tensor, moments: Moments, lr: Tensor, step: int | Tensor, settings: SGD, moved: Moments) -> None:

@@ -48,6 +48,6 @@ def take_step(
     if skips:
         optimizers.update_finite(moving.trained, found.gradient, moving.moments, rate, step, settings, now.moved, marked.isfinite())
     else:
-        optimizers.update(moving.trained, found.gradient, moving.moments, rate, step, settings, now.moved)
+        optimizers.update(moving.trained, found.gradient, moving.moments, rate, step, settings, now.moved, now.bias)
     freeze.take_over(moving.parameters, found.buffers, marked)
     return found.terms, total, marked

@@ -44,7 +44,8 @@ class Stretch:
 class Now:
     """What the arms' schedules say at one step: `weights` `[S, K]` of the active terms, learning rates `[S, 1]`, the sheet's row.
 
-    `moved` are the optimizer's settings that sheets move, each `[S, 1]`, `keys` `[S, 2]` those of the noise.
+    `moved` are the optimizer's settings that sheets move, each `[S, 1]`, `keys` `[S, 2]` those of the noise. `bias` is Adam's bias
+    correction, where that has been computed already.
     """
 
     weights: Tensor
@@ -52,6 +53,7 @@ class Now:
     row: SheetRow
     moved: Mapping[str, Tensor]
     keys: Tensor
+    bias: optimizers.BiasCorrection | None = None
 
 
 @dataclass(frozen=True)
