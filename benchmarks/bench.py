@@ -25,6 +25,7 @@ from busy import bench_busy
 from compiled import bench_compiled
 from launchers import bench_launchers
 from page import bench_page
+from scaling import bench_scaling
 
 SHEET = "smooth.csv"
 IN_MEMORY = 150  # frames of 1600x900
@@ -462,6 +463,7 @@ def main() -> None:
             "launchers",
             "busy",
             "compiled",
+            "scaling",
         ],
     )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
@@ -499,6 +501,8 @@ def main() -> None:
             found["busy"] = bench_busy(150, folder)
         if args.only in (None, "compiled"):
             found["compiled"] = bench_compiled(args.steps, folder)
+        if args.only in (None, "scaling"):
+            found["scaling"] = bench_scaling(folder)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

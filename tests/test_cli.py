@@ -515,7 +515,18 @@ def test_config_schema_lists_every_setting(here):
     for setting in ("task.hidden", "task.sample_weighting", "optimizer.betas", "record.snapshot_every", "seeds", "hooks", "threads"):
         assert re.search(rf"^{re.escape(setting)}\s", shown.out, re.MULTILINE)
     document = json.loads(here("config", "schema", "--json").out)
-    assert set(document["properties"]) == {"task", "seeds", "optimizer", "record", "device", "threads", "stack", "compile", "hooks"}
+    assert set(document["properties"]) == {
+        "task",
+        "seeds",
+        "optimizer",
+        "record",
+        "device",
+        "threads",
+        "stack",
+        "stack_memory",
+        "compile",
+        "hooks",
+    }
     assert document["additionalProperties"] is False
 
 

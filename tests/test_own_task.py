@@ -1,5 +1,6 @@
 """A task of a user's own: what it may be, that it trains as it should, and what a mistake in it says."""
 
+import math
 import re
 from pathlib import Path
 
@@ -119,7 +120,8 @@ def test_a_run_with_another_optimizer_is_that_of_pytorch(tmp_path, optimizer, mo
     ids=["adam", "adamw", "sgd", "nesterov", "plain-sgd"],
 )
 @pytest.mark.parametrize("moving", [False, True])
-def test_every_optimizer_is_pytorchs_step_by_step(settings_, theirs, moving):
+@pytest.mark.parametrize("told", [False, True], ids=["", "told-its-bias"])
+def test_every_optimizer_is_pytorchs_step_by_step(settings_, theirs, moving, told):
     torch.manual_seed(0)
     parameters = torch.randn(2, 9)
     rows = [torch.nn.Parameter(row.clone()) for row in parameters]
@@ -129,7 +131,8 @@ def test_every_optimizer_is_pytorchs_step_by_step(settings_, theirs, moving):
         gradient, rates = torch.randn(2, 9), torch.rand(2, 1)
         names = optimizers.columns(settings_) if moving else ()
         moved = {name: torch.rand(2, 1) * 0.9 for name in names if name != "momentum" or getattr(settings_, "momentum", 1)}
-        optimizers.update(parameters, gradient, state, rates, step, settings_, moved)
+        bias = optimizers.bias_correction(settings_, step, moved) if told and not isinstance(settings_, SGD) else None
+        optimizers.update(parameters, gradient, state, rates, torch.tensor(math.nan) if bias else step, settings_, moved, bias)
         for row, optimizer in enumerate(each):
             group = optimizer.param_groups[0]
             group["lr"] = rates[row].item()

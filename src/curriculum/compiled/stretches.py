@@ -146,6 +146,8 @@ class Compiling:
             raise UnbuiltError("only training on the CPU can be")
         if not models.stacked:
             raise UnbuiltError("with stack: off, the models are trained one after the other")
+        if models.at_once is not None:
+            raise UnbuiltError("its models are computed in groups to save memory, which stack: on avoids")
         if not has_compiler():
             raise UnusableError("no C++ compiler was found: install g++")
         try:

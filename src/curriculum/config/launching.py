@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from curriculum.config.settings import Settings
+from curriculum.config.settings import Memory, Settings, bytes_of
 from curriculum.errors import unknown
 
 LAUNCHERS = ("inline", "local", "ray", "slurm")
@@ -22,14 +22,6 @@ OF = {  # settings that only some launchers know
     "setup": ("slurm",),
     "options": ("slurm",),
 }
-UNITS = {"M": 1, "G": 1024, "T": 1024**2}
-
-
-def _check_memory(text: str) -> str:
-    """Raise `ValueError` for what is no amount of memory."""
-    if not re.fullmatch(r"[1-9][0-9]{0,6}[MGT]", text):
-        raise ValueError("write an amount of memory such as '500M' or '8G'")
-    return text
 
 
 def _check_time(text: str) -> str:
@@ -44,7 +36,6 @@ def _from_sexagesimal(value: object) -> object:
     return f"{value // 3600}:{value // 60 % 60:02d}:{value % 60:02d}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Memory = Annotated[str, AfterValidator(_check_memory)]
 Time = Annotated[str, BeforeValidator(_from_sexagesimal), AfterValidator(_check_time)]
 
 
@@ -82,7 +73,7 @@ class LauncherSettings(Settings):
     @property
     def megabytes(self) -> int | None:
         """The memory of a worker, in MiB."""
-        return None if self.memory is None else int(self.memory[:-1]) * UNITS[self.memory[-1]]
+        return None if self.memory is None else bytes_of(self.memory) // 2**20
 
     @property
     def seconds(self) -> int | None:

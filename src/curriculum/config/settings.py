@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 SEEDS_ALLOWED = 4096
 
@@ -19,6 +19,22 @@ class Settings(BaseModel):
     """The base of every group of settings: frozen, typed strictly, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_memory(text: str) -> str:
+    """Raise `ValueError` for what is no amount of memory."""
+    if not re.fullmatch(r"[1-9][0-9]{0,6}[MGT]", text):
+        raise ValueError("write an amount of memory such as '500M' or '8G'")
+    return text
+
+
+Memory = Annotated[str, AfterValidator(_check_memory)]
+_MIB = {"M": 1, "G": 1024, "T": 1024**2}
+
+
+def bytes_of(memory: str) -> int:
+    """Give an amount of memory, such as `500M`, in bytes."""
+    return int(memory[:-1]) * _MIB[memory[-1]] * 2**20
 
 
 def _read_seeds(value: object) -> object:
@@ -142,9 +158,12 @@ class Config(Settings, Generic[OfTask, OfOptimizer]):
     record: Recording = Field(default_factory=Recording, description="what the run stores")
     device: Literal["cpu", "cuda"] = Field("cpu", description="device to train on; no GPU is needed")
     threads: int = Field(1, ge=1, le=256, description="number of threads for training; small models are fastest with 1")
-    stack: Literal["auto", "off"] = Field(
-        "auto", description="train all seeds at once (auto), or one after the other (off), which works with any module"
+    stack: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="compute all seeds at once (on), as many as stack_memory has room for (auto), or one after the other (off), "
+        "which works with any module",
     )
+    stack_memory: Memory = Field("64M", description="memory that the losses and gradients of a step may take with stack: auto")
     compile: Literal["auto", "on", "off"] = Field(
         "auto",
         description="train by compiled code: auto, where a long training makes up for the time to compile; on; or off",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
+from curriculum.runner.at_once import at_once_of
 from curriculum.runner.background import Background
 from curriculum.runner.execute import compiler_of
 from curriculum.runner.opening import compile_of, restore
@@ -89,7 +90,7 @@ def replay_steps(run: Run, count: int) -> Report:
         ]
         with threads(first.config.threads), _stopped():
             compiler = compiler_of(compile_of(run), plans)
-            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler)
+            until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler, at_once_of(run))
         for tape in tapes:
             tape.flush()
         background.wait()

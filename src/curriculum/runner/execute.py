@@ -120,8 +120,10 @@ def _train_and_close(
         with threads(first.config.threads):
             emitters = [session.emit for session in sessions]
             kept = keeper if any(stack.folders) else None
+            if stack.at_once is not None:
+                tell(f"computing {stack.at_once} of {len(state.flat)} models at a time: more would take over {first.config.stack_memory}")
             compiler = compiler_of(_way(stack, watch), stack.plans, tell, signals)
-            state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler)
+            state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler, stack.at_once)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
         background.wait()

@@ -14,6 +14,7 @@ from torch import Tensor
 from curriculum.compiled.stretches import Mode, way_of
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
+from curriculum.runner.at_once import at_once_of, models_at_once
 from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import identity, manifest_of
 from curriculum.runner.same import changed, check_arms, check_same, other_versions, uncertain
@@ -34,8 +35,8 @@ from curriculum.train.state import State, initial_state
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    `compile` says how it is trained, which a resumed run goes on with. `resumed` tells which runs were stored before; `notes` are the
-    warnings about resuming them.
+    `compile` and `at_once` say how it is trained, which a resumed run goes on with. `resumed` tells which runs were stored before; `notes`
+    are the warnings about resuming them.
     """
 
     plans: tuple[Plan, ...]
@@ -44,6 +45,7 @@ class Stack:
     state: State
     resumed: tuple[bool, ...]
     compile: Mode
+    at_once: int | None
     notes: tuple[str, ...] = ()
 
     def release(self) -> None:
@@ -83,7 +85,8 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         notes += [f"{error}; resuming from an earlier one" for error in damaged]
         if all(resumed):
             state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
-        stack = _stack_of(paths)
+        at_once = at_once_of(next(iter(runs.values()))) if runs else models_at_once(plans, state)
+        stack = {**_stack_of(paths), **({} if at_once is None else {"at_once": at_once})}
         for checked, path in zip(plans, paths, strict=True):
             if path is None:
                 folders.append(None)
@@ -106,7 +109,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         raise
     found_of = [checkpoints.get(path) if path is not None else None for path in paths]
     way = compile_of(next(iter(runs.values()))) if runs else way_of(plans[0].config.compile)
-    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, tuple(dict.fromkeys(notes)))
+    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, tuple(dict.fromkeys(notes)))
 
 
 def compile_of(run: Run) -> Mode:

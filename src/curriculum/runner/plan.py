@@ -66,7 +66,7 @@ class Plan:
     @property
     def stacked(self) -> bool:
         """Whether all seeds are computed at once."""
-        stacked: bool = self.config.stack == "auto"
+        stacked: bool = self.config.stack != "off"
         return stacked
 
     @property

@@ -13,7 +13,7 @@ from torch import Tensor
 from curriculum.config.settings import Config
 from curriculum.errors import CurriculumError, InputError
 from curriculum.sheet.schedule import Schedule
-from curriculum.train.ensemble import Ensemble
+from curriculum.train.ensemble import Ensemble, Gradients
 from curriculum.train.faults import MisuseError, explained, place_of
 from curriculum.train.probes import Probe
 from curriculum.train.state import State, initial_state
@@ -30,7 +30,7 @@ def rehearse(task: Task, schedule: Schedule, config: Config[Any, Any]) -> None:
     """
     # A fault that one model has as well reads better there than in a stack.
     _rehearse(task, schedule, config, False, "tried before training; nothing was stored")
-    if config.stack == "auto":
+    if config.stack != "off":
         _rehearse(task, schedule, config, True, "tried before training, where it works for a single model; nothing was stored")
 
 
@@ -41,7 +41,7 @@ def _rehearse(task: Task, schedule: Schedule, config: Config[Any, Any], stacked:
         models = Ensemble(task, stacked)
     parameters = state.layout.views(state.flat.clone())
     with _explaining(task, "to compute the losses", when):
-        _losses(task, models, state, config, parameters)
+        _check_losses(task, models, state, config, parameters)
     for probe in task.probes():
         with _explaining(task, f"to run the model on {probe.title}", when):
             seen = models.observe(parameters, probe.inputs)
@@ -77,8 +77,10 @@ def _check_finite(found: Mapping[str, Tensor], method: str, probe: Probe) -> Non
             raise MisuseError(method, f"{name!r} is {value} on {probe.title}, for a model as it was built")
 
 
-def _losses(task: Task, models: Ensemble, state: State, config: Config[Any, Any], parameters: dict[str, Tensor]) -> None:
-    """Compute the losses of the first step, with every term that ever has weight."""
+def first_losses(
+    task: Task, models: Ensemble, state: State, config: Config[Any, Any], parameters: dict[str, Tensor]
+) -> tuple[tuple[str, ...], Gradients]:
+    """Compute the losses and gradients of the first step, with every term that ever has weight; give also their names."""
     schedule = state.arms[0].schedule
     captured: dict[str, Tensor] = {}
     for name in dict.fromkeys(name for _, name in schedule.actions if name in task.actions):
@@ -92,7 +94,12 @@ def _losses(task: Task, models: Ensemble, state: State, config: Config[Any, Any]
         if name in schedule.properties and schedule.column(name).any() and (name not in task.needs or task.needs[name] in captured)
     )
     plan, now = replace(plan, active=ever), plan.at(0)
-    found = models.gradients(parameters, plan.batch(task.gather(stretch.batch(0)), now), torch.ones(len(state.flat), len(ever)), now.keys)
+    batch = plan.batch(task.gather(stretch.batch(0)), now)
+    return ever, models.gradients(parameters, batch, torch.ones(len(state.flat), len(ever)), now.keys)
+
+
+def _check_losses(task: Task, models: Ensemble, state: State, config: Config[Any, Any], parameters: dict[str, Tensor]) -> None:
+    ever, found = first_losses(task, models, state, config, parameters)
     for name, values in zip(ever, found.terms.unbind(1), strict=True):
         if not values.isfinite().all():
             raise MisuseError("losses", f"{name!r} is {float(values[~values.isfinite()][0])} at step 0")

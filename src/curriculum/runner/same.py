@@ -118,7 +118,7 @@ def other_versions(run: Run) -> list[str]:
 def shared(checked: Plan) -> dict[str, object]:
     """List what the arms of one stack share, by the names of the settings: training takes it from the first of them."""
     config = checked.config.dump()
-    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads", "stack", "compile")})
+    settings = _flat({name: config[name] for name in ("task", "optimizer", "device", "threads", "stack", "stack_memory", "compile")})
     return {"steps": len(checked.schedule), "task.version": checked.task.version, **settings}
 
 

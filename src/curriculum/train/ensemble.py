@@ -51,15 +51,17 @@ class Gradients:
 class Ensemble:
     """A task's functions of one model, made into functions of a stack of models.
 
-    With `stacked`, all models are computed at once, else one after the other.
+    With `stacked`, all models are computed at once, else one after the other. The losses and gradients are of `at_once` models at a time,
+    if that is given and the task does not find its own gradients.
     """
 
-    def __init__(self, task: Task, stacked: bool = True):
+    def __init__(self, task: Task, stacked: bool = True, at_once: int | None = None):
         self.task = task
         # Asking this of a protocol costs as much as a few tensor operations: not once a step.
         self._by_hand = task if isinstance(task, Stacked) and stacked else None
         self._directed = task if isinstance(task, Directed) else None
         self.stacked = stacked
+        self.at_once = at_once
         with torch.random.fork_rng(devices=[]):
             model = task.build()
             self._training, self._caller = _Caller(model).train(), _Caller(task.build().eval())
@@ -86,9 +88,12 @@ class Ensemble:
         if self._by_hand:
             terms, parts = self._by_hand.stacked_gradients(parameters, batch, weights)
             return Gradients(terms, torch.cat([part.flatten(1) for part in parts], 1), {})
-        if self.stacked or len(weights) == 1:
+        stack = len(weights)
+        models = (self.at_once or stack) if self.stacked else 1
+        if models >= stack:
             return self.differentiate(parameters, batch, weights, keys)
-        found = [self.differentiate(*_slice(row, parameters, batch, weights, keys)) for row in range(len(weights))]
+        groups = [slice(first, min(first + models, stack)) for first in range(0, stack, models)]
+        found = [self.differentiate(*_slice(rows, parameters, batch, weights, keys)) for rows in groups]
         buffers = {name: torch.cat([one.buffers[name] for one in found]) for name in found[0].buffers}
         return Gradients(torch.cat([one.terms for one in found]), torch.cat([one.gradient for one in found]), buffers)
 
@@ -219,14 +224,14 @@ def _fields(observation: Observation) -> dict[str, Tensor]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _slice(row: int, parameters: Tensors, batch: Batch, weights: Tensor, keys: Tensor) -> tuple[Tensors, Batch, Tensor, Tensor]:
-    """Take one model out of a stack, as a stack of one."""
-    own = slice(row, row + 1)
+def _slice(own: slice, parameters: Tensors, batch: Batch, weights: Tensor, keys: Tensor) -> tuple[Tensors, Batch, Tensor, Tensor]:
+    """Take some models out of a stack, as a stack of their own."""
 
     def part(tensors: Tensors) -> dict[str, Tensor]:
         return {name: value[own] for name, value in tensors.items()}
 
     sheet = batch.sheet.with_values(batch.sheet.values_of_all[own])
-    on = {name: (0,) for name, rows in batch.on.items() if row in rows}
+    among = {name: tuple(row - own.start for row in rows if own.start <= row < own.stop) for name, rows in batch.on.items()}
+    on = {name: rows for name, rows in among.items() if rows}
     cut = replace(batch, tensors=part(batch.tensors), sheet=sheet, references=part(batch.references), on=on)
     return part(parameters), cut, weights[own], keys[own]

@@ -48,14 +48,16 @@ def train(
     keeper: Keeper | None = None,
     stacked: bool = True,
     compiler: Compiler | None = None,
+    at_once: int | None = None,
 ) -> State:
     """Train from a state to the end of its schedules and return the last state; each arm has its emitter.
 
-    With `stacked`, the losses of all models are computed at once, else one after the other. The keeper is given the states that it asks
-    for, which changes no number. The compiler is asked for code that does many steps at once. Raises `DivergedError` when no seed is
-    left that has only finite numbers; the weights are then those before the step at which the last one diverged.
+    With `stacked`, the losses of all models are computed at once, or of `at_once` at a time, else one after the other. The keeper is
+    given the states that it asks for, which changes no number. The compiler is asked for code that does many steps at once. Raises
+    `DivergedError` when no seed is left that has only finite numbers; the weights are then those before the step at which the last one
+    diverged.
     """
-    models = Ensemble(task.to(state.flat.device), stacked)
+    models = Ensemble(task.to(state.flat.device), stacked, at_once)
     steps, due = len(state.arms[0].schedule), keeper.due if keeper else _never
     stretch: Stretch | None = None
     with closing(Ahead(models.task)) as ahead:

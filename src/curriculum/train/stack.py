@@ -49,15 +49,15 @@ def initial_parameters(task: Task, seeds: Sequence[int], device: str = "cpu") ->
 
     Raises `InputError` for a model that cannot be trained.
     """
-    rows = []
+    rows: dict[int, Tensor] = {}
     with torch.random.fork_rng(devices=[]):
-        for seed in seeds:
+        for seed in dict.fromkeys(seeds):  # arms have the same ones, and some models take long to initialize
             torch.manual_seed(seed)
             model = task.build()
-            rows.append(_flattened(model))
+            rows[seed] = _flattened(model)
     shapes = {name: tuple(value.shape) for name, value in [*_trained(model), *_kept(model)]}
     layout = Layout(shapes, sum(value.numel() for _, value in _trained(model)))
-    return layout, torch.stack(rows).to(device)
+    return layout, torch.stack([rows[seed] for seed in seeds]).to(device)
 
 
 def _trained(model: nn.Module) -> list[tuple[str, Tensor]]:
