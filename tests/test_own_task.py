@@ -223,15 +223,15 @@ def test_a_task_may_make_the_direction_of_its_gradients(tmp_path, more):
     torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("more", ["", "stack: off"])
+@pytest.mark.parametrize("more", ["stack: on", "stack: off"])
 def test_a_switch_that_is_off_for_all_is_left_out_and_changes_at_the_step_that_the_sheet_says(tmp_path, more):
     sheet = "STEP,lr,left,right,project::step-end\n0,0.05,1,1,0\n4,,,,1\n7,,,,0\n9,,,,0\n"
     checked = plan(config(tmp_path, "Switched", more), parse(sheet), seeds="0:2")
     seen = type(checked.task).seen
     seen.clear()
     switched = execute(checked, None)
-    calls = 2 if more else 1  # one for each seed, or one for all
-    on = {"project": (0,) if more else (0, 1)}
+    calls = 2 if more == "stack: off" else 1  # one for each seed, or one for all
+    on = {"project": (0,) if calls == 2 else (0, 1)}
     assert seen == [{}] * 4 * calls + [on] * 3 * calls + [{}] * 3 * calls
     assert switched.status == "finished"
 
