@@ -69,7 +69,7 @@ def test_groups_give_the_numbers_of_all_at_once_and_are_resumed_and_replayed(tmp
     assert here("verify", "--runs", runs, "--replay", 20, "groups").code == 0
 
 
-@pytest.mark.parametrize("memory", ["64", "0G", "64MB", "-1G", "lots"])
+@pytest.mark.parametrize("memory", ["'64'", "64", "0G", "64MB", "-1G", "lots"])
 def test_what_is_no_amount_of_memory_is_an_error(tmp_path, memory):
     with pytest.raises(ConfigError, match=re.escape("write an amount of memory such as '500M' or '8G'")):
-        plan(config(tmp_path, f"stack_memory: '{memory}'", "Plain"), parse(SHEET))
+        plan(config(tmp_path, f"stack_memory: {memory}", "Plain"), parse(SHEET))

@@ -28,7 +28,12 @@ def _check_memory(text: str) -> str:
     return text
 
 
-Memory = Annotated[str, AfterValidator(_check_memory)]
+def _from_number(value: object) -> object:
+    """Read a number without a unit as text, so that the error is about the unit."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Memory = Annotated[str, BeforeValidator(_from_number), AfterValidator(_check_memory)]
 _MIB = {"M": 1, "G": 1024, "T": 1024**2}
 
 
