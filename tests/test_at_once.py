@@ -14,6 +14,7 @@ from curriculum.sheet.parse import parse
 from curriculum.store.reader import Run
 from curriculum.train.footprint import peak_bytes
 from curriculum.train.state import initial_state
+from test_resume import stop_at
 
 OWN = Path(__file__).with_name("own") / "variants.py"
 SHEET = "STEP,lr,loss\n0,0.001,1\n24,,\n"
@@ -67,6 +68,11 @@ def test_groups_give_the_numbers_of_all_at_once_and_are_resumed_and_replayed(tmp
     assert "at_once" not in second.manifest
     np.testing.assert_allclose(first.metrics["total"], second.metrics["total"], rtol=1e-4)
     assert here("verify", "--runs", runs, "--replay", 20, "groups").code == 0
+    stop_at(15, [plan(config(tmp_path), sheet, overrides=[f"stack_memory={two}"])], [runs / "cut"])
+    resumed = here("train", "--runs", runs, "--resume", "cut")
+    assert resumed.code == 0, resumed.err
+    for name in ("metrics.parquet", "model.safetensors"):
+        assert (runs / "cut" / name).read_bytes() == (first.path / name).read_bytes()
 
 
 @pytest.mark.parametrize("memory", ["'64'", "64", "0G", "64MB", "-1G", "lots"])

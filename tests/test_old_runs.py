@@ -3,11 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from curriculum.measure.comparison import compare
+from curriculum.store import merging
 from curriculum.store.reader import Run
 from curriculum.store.verify import verify_run
 
@@ -32,6 +34,18 @@ def test_old_runs_compare_as_before():
 
 def test_old_runs_are_drawn_with_their_circle():
     assert Run(OLD / "a").look.circles == [1.0]
+
+
+def test_a_setting_that_an_old_run_does_not_have_counts_as_its_default():
+    old = Run(OLD / "a")
+
+    def with_setting(line):
+        same = {"config_path": old.config_path, "sheet_bytes": old.sheet_bytes, "events": old.events, "manifest": old.manifest}
+        return SimpleNamespace(config_text=f"{old.config_text}\n{line}\n", tracked=False, **same)
+
+    assert "stack_memory" not in old.config_text
+    assert merging.differences(old, with_setting("stack_memory: 64M\ncompile: auto")) == []
+    assert merging.differences(old, with_setting("stack_memory: 1G")) == ["stack_memory: 1G and 64M"]
 
 
 def test_an_old_interrupted_run_is_resumed(here, empty):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ def trace(models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings
     return Traced(HEADER + graph.code.strip() + "\n", carried, fixed, per_step, constants, len(calls), numbers)
 
 
-def biased(settings: Optimizer) -> bool:
+def biased(settings: Optimizer) -> TypeGuard[Adam | AdamW]:
     """Tell whether a step is told Adam's bias corrections: as numbers, since compiled code would compute them for each weight.
 
     Where updates may be skipped, they are known only at the step.
@@ -97,7 +97,7 @@ def inputs_of(plan: Plan, stretch: Stretch, steps: range, settings: Optimizer) -
     rows = plan.rows[own]
     counts = torch.arange(steps.start + 1, steps.stop + 1, dtype=torch.float64).reshape(-1, 1, 1)
     numbers = [plan.weights[own], plan.rates[own], rows]
-    if isinstance(settings, Adam | AdamW) and biased(settings):
+    if biased(settings):
         bias = bias_correction(settings, counts, {name: rows[:, :, place : place + 1] for name, place in plan.moved.items()})
         numbers += [torch.as_tensor(value).float().expand(*rows.shape[:2], 1) for value in (bias.eps, bias.scale)]
     return [torch.cat(numbers, 2), plan.keys[own], counts, *(stretch.batches[name][own].contiguous() for name in sorted(stretch.batches))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curriculum.config.settings import Config
 from curriculum.config.yaml import flat_settings
 from curriculum.errors import InputError
 from curriculum.sheet.lines import differing_line
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FREE = ("seeds", "record.checkpoint_every", "record.checkpoint_seconds")  # settings that change no result of a seed
 ALIKE = ("steps", "parameters", "look", "snapshots", "probes", "hooks", "tracked")
+# A config that an earlier version stored lacks the settings that were added since.
+DEFAULTS = {name: field.default for name, field in Config.model_fields.items() if isinstance(field.default, str | int)}
 OF_SEEDS = ("outputs", "latents")  # what each seed has of its own at the end of a phase
 Arrays = dict[str, NDArray[Any]]
 Rows = list[tuple[int, int]]  # for each seed in order, the block that it is in and its place there
@@ -35,7 +38,7 @@ def differences(first: Run, other: Run) -> list[str]:
             found.append(f"task {key}: {two['task'].get(key)} and {one['task'].get(key)}" if shown else f"the {key} of the task")
     if one["hashes"]["sheet"] != two["hashes"]["sheet"]:
         found.append(f"the sheet (first at line {differing_line(first.sheet_bytes, other.sheet_bytes)})")
-    before, after = (flat_settings(run.config_text, str(run.config_path)) for run in (first, other))
+    before, after = ({**DEFAULTS, **flat_settings(run.config_text, str(run.config_path))} for run in (first, other))
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
     found += [
         f"{key}: {after.get(key, 'absent')} and {before.get(key, 'absent')}"
