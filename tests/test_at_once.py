@@ -71,8 +71,11 @@ def test_groups_give_the_numbers_of_all_at_once_and_are_resumed_and_replayed(tmp
     stop_at(15, [plan(config(tmp_path), sheet, overrides=[f"stack_memory={two}"])], [runs / "cut"])
     resumed = here("train", "--runs", runs, "--resume", "cut")
     assert resumed.code == 0, resumed.err
-    for name in ("metrics.parquet", "model.safetensors"):
-        assert (runs / "cut" / name).read_bytes() == (first.path / name).read_bytes()
+    forked = here("train", *where, "--set", f"stack_memory={two}", "--fork", "groups", "--at", 15, "--name", "forked")
+    assert forked.code == 0, forked.err
+    for again in ("cut", "forked"):
+        for name in ("metrics.parquet", "model.safetensors"):
+            assert (runs / again / name).read_bytes() == (first.path / name).read_bytes()
 
 
 @pytest.mark.parametrize("memory", ["'64'", "64", "0G", "64MB", "-1G", "lots"])

@@ -241,11 +241,12 @@ def test_a_short_training_is_not_even_traced_by_default(tmp_path, monkeypatch):
 
 def test_auto_compiles_what_is_long_enough_whatever_the_clock_says(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(Compiling, "_leave", lambda self, why: seen.append(str(why)))
+    monkeypatch.setattr(Compiling, "_leave", lambda self, why: seen.append(why))
     monkeypatch.setattr(stretches, "found_or_built", _no_library)
     monkeypatch.setattr(stretches, "FEWEST", 10)
-    assert told(tmp_path, "Plain", way="auto") == []
-    assert seen == []
+    assert told(tmp_path, "Plain", way="auto", folder=tmp_path / "run") == []
+    assert set(seen) == {stretches.NOT_WORTH_IT} == set(Run(tmp_path / "run").manifest["compiled"].values())
+    seen.clear()
     monkeypatch.setattr(stretches, "BUILDING", 0.0)
     monkeypatch.setattr(stretches, "CALL_BUILDS", 0.0)
     told(tmp_path, "Plain", way="auto")
@@ -256,14 +257,73 @@ def _no_library(text, described, before, meanwhile):
     raise cache.UnbuiltError("no library here")
 
 
-def test_without_a_compiler_a_run_is_begun_as_it_is_and_a_compiled_one_is_not_resumed(tmp_path, monkeypatch, here):
-    runs, path = tmp_path / "runs", config(tmp_path, "Plain")
-    stop = Stop(20)
+def cut_off(path, step=20):
+    """Begin a run that is to be compiled, and stop it."""
+    stop = Stop(step)
+    checked = plan(config(path.parent, "Plain"), parse(SHEET), overrides=["compile=on"])
+    with pytest.raises(KeyboardInterrupt):
+        train_stack(open_stack([checked], [path]), watch=[stop.hook], signals=stop)
+    return checked
+
+
+def test_what_could_not_be_compiled_stays_so_when_a_run_is_resumed_and_replayed_where_it_can(tmp_path, monkeypatch, here):
+    monkeypatch.setattr(stretches, "_BUILT", {})
     with monkeypatch.context() as patched:
         patched.setattr(stretches, "found_or_built", _no_library)
         patched.setattr(stretches, "has_compiler", lambda: True)
-        with pytest.raises(KeyboardInterrupt):
-            train_stack(open_stack([plan(path, parse(SHEET), overrides=["compile=on"])], [runs / "one"]), watch=[stop.hook], signals=stop)
+        cut_off(tmp_path / "one")
+        execute(plan(config(tmp_path, "Plain"), parse(SHEET), overrides=["compile=on"]), tmp_path / "whole")
+    assert set(Run(tmp_path / "one").manifest["compiled"].values()) == {"no library here"}
+    monkeypatch.setattr(stretches, "found_or_built", None)  # which would be called now
+    monkeypatch.setattr(stretches, "has_compiler", lambda: False)
+    resumed = here("train", "--runs", tmp_path, "--resume", "one")
+    assert resumed.code == 0, resumed.err
+    assert "is trained as it is: no library here" in resumed.err
+    for name in ("metrics.parquet", "model.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert here("verify", "--runs", tmp_path, "--replay", 50, "one").code == 0
+
+
+@needs_compiler
+def test_a_run_that_was_begun_compiled_is_not_gone_on_with_where_its_step_cannot_be(tmp_path, monkeypatch, here):
+    cut_off(tmp_path / "one")
+    assert set(Run(tmp_path / "one").manifest["compiled"].values()) == {True}
+    with monkeypatch.context() as patched:
+        patched.setattr(stretches, "_BUILT", {})
+        patched.setattr(stretches, "found_or_built", _no_library)
+        before = Run(tmp_path / "one").trained_steps
+        refused = here("train", "--runs", tmp_path, "--resume", "one")
+        assert refused.code == 2
+        assert "was begun by compiled code, but here its step cannot be compiled: no library here; go on where it was begun" in refused.err
+        assert Run(tmp_path / "one").trained_steps == before
+    assert here("train", "--runs", tmp_path, "--resume", "one").code == 0  # it has lost nothing
+
+
+@needs_compiler
+@pytest.mark.parametrize("way", ["on", "auto"])
+def test_a_fork_is_trained_as_its_run_was(tmp_path, monkeypatch, here, way):
+    (tmp_path / "a.csv").write_text(SHEET)
+    where = ["--runs", tmp_path, "--config", config(tmp_path, "Plain"), "--dopesheet", tmp_path / "a.csv", "--compile", way]
+    with monkeypatch.context() as patched:
+        patched.setattr(stretches, "FEWEST", 10)
+        patched.setattr(stretches, "MARGIN", 0.0)
+        assert here("train", *where, "--name", "whole").code == 0
+    assert set(Run(tmp_path / "whole").manifest["compiled"].values()) == {True}
+    # As if the fork's sheet had so many steps that it is no longer worth it.
+    forked = here("train", *where, "--fork", "whole", "--at", 50, "--name", "forked")
+    assert forked.code == 0, forked.err
+    for name in ("metrics.parquet", "model.safetensors"):
+        assert (tmp_path / "forked" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert Run(tmp_path / "forked").manifest["compiled"] == Run(tmp_path / "whole").manifest["compiled"]
+
+
+def test_without_a_compiler_a_run_is_begun_as_it_is_and_a_compiled_one_is_not_resumed(tmp_path, monkeypatch, here):
+    runs, path = tmp_path / "runs", config(tmp_path, "Plain")
+    monkeypatch.setattr(stretches, "has_compiler", lambda: True)
+    runs.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Compiling, "find", lambda *given: None)  # one whose compiled phase is still to come
+        cut_off(runs / "one")
     monkeypatch.setattr(stretches, "has_compiler", lambda: False)
     before = json.loads((runs / "one" / "run.json").read_text())
     refused = here("train", "--runs", runs, "--resume", "one")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -39,7 +40,10 @@ CALL_SAVES, NUMBER_SAVES = 4e-6, 1e-10
 BUILDING, CALL_BUILDS = 20.0, 0.05
 MARGIN = 1.5
 
+NOT_WORTH_IT = "compiling it would take longer than it saves"
+
 Mode = Literal["auto", "on", "off"]
+Decision = bool | str  # True: compiled; else why not
 
 _BUILT: dict[int, tuple[weakref.ref[Task], dict[Hashable, CompiledSteps]]] = {}
 
@@ -85,8 +89,10 @@ class Compiling:
     """Compiles steps for a training: wherever that is possible (`on`), or where it is known to pay (`auto`).
 
     Whether it pays is estimated from the step itself and the `schedules`, never from a clock or from what is stored: the same training
-    takes the same way wherever it runs, and so gives the same bits. `tell` is told what takes long, and what cannot be compiled;
-    `meanwhile` is called while the compiler works, and may raise.
+    takes the same way wherever it runs, and so gives the same bits. Whether a compiler can build a step depends on the machine, though:
+    `decide` is told of each kind of steps how it is trained, before the first of them is, and a training that is resumed or replayed holds
+    to what was `decided`. `tell` is told what takes long, and what cannot be compiled; `meanwhile` is called while the compiler works, and
+    may raise.
     """
 
     def __init__(
@@ -96,8 +102,11 @@ class Compiling:
         schedules: Sequence[Schedule],
         tell: Callable[[str], None],
         meanwhile: Callable[[], None] = lambda: None,
+        decided: Mapping[str, Decision] | None = None,
+        decide: Callable[[str, Decision], None] = lambda kind, decision: None,
     ):
         self.mode, self.threads, self.schedules, self.tell, self.meanwhile = mode, threads, schedules, tell, meanwhile
+        self.decided, self.decide = dict(decided or {}), decide
         self._found: dict[Hashable, CompiledSteps | None] = {}
         self._said: set[str] = set()
 
@@ -106,14 +115,15 @@ class Compiling:
     ) -> CompiledSteps | None:
         if not plan.active:
             return None  # nothing pulls, which needs no code
-        kind, alike = _kind(state, plan, stretch, weights), _alike(models.task, self.schedules, stretch.steps.start)
-        if self.mode == "auto" and alike < FEWEST:
+        kind, alike = _kind(state, plan, stretch), _alike(models.task, self.schedules, stretch.steps.start)
+        if self.mode == "auto" and alike < FEWEST and _name(kind) not in self.decided:
             return None
-        if (kind, alike) not in self._found:
-            self._found[kind, alike] = self._known_or_made(kind, alike, models, state, plan, stretch, settings, weights)
-        return self._found[kind, alike]
+        key = kind, alike if self.mode == "auto" else None, weights
+        if key not in self._found:
+            self._found[key] = self._held_or_decided(kind, alike, models, state, plan, stretch, settings, weights)
+        return self._found[key]
 
-    def _known_or_made(
+    def _held_or_decided(
         self,
         kind: Hashable,
         alike: int,
@@ -124,24 +134,45 @@ class Compiling:
         settings: Optimizer,
         weights: bool,
     ) -> CompiledSteps | None:
-        built, whole = _built_for(models.task), (kind, settings.model_dump_json(), self.threads)
-        if self.mode == "auto" or whole not in built:
+        name, so_few = _name(kind), _name((kind, alike))
+        known = self.decided.get(name, self.decided.get(so_few))
+        if isinstance(known, str):
+            self._leave(known)
+            return None
+        built, whole = _built_for(models.task), (kind, weights, settings.model_dump_json(), self.threads)
+        if whole in built and (known or self.mode == "on"):
+            found: CompiledSteps | None = built[whole]
+        else:
             try:
-                found = self._make(alike, models, state, plan, stretch, settings, weights)
+                least = alike if self.mode == "auto" and not known else None
+                found = self._make(least, models, state, plan, stretch, settings, weights)
             except UnusableError as error:
                 # Not compiled, it would have other bits than after an interruption, when this may be repaired.
                 raise InputError(f"this run trains by compiled code: {error}; or train another with --compile off") from error
             except UnbuiltError as error:
-                self._leave(error)
+                if known:
+                    raise InputError(
+                        f"this run was begun by compiled code, but here its step cannot be compiled: {error}; go on where it was begun, or "
+                        "train another with --compile off"
+                    ) from error
+                self._settle(name, str(error))
                 return None
-            if found is None:
-                return None
+        if found is not None:
             built[whole] = found
-        return built[whole]
+        if not known:
+            self._settle(*((so_few, NOT_WORTH_IT) if found is None else (name, True)))
+        return found
+
+    def _settle(self, name: str, decision: Decision) -> None:
+        self.decided[name] = decision
+        self.decide(name, decision)
+        if isinstance(decision, str):
+            self._leave(decision)
 
     def _make(
-        self, alike: int, models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings: Optimizer, weights: bool
+        self, least: int | None, models: Ensemble, state: State, plan: Plan, stretch: Stretch, settings: Optimizer, weights: bool
     ) -> CompiledSteps | None:
+        """Build the steps, unless so few of them are alike (`least`, where that is to be asked) that it would not pay."""
         if state.flat.device.type != "cpu":
             raise UnbuiltError("only training on the CPU can be")
         if not models.stacked:
@@ -154,7 +185,7 @@ class Compiling:
             traced = trace(models, state, plan, stretch, settings)
         except Exception as error:  # whatever PyTorch raises for what it cannot trace
             raise UnbuiltError(f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}") from error
-        if self.mode == "auto" and alike * saved(traced) < MARGIN * building(traced):
+        if least is not None and least * saved(traced) < MARGIN * building(traced):
             return None
         described = {
             "carried": shapes(traced.carried),
@@ -169,9 +200,9 @@ class Compiling:
             raise UnbuiltError("it gives other numbers once it is compiled")
         return found
 
-    def _leave(self, why: Exception) -> None:
-        if str(why) not in self._said:
-            self._said.add(str(why))
+    def _leave(self, why: str) -> None:
+        if why != NOT_WORTH_IT and why not in self._said:
+            self._said.add(why)
             self.tell(f"the training step cannot be compiled, and is trained as it is: {why}")
 
 
@@ -200,12 +231,17 @@ def building(traced: Traced) -> float:
     return BUILDING + CALL_BUILDS * traced.calls
 
 
-def _kind(state: State, plan: Plan, stretch: Stretch, weights: bool) -> Hashable:
+def _kind(state: State, plan: Plan, stretch: Stretch) -> Hashable:
     """Say of what kind the steps of a stretch are: those of one kind are traced to the same graph."""
     described = [(name, value.dtype, value.shape[1:]) for name, value in sorted(stretch.batches.items())]
     references = [(name, value.dtype, value.shape) for name, value in sorted(plan.references.items())]
     on = tuple(sorted(plan.on.items()))
-    return plan.active, plan.columns, on, tuple(described), tuple(references), tuple(state.flat.shape), weights
+    return plan.active, plan.columns, on, tuple(described), tuple(references), tuple(state.flat.shape)
+
+
+def _name(kind: Hashable) -> str:
+    """Name a kind of steps, the same in each process."""
+    return hashlib.sha256(repr(kind).encode()).hexdigest()[:16]
 
 
 def _alike(task: Task, schedules: Sequence[Schedule], step: int) -> int:

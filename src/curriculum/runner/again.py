@@ -16,7 +16,7 @@ from curriculum.errors import InputError, RunError
 from curriculum.runner.at_once import at_once_of
 from curriculum.runner.background import Background
 from curriculum.runner.execute import compiler_of
-from curriculum.runner.opening import compile_of, restore
+from curriculum.runner.opening import compile_of, decided_of, restore
 from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
 from curriculum.runner.recorded import possible_terms
@@ -89,7 +89,7 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with threads(first.config.threads), _stopped():
-            compiler = compiler_of(compile_of(run), plans)
+            compiler = compiler_of(compile_of(run), plans, decided=decided_of(run))
             until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler, at_once_of(run))
         for tape in tapes:
             tape.flush()

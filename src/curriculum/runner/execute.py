@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.blame import blame
-from curriculum.compiled.stretches import Compiling, Mode
+from curriculum.compiled.stretches import Compiling, Decision, Mode
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
 from curriculum.errors import CurriculumError, DivergedError, InputError, RunError
@@ -122,7 +122,7 @@ def _train_and_close(
             kept = keeper if any(stack.folders) else None
             if stack.at_once is not None:
                 tell(f"computing {stack.at_once} of {len(state.flat)} models at a time: more would take over {first.config.stack_memory}")
-            compiler = compiler_of(_way(stack, watch), stack.plans, tell, signals)
+            compiler = compiler_of(_way(stack, watch), stack.plans, tell, signals, stack.decided, stack.decide)
             state = train(first.task, state, first.config.optimizer, emitters, kept, first.stacked, compiler, stack.at_once)
         for session, arm in zip(sessions, state.arms, strict=True):
             session.keep(state, arm)
@@ -160,9 +160,14 @@ def _way(stack: Stack, watch: Sequence[Hook]) -> Mode:
 
 
 def compiler_of(
-    way: Mode, plans: Sequence[Plan], tell: Callable[[str], None] = lambda message: None, signals: Signals | None = None
+    way: Mode,
+    plans: Sequence[Plan],
+    tell: Callable[[str], None] = lambda message: None,
+    signals: Signals | None = None,
+    decided: Mapping[str, Decision] | None = None,
+    decide: Callable[[str, Decision], None] = lambda kind, decision: None,
 ) -> Compiling | None:
-    """Make what compiles the steps of a stack."""
+    """Make what compiles the steps of a stack, as was `decided` when they were first trained; what is new is told to `decide`."""
 
     def stop_where_asked() -> None:
         if signals is not None and signals.stopping:
@@ -170,7 +175,7 @@ def compiler_of(
 
     if way == "off":
         return None
-    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, stop_where_asked)
+    return Compiling(way, plans[0].config.threads, [checked.schedule for checked in plans], tell, stop_where_asked, decided, decide)
 
 
 def _explained(error: BaseException, plans: Sequence[Plan]) -> BaseException:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError
+from curriculum.runner.at_once import at_once_of
+from curriculum.runner.opening import compile_of, decided_of
 from curriculum.runner.plan import Plan, plan_of
 from curriculum.runner.prober import probed_alike
 from curriculum.runner.provenance import manifest_of
@@ -75,7 +78,7 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     found = _nearest(stored, step, checked, state.layout.size)
     begun = found.step if found else 0
     fork = {"run": stored.name, "at": step, "from": begun, "sheet": stored.manifest["hashes"]["sheet"]}
-    manifest = manifest_of(checked, argv, state, text)
+    manifest = {**manifest_of(checked, argv, state, text), **_way(stored)}
     folder = RunFolder.create(path, {**manifest, "segments": [], "fork": fork}, text, checked.sheet_bytes, numbered)
     try:
         if found is not None:
@@ -85,6 +88,17 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
     others = differences(checked, stored, only=("hooks",))
     note = f"; from there on its hooks differ: {'; '.join(others)}" if others else ""
     return folder.path, f"{folder.path} copies {begun:,} of the {step:,} steps of {stored.path}, up to its last checkpoint{note}"
+
+
+def _way(stored: Run) -> dict[str, Any]:
+    """Say how a fork is trained: as its run was, else it would not reach the same bits.
+
+    What a sheet's length decides, and now might decide in another way, stays as it is.
+    """
+    decided = decided_of(stored)
+    way = "off" if compile_of(stored) == "auto" and True not in decided.values() else compile_of(stored)
+    at_once = at_once_of(stored)
+    return {"compile": way, "compiled": dict(decided), **({} if at_once is None else {"at_once": at_once})}
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

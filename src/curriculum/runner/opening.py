@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from curriculum.compiled.stretches import Mode, way_of
+from curriculum.compiled.stretches import Decision, Mode, way_of
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
 from curriculum.runner.at_once import at_once_of, models_at_once
@@ -35,8 +35,8 @@ from curriculum.train.state import State, initial_state
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    `compile` and `at_once` say how it is trained, which a resumed run goes on with. `resumed` tells which runs were stored before; `notes`
-    are the warnings about resuming them.
+    `compile`, `at_once` and what was `decided` say how it is trained, which a resumed run goes on with. `resumed` tells which runs were
+    stored before; `notes` are the warnings about resuming them.
     """
 
     plans: tuple[Plan, ...]
@@ -46,7 +46,14 @@ class Stack:
     resumed: tuple[bool, ...]
     compile: Mode
     at_once: int | None
+    decided: Mapping[str, Decision]
     notes: tuple[str, ...] = ()
+
+    def decide(self, kind: str, decision: Decision) -> None:
+        """Store whether steps of a kind are compiled, or why not: before the first of them is trained."""
+        for folder in self.folders:
+            if folder is not None:
+                folder.update(compiled={**folder.manifest.get("compiled", {}), kind: decision})
 
     def release(self) -> None:
         """Let go of the folders."""
@@ -108,14 +115,21 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folder.release()
         raise
     found_of = [checkpoints.get(path) if path is not None else None for path in paths]
-    way = compile_of(next(iter(runs.values()))) if runs else way_of(plans[0].config.compile)
-    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, tuple(dict.fromkeys(notes)))
+    one = next(iter(runs.values()), None)
+    way, decided = (compile_of(one), decided_of(one)) if one is not None else (way_of(plans[0].config.compile), {})
+    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, decided, tuple(dict.fromkeys(notes)))
 
 
 def compile_of(run: Run) -> Mode:
     """Say how a stored run was trained; those of earlier versions were not compiled."""
     way: Mode = run.manifest.get("compile", "off")
     return way
+
+
+def decided_of(run: Run) -> Mapping[str, Decision]:
+    """Say of which kinds of steps it was decided whether they are compiled, and how."""
+    decided: Mapping[str, Decision] = run.manifest.get("compiled", {})
+    return decided
 
 
 def _stack_of(paths: Sequence[Path | None]) -> dict[str, list[str]]:

@@ -41,7 +41,10 @@ from curriculum.store.writer import to_json
 
 PATIENCE = 5.0  # seconds to wait for a lock that a glance at the run may hold, before its holder counts as one that trains it
 ADOPTING = ".adopting."  # how the name of a folder begins that is to become a block
-OF_ONE_BLOCK = ("name", "status", "files", "sha256", "stack", "block_of", "timings", "ended", "segments", "argv", "error", "moving")
+OF_ONE_BLOCK = (
+    *("name", "status", "files", "sha256", "stack", "block_of", "timings", "ended", "segments", "argv", "error", "moving"),
+    *("at_once", "compiled"),
+)
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,7 @@ class Manifest(BaseModel):
     tracked: bool = False
     blocks: Annotated[list[BlockManifest], Field(max_length=SEEDS_ALLOWED)] | None = None
     moving: bool = False
+    compiled: dict[str, bool | str] = {}
 
     @field_validator("trained")
     @classmethod
