@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FIRST = 100  # steps after which losses are compared: small differences grow while a model is trained
+NUDGES = 3  # trainings with initial weights changed in their last bits, which show how much they grow
 WAYS = ("off", "on")
 # One phase with the terms that count in most of smooth.csv, so that there is one library to build.
 MOST_TERMS = """STEP,PHASE,ACTION,lr,loss-recon,reg-planar,reg-norm,reg-anchor,data-hues,data-vibrancies
@@ -41,7 +42,7 @@ def bench_compiled(steps: int, folder: Path, turns: int = 3) -> dict[str, float]
     """Train with and without compiled steps, by turns; the best of several, since any pause makes a time longer."""
     os.environ.setdefault("CURRICULUM_CACHE", str(folder / "libraries"))
     print(f"with compiled steps and without, the best of {turns} each (load of the machine {os.getloadavg()[0]:.1f}):")
-    print(f"  {'':42}{'without':>8}{'compiled':>10} steps/s{'ratio':>7}{'losses apart':>14}{'building':>10}")
+    print(f"  {'':42}{'without':>8}{'compiled':>10} steps/s{'ratio':>7}{'losses apart':>14}{'nudged':>8}{'building':>10}")
     found: dict[str, float] = {}
     for case in _cases(steps, folder):
         plans = {way: case.plan(overrides=[f"compile={way}"]) for way in WAYS}
@@ -50,12 +51,16 @@ def bench_compiled(steps: int, folder: Path, turns: int = 3) -> dict[str, float]
         best = dict.fromkeys(WAYS, float("inf"))
         for _ in range(turns):
             best = {way: min(best[way], _train(plans[way], places)[0]) for way in WAYS}
-        apart, building = _apart(plans), max(0.0, built - best["on"])
+        ends = {way: _ends(plans[way]) for way in WAYS}
+        apart, building = _apart(ends["on"], ends["off"]), max(0.0, built - best["on"])
+        nudged = max(_apart(_ends(plans["off"], nudge), ends["off"]) for nudge in range(1, NUDGES + 1))
         plain, fast = (case.steps / best[way] for way in WAYS)
         print(
-            f"  {case.name:<42}{plain:8,.0f}{fast:10,.0f}        {fast / plain:7.1f}{apart:14.0e}{building:8.0f} s{case.target}", flush=True
+            f"  {case.name:<42}{plain:8,.0f}{fast:10,.0f}        {fast / plain:7.1f}{apart:14.0e}{nudged:8.0e}{building:8.0f} s"
+            f"{case.target}",
+            flush=True,
         )
-        own = {"steps_per_s": fast, "ratio": fast / plain, "apart": apart, "building_s": building}
+        own = {"steps_per_s": fast, "ratio": fast / plain, "apart": apart, "nudged": nudged, "building_s": building}
         found |= {f"{case.name}, {what}": value for what, value in own.items()}
     return found
 
@@ -105,14 +110,22 @@ def _control(steps: int, overrides: Sequence[str]) -> Sequence[Any]:
     return [plan("control-cartpole-easy", rule, seeds="0:16", steps=steps, overrides=settings) for rule in RULES]
 
 
-def _train(plans: Sequence[Any], places: Any = None) -> tuple[float, list[Any]]:
-    """Train plans as one stack, each stored at the next place if there are any; give the seconds, and the results."""
+def _train(plans: Sequence[Any], places: Any = None, nudge: int = 0) -> tuple[float, list[Any]]:
+    """Train plans as one stack, each stored at the next place if there are any; give the seconds, and the results.
+
+    With a `nudge`, the initial weights are changed in their last bits, each number in another way.
+    """
+    import torch
+
     from curriculum.runner.execute import train_stack
     from curriculum.runner.opening import open_stack
 
     said: list[str] = []
     began = time.perf_counter()
     stack = open_stack(plans, [None if places is None else next(places) for _ in plans])
+    if nudge:
+        signs = torch.randint(0, 2, stack.state.flat.shape, generator=torch.Generator().manual_seed(nudge)) * 2 - 1
+        stack = replace(stack, state=replace(stack.state, flat=stack.state.flat * (1 + signs * torch.finfo(torch.float32).eps)))
     results = train_stack(stack, figures=False, tell=said.append)
     seconds = time.perf_counter() - began
     if failed := [line for line in said if "cannot be compiled" in line]:
@@ -120,10 +133,12 @@ def _train(plans: Sequence[Any], places: Any = None) -> tuple[float, list[Any]]:
     return seconds, results
 
 
-def _apart(plans: Mapping[str, Sequence[Any]]) -> float:
-    """Give the largest relative difference between the losses of the two ways after the first steps."""
-    ends = []
-    for way in WAYS:
-        short = [replace(checked, schedule=checked.schedule.truncate(FIRST)) for checked in plans[way]]
-        ends.append([loss for result in _train(short)[1] for _, loss in sorted(result.losses.items())])
-    return max(float(((fast - plain).abs() / plain.abs().clamp_min(1e-12)).max()) for plain, fast in zip(*ends, strict=True))
+def _ends(plans: Sequence[Any], nudge: int = 0) -> list[Any]:
+    """Give the losses after the first steps."""
+    short = [replace(checked, schedule=checked.schedule.truncate(FIRST)) for checked in plans]
+    return [loss for result in _train(short, nudge=nudge)[1] for _, loss in sorted(result.losses.items())]
+
+
+def _apart(losses: Sequence[Any], others: Sequence[Any]) -> float:
+    """Give the largest difference between losses, relative to the `others`."""
+    return max(float(((one - other).abs() / other.abs().clamp_min(1e-12)).max()) for one, other in zip(losses, others, strict=True))

@@ -388,7 +388,7 @@ class Torture:
             if not before:
                 shutil.rmtree(folder)
                 continue
-            place = self.random.randrange(len(before))
+            place = self.random.randrange(len(before.rstrip()))  # a last line break says nothing
             flipped = before[:place] + bytes([before[place] ^ 1 << self.random.randrange(8)]) + before[place + 1 :]
             path.write_bytes(before[:place] if how == "truncated" else flipped)
             tried[how] += 1
