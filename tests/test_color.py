@@ -109,8 +109,8 @@ def test_with_mean_weighting_a_loss_means_the_same_in_every_phase():
 
 def test_colors_without_any_focus_are_sampled_evenly_with_a_warning():
     with pytest.warns(UserWarning, match="no color has a positive weight"):
-        assert sampling_weights(np.array([0.0, -1.0])).tolist() == [1, 1]
-    assert sampling_weights(np.array([2.0, -1.0])).tolist() == [2, 0]
+        assert sampling_weights(np.array([[0.0, -1.0], [0.0, 2.0]])).tolist() == [[1, 1], [0, 2]]
+    assert sampling_weights(np.array([[2.0, -1.0]])).tolist() == [[2, 0]]
 
 
 def losses_of(task, batch, active, references=None):

@@ -52,21 +52,26 @@ def primary_focus(hue: Array) -> Array:
     return (np.cos(np.pi * distance / 30) + 1) / 2
 
 
-def scaled(weights: Array, factor: float) -> Array:
-    """Stretch weights: 0 keeps only the very top ones, 0.5 keeps them as they are, 1 makes all 1."""
+def scaled(weights: Array, factor: Array) -> Array:
+    """Stretch weights `[N]` of 0 to 1 by each factor `[D, 1]`: `[D, N]`.
+
+    The factor 0 keeps only the very top ones, 0.5 keeps them as they are, 1 makes all 1.
+    """
     lowest_in = np.interp(factor, [0, 0.5], [0.99, 0])
     lowest_out = np.interp(factor, [0.5, 1], [0, 1])
-    levels = np.clip((weights - lowest_in) / (1 - lowest_in), 0, 1)
-    return np.asarray(lowest_out + (1 - lowest_out) * levels)
+    # Half of this does nothing for factors on one side of 0.5: as they move, this takes most of the time to draw batches.
+    levels = np.clip((weights - lowest_in) / (1 - lowest_in), 0, 1) if lowest_in.any() else weights
+    return lowest_out + (1 - lowest_out) * levels if lowest_out.any() else np.broadcast_to(levels, (len(factor), len(weights)))
 
 
 def sampling_weights(weights: Array) -> Array:
-    """Give the weights `[N]` to sample by: the positive ones, or equal ones, with a warning, where there are none."""
+    """Give the weights `[D, N]` to sample by: the positive ones, or in a row where there are none, with a warning, equal ones."""
     positive = np.maximum(weights, 0)
-    if positive.any():
-        return positive
-    warnings.warn("no color has a positive weight at this step: all are sampled uniformly", stacklevel=2)
-    return np.ones_like(positive)
+    empty = ~positive.any(axis=-1)
+    if empty.any():
+        warnings.warn("no color has a positive weight at this step: all are sampled uniformly", stacklevel=2)
+        positive[empty] = 1
+    return positive
 
 
 def uniforms_of(seed: int, batches_before: int, count: int) -> Array:

@@ -40,6 +40,7 @@ from curriculum.train.probes import Observation, Picture, Probe
 from curriculum.train.task import Task
 
 NAMES_LISTED = 20  # in an error, of what may be many
+WEIGHED_AT_ONCE = 4  # steps whose sampling weights are computed together: few enough to stay in a processor's cache
 NO_WEIGHT = 1e-6  # a batch whose focus sums to less is weighed evenly
 
 
@@ -115,12 +116,15 @@ class ColorTask(Task):
         distinct, which = np.unique(controls, axis=0, return_inverse=True)
         chosen = np.empty(uniforms.shape, dtype=np.int64)
         focus = np.empty(uniforms.shape)
-        for index, (hues, vibrancies) in enumerate(distinct):
-            rows = np.flatnonzero(which == index)
+        for first in range(0, len(distinct), WEIGHED_AT_ONCE):
+            hues, vibrancies = np.hsplit(distinct[first : first + WEIGHED_AT_ONCE], 2)
             all_focus = scaled(self.vibrancy, vibrancies) * scaled(self.primary_focus, hues)
-            edges = np.cumsum(sampling_weights(all_focus * self.bias))
-            chosen[rows] = insertions(edges / edges[-1], uniforms[rows])
-            focus[rows] = all_focus[chosen[rows]]
+            edges = np.cumsum(sampling_weights(all_focus * self.bias), axis=-1)
+            edges /= edges[:, -1:]
+            for index, (own_focus, own_edges) in enumerate(zip(all_focus, edges, strict=True), first):
+                rows = np.flatnonzero(which == index)
+                chosen[rows] = insertions(own_edges, uniforms[rows])
+                focus[rows] = own_focus[chosen[rows]]
         return {"colors": self.colors["full"][torch.from_numpy(chosen)], "shares": self._shares(focus)}
 
     def _data(self, phase: Phase) -> DataName:
