@@ -45,6 +45,9 @@ class CartPole(Small):
         self.size = 2 * (1 + self.poles)
         self.columns = {SPREAD: (0, math.pi, math.pi / 6), **{f"pole-{k + 1}": (0, math.inf, 1) for k in range(self.poles)}}
         self.moment = settings.pole_mass * settings.half_length
+        # Kept, since compiled code would make each of their numbers anew wherever it adds them.
+        self.places_alone = torch.eye(self.size + 1, 1 + self.poles)
+        self.speeds_alone = self.places_alone.roll(1 + self.poles, 0)
 
     def draw(self, rng: np.random.Generator, count: int) -> Array:
         return rng.uniform(-1, 1, (count, self.size))
@@ -97,8 +100,8 @@ class CartPole(Small):
         change[..., 1 : n + 1, 1:].diagonal(dim1=-2, dim2=-1).copy_(by_angle)
         change[..., n + 2 : 2 * n + 2, 1:].diagonal(dim1=-2, dim2=-1).copy_(by_speed)
         change[..., -1, 1:] = by_force
-        speeds_by = self.dt * change + torch.eye(2 * n + 3, n + 1, dtype=states.dtype, device=states.device).roll(n + 1, 0)
-        places_by = self.dt * speeds_by + torch.eye(2 * n + 3, n + 1, dtype=states.dtype, device=states.device)
+        speeds_by = self.dt * change + self.speeds_alone.to(states)
+        places_by = self.dt * speeds_by + self.places_alone.to(states)
         return torch.cat([places_by, speeds_by], -1)
 
     def aim(self, sheet: Mapping[str, Tensor], like: Tensor) -> Tensor:
