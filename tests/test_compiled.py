@@ -296,7 +296,10 @@ def test_a_run_that_was_begun_compiled_is_not_gone_on_with_where_its_step_cannot
         assert refused.code == 2
         assert "was begun by compiled code, but here its step cannot be compiled: no library here; go on where it was begun" in refused.err
         assert Run(tmp_path / "one").trained_steps == before
-    assert here("train", "--runs", tmp_path, "--resume", "one").code == 0  # it has lost nothing
+    # It has lost nothing. Its code is not compared again, amid a training in which rounding may have grown.
+    monkeypatch.setattr(stretches, "_BUILT", {})
+    monkeypatch.setattr(stretches, "_agree", lambda *given: False)
+    assert here("train", "--runs", tmp_path, "--resume", "one").code == 0
 
 
 @needs_compiler

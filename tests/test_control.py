@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from batches import NO_KEYS, batch_of
 from curriculum.config.settings import Adam
+from curriculum.runner.arithmetic import arithmetic
 from curriculum.runner.execute import execute, execute_all
 from curriculum.runner.inputs import load_config
 from curriculum.runner.plan import plan
-from curriculum.runner.session import threads
 from curriculum.sheet.parse import parse
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.reader import Run
@@ -36,7 +36,7 @@ RULES = {"regular": (1, 1), "modified": (0, 1), "one-step": (0, 0), "in between"
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    with threads(1):
+    with arithmetic(1, flush=False):
         yield
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curriculum import plugins
 from curriculum.config import yaml as configs
 from curriculum.errors import InputError, RunError
+from curriculum.runner.arithmetic import arithmetic, flush_of
 from curriculum.runner.at_once import at_once_of
 from curriculum.runner.background import Background
 from curriculum.runner.execute import compiler_of
@@ -21,7 +22,6 @@ from curriculum.runner.plan import Plan, near_of
 from curriculum.runner.prober import Prober
 from curriculum.runner.recorded import possible_terms
 from curriculum.runner.same import other_versions
-from curriculum.runner.session import threads
 from curriculum.runner.tapes import Recorder, Snapshooter, Tape
 from curriculum.sheet.schedule import compile_sheet
 from curriculum.store.blocks import sibling_of
@@ -81,14 +81,14 @@ def replay_steps(run: Run, count: int) -> Report:
     state = restore(fresh, plans, runs, checkpoints)
     index = runs.index(run)
     taken = _Taken()
-    background = Background()
+    background = Background(flush_of(run))
     until = _Until(end)
     try:
         tapes = taken.tapes(plans[index], run, state, background)
         emitters = [
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
-        with threads(first.config.threads), _stopped():
+        with arithmetic(first.config.threads, flush_of(run)), _stopped():
             compiler = compiler_of(compile_of(run), plans, decided=decided_of(run))
             until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler, at_once_of(run))
         for tape in tapes:

@@ -17,16 +17,16 @@ MOST_WAITING = 4  # pieces of work; each holds what it works on in memory
 class Background:
     """Does one piece of work after another in a thread of its own.
 
-    Work runs in the order in which it is given. What it raises is raised by every `submit` and `wait` from then on, and no
-    more work is done: a checkpoint must not say that something is stored whose storing failed.
+    Work runs in the order in which it is given, with `flush` with denormal numbers flushed to zero. What it raises is raised by every
+    `submit` and `wait` from then on, and no more work is done: a checkpoint must not say that something is stored whose storing failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, flush: bool = False) -> None:
         # OpenMP counts threads for each thread apart, and this one has the other core.
         # A thread that waits for the interpreter gets it after this time; the usual 5 ms are several training steps.
         self._before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(1, initializer=_begin, initargs=(flush,))
         self._waiting: deque[Future[None]] = deque()
         self._failure: BaseException | None = None
 
@@ -66,3 +66,8 @@ class Background:
         finally:
             if first.done():  # an interrupt while waiting must not forget the work
                 self._waiting.popleft()
+
+
+def _begin(flush: bool) -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(flush)

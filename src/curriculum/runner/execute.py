@@ -10,17 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from curriculum.blame import blame
 from curriculum.compiled.stretches import Compiling, Decision, Mode
 from curriculum.config.settings import Config
 from curriculum.draw.figures import draw_run
 from curriculum.errors import CurriculumError, DivergedError, InputError, RunError
+from curriculum.runner.arithmetic import arithmetic
 from curriculum.runner.background import Background
 from curriculum.runner.keeper import Keeper
 from curriculum.runner.opening import Stack, open_stack
 from curriculum.runner.own import draw_own
 from curriculum.runner.plan import Plan, plan
-from curriculum.runner.session import Result, Session, threads
+from curriculum.runner.session import Result, Session
 from curriculum.runner.signals import Signals
 from curriculum.sheet.document import Dopesheet
 from curriculum.store.blocks import run_of
@@ -74,7 +77,7 @@ def train_stack(
     the caller has entered, request a stop, a checkpoint is stored before `KeyboardInterrupt` is raised.
     """
     try:
-        with closing(Background()) as background:
+        with closing(Background(stack.flush)) as background:
             results = _train_and_close(stack, watch, signals, background, tell)
     finally:
         stack.release()
@@ -117,7 +120,7 @@ def _train_and_close(
         for checked, folder, checkpoint, arm in zip(stack.plans, stack.folders, stack.checkpoints, state.arms, strict=True):
             sessions.append(Session(checked, folder, checkpoint, state, arm, () if sessions else watch, background))
         keeper = Keeper(sessions, background, every, interval, signals)
-        with threads(first.config.threads):
+        with arithmetic(first.config.threads, stack.flush):
             emitters = [session.emit for session in sessions]
             kept = keeper if any(stack.folders) else None
             if stack.at_once is not None:
@@ -128,7 +131,7 @@ def _train_and_close(
             session.keep(state, arm)
         background.wait()
         seconds = time.perf_counter() - began
-        with ThreadPoolExecutor(len(sessions)) as pool:
+        with ThreadPoolExecutor(len(sessions), initializer=torch.set_flush_denormal, initargs=(stack.flush,)) as pool:
             return list(pool.map(Session.close, sessions, [state] * len(sessions), state.arms, [seconds] * len(sessions)))
     except BaseException as raised:
         error = _explained(raised, stack.plans)

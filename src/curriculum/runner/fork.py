@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError
+from curriculum.runner.arithmetic import FLUSH, flush_of
 from curriculum.runner.at_once import at_once_of
 from curriculum.runner.opening import compile_of, decided_of
 from curriculum.runner.plan import Plan, plan_of
@@ -98,7 +99,7 @@ def _way(stored: Run) -> dict[str, Any]:
     decided = decided_of(stored)
     way = "off" if compile_of(stored) == "auto" and True not in decided.values() else compile_of(stored)
     at_once = at_once_of(stored)
-    return {"compile": way, "compiled": dict(decided), **({} if at_once is None else {"at_once": at_once})}
+    return {"compile": way, "compiled": dict(decided), FLUSH: flush_of(stored), **({} if at_once is None else {"at_once": at_once})}
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from curriculum.compiled.stretches import Decision, Mode, way_of
 from curriculum.config import yaml as configs
 from curriculum.errors import CurriculumError, InputError, InUseError, OutputExistsError, RunError
+from curriculum.runner.arithmetic import FLUSH, can_flush, flush_of
 from curriculum.runner.at_once import at_once_of, models_at_once
 from curriculum.runner.plan import Plan
 from curriculum.runner.provenance import identity, manifest_of
@@ -35,8 +36,8 @@ from curriculum.train.state import State, initial_state
 class Stack:
     """Plans that train together, each with its folder (None: nothing is stored), and the state from which they do.
 
-    `compile`, `at_once` and what was `decided` say how it is trained, which a resumed run goes on with. `resumed` tells which runs were
-    stored before; `notes` are the warnings about resuming them.
+    `compile`, `at_once`, `flush` and what was `decided` say how it is trained, which a resumed run goes on with. `resumed` tells which
+    runs were stored before; `notes` are the warnings about resuming them.
     """
 
     plans: tuple[Plan, ...]
@@ -47,6 +48,7 @@ class Stack:
     compile: Mode
     at_once: int | None
     decided: Mapping[str, Decision]
+    flush: bool
     notes: tuple[str, ...] = ()
 
     def decide(self, kind: str, decision: Decision) -> None:
@@ -93,7 +95,8 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         if all(resumed):
             state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
         at_once = at_once_of(next(iter(runs.values()))) if runs else models_at_once(plans, state)
-        stack = {**_stack_of(paths), **({} if at_once is None else {"at_once": at_once})}
+        flush = flush_of(next(iter(runs.values()))) if runs else can_flush(plans[0].config.threads)
+        stack = {**_stack_of(paths), **({} if at_once is None else {"at_once": at_once}), FLUSH: flush}
         for checked, path in zip(plans, paths, strict=True):
             if path is None:
                 folders.append(None)
@@ -117,7 +120,9 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
     found_of = [checkpoints.get(path) if path is not None else None for path in paths]
     one = next(iter(runs.values()), None)
     way, decided = (compile_of(one), decided_of(one)) if one is not None else (way_of(plans[0].config.compile), {})
-    return Stack(tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, decided, tuple(dict.fromkeys(notes)))
+    return Stack(
+        tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, decided, flush, tuple(dict.fromkeys(notes))
+    )
 
 
 def compile_of(run: Run) -> Mode:

@@ -1,0 +1,74 @@
+"""How a process computes while it trains: on how many threads, and whether it takes numbers that are almost zero for zero.
+
+Numbers below 1.2e-38, the smallest that float32 holds in full, are *denormal*. On many processors, an operation that meets one takes a
+hundred times as long, and a network whose outputs saturate has gradients full of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from curriculum.store.reader import Run
+
+FLUSH = "flush_denormals"  # its name in run.json
+ALMOST = 2e-38  # not denormal, but half of it is
+HARD = 2  # OpenMP's omp_pause_hard: its threads end
+
+
+@contextmanager
+def arithmetic(count: int, flush: bool) -> Iterator[None]:
+    """Let PyTorch use so many threads, and flush denormal numbers to zero or not, as a context."""
+    threads, flushed = torch.get_num_threads(), _flushes()
+    torch.set_num_threads(count)
+    torch.set_flush_denormal(flush)
+    if count > 1:
+        _renew_workers()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+        if count > 1 and flush != flushed:
+            _renew_workers()
+
+
+def can_flush(count: int) -> bool:
+    """Tell whether this machine can flush denormal numbers to zero on so many threads."""
+    flushed = _flushes()
+    able = torch.set_flush_denormal(True)
+    torch.set_flush_denormal(flushed)
+    return able and (count == 1 or _openmp() is not None)
+
+
+def flush_of(run: Run) -> bool:
+    """Say whether a stored run was trained so; those of earlier versions were not."""
+    flush: bool = run.manifest.get(FLUSH, False)
+    return flush
+
+
+def _flushes() -> bool:
+    return torch.full((1,), ALMOST).mul_(0.5).item() == 0
+
+
+def _renew_workers() -> None:
+    """End the threads on which operations are shared out: a thread computes as the one did that began it."""
+    library = _openmp()
+    if library is not None:
+        library.omp_pause_resource_all(HARD)
+
+
+def _openmp() -> ctypes.CDLL | None:
+    """Find the OpenMP that comes with PyTorch, if it can end its threads."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*")):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        if hasattr(library, "omp_pause_resource_all"):
+            return library
+    return None
