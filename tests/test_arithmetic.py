@@ -15,9 +15,7 @@ from curriculum.runner.arithmetic import FLUSH, arithmetic, can_flush
 from curriculum.runner.background import Background
 from curriculum.store.reader import Run
 
-needs_flushing = pytest.mark.skipif(
-    not can_flush(2), reason="needs a processor and an OpenMP that flush denormals on all threads"
-)
+needs_flushing = pytest.mark.skipif(not can_flush(2), reason="needs a processor and an OpenMP that flush denormals on all threads")
 MANY = 1_000_000  # numbers, which are shared out among threads
 
 # The gradient of this loss is denormal, and moves the weights only where it is not flushed.
