@@ -23,6 +23,7 @@ import numpy as np
 
 from busy import bench_busy
 from compiled import bench_compiled
+from denormal import bench_denormal
 from launchers import bench_launchers
 from page import bench_page
 from scaling import bench_scaling
@@ -462,6 +463,7 @@ def main() -> None:
             "page",
             "launchers",
             "busy",
+            "denormal",
             "compiled",
             "scaling",
         ],
@@ -499,6 +501,8 @@ def main() -> None:
             found["launchers"] = bench_launchers(folder)
         if args.only in (None, "busy"):
             found["busy"] = bench_busy(150, folder)
+        if args.only in (None, "denormal"):
+            found["denormal"] = bench_denormal(60)
         if args.only in (None, "compiled"):
             found["compiled"] = bench_compiled(args.steps, folder)
         if args.only in (None, "scaling"):
