@@ -34,12 +34,17 @@ def denormals() -> int:
     return int((torch.full((MANY,), 2e-38).mul_(0.5) != 0).sum())
 
 
+@pytest.fixture(autouse=True)
+def kept():
+    """Keep denormal numbers at first: libraries that other tests import may flush them in the whole process."""
+    with arithmetic(2, flush=False):
+        yield
+
+
 @needs_flushing
 @pytest.mark.parametrize("threads", [1, 2])
 def test_denormal_numbers_are_flushed_on_all_threads_and_only_inside(threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    assert denormals() == MANY  # its threads have begun, and keep them
+    assert denormals() == MANY  # the threads have begun now
     with arithmetic(threads, flush=True):
         assert denormals() == 0
         with ThreadPoolExecutor(1) as pool:
@@ -48,7 +53,6 @@ def test_denormal_numbers_are_flushed_on_all_threads_and_only_inside(threads):
             assert denormals() == MANY
         assert denormals() == 0
     assert denormals() == MANY
-    torch.set_num_threads(before)
 
 
 @needs_flushing

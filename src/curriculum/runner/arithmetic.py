@@ -52,7 +52,7 @@ def flush_of(run: Run) -> bool:
 
 
 def _flushes() -> bool:
-    return torch.full((1,), ALMOST).mul_(0.5).item() == 0
+    return torch.full((1,), ALMOST, dtype=torch.float32, device="cpu").mul_(0.5).item() == 0
 
 
 def _renew_workers() -> None:

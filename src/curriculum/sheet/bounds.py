@@ -7,6 +7,7 @@ of motion, so its path may overshoot both its start and its target, and is check
 from __future__ import annotations
 
 import math
+import sys
 from itertools import count
 
 import numpy as np
@@ -20,7 +21,8 @@ Bounds = tuple[float, float]  # the smallest and the largest value, both allowed
 
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 NONNEGATIVE: Bounds = (0.0, math.inf)
-ABOVE_ZERO = math.nextafter(0.0, 1.0)  # the lower bound of what may be as small as you like, but not 0
+# The lower bound of what may be as small as you like, but not 0. Smaller numbers are denormal, which count as 0 while training.
+ABOVE_ZERO = sys.float_info.min
 
 ROUNDING = 1e-12  # of the largest value on a path: it is out of bounds only by more
 
