@@ -15,13 +15,14 @@ import torch
 from curriculum import Retarget, on, run
 from curriculum.compiled import cache, stretches
 from curriculum.compiled.stretches import Compiling
-from curriculum.errors import InputError
+from curriculum.errors import InputError, RunError
 from curriculum.runner.execute import execute, execute_all, train_stack
 from curriculum.runner.opening import open_stack
 from curriculum.runner.plan import plan
 from curriculum.runner.signals import Signals
 from curriculum.sheet.parse import parse
 from curriculum.store.reader import Run
+from curriculum.store.writer import to_json
 from curriculum.train.events import Chunk, PhaseEnd, PreStep, StepMetrics
 from curriculum.train.hooks import Hook
 
@@ -318,6 +319,67 @@ def test_a_fork_is_trained_as_its_run_was(tmp_path, monkeypatch, here, way):
     for name in ("metrics.parquet", "model.safetensors"):
         assert (tmp_path / "forked" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert Run(tmp_path / "forked").manifest["compiled"] == Run(tmp_path / "whole").manifest["compiled"]
+
+
+@needs_compiler
+def test_a_phase_that_is_too_short_to_be_compiled_is_replayed_and_forked_as_it_was_where_a_later_one_is_long(tmp_path, monkeypatch, here):
+    (tmp_path / "a.csv").write_text(SHEET.replace("70,", "30,"))
+    where = ["--runs", tmp_path, "--config", config(tmp_path, "Plain"), "--dopesheet", tmp_path / "a.csv", "--compile", "auto"]
+    with monkeypatch.context() as patched:
+        patched.setattr(stretches, "FEWEST", 50)
+        patched.setattr(stretches, "MARGIN", 0.0)
+        assert here("train", *where, "--name", "whole").code == 0
+        assert len(Run(tmp_path / "whole").manifest["compiled"]) == 1
+        patched.setattr(stretches, "FEWEST", 10)  # as if a fork's first phase were longer
+        assert here("train", *where, "--fork", "whole", "--at", 25, "--name", "forked").code == 0
+    assert Run(tmp_path / "forked").manifest["compile"] == "held"
+    for name in ("metrics.parquet", "model.safetensors"):
+        assert (tmp_path / "forked" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    for name in ("whole", "forked"):
+        found = here("verify", "--runs", tmp_path, "--replay", 95, name)
+        assert found.code == 0, found.err
+
+
+@needs_compiler
+def test_a_hook_on_each_step_is_refused_where_a_run_was_begun_compiled(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(stretches, "FEWEST", 10)
+        patched.setattr(stretches, "MARGIN", 0.0)
+        stop = Stop(20)
+        checked = plan(config(tmp_path, "Plain"), parse(SHEET), overrides=["compile=auto"])
+        with pytest.raises(KeyboardInterrupt):
+            train_stack(open_stack([checked], [tmp_path / "one"]), watch=[stop.hook], signals=stop)
+    with pytest.raises(InputError, match="begun by compiled steps"):
+        train_stack(open_stack([checked], [tmp_path / "one"]), watch=[Hook(PreStep, lambda event: None)])
+    assert Run(tmp_path / "one").manifest["compile"] == "auto"
+
+
+@needs_compiler
+def test_what_one_arm_was_told_holds_for_its_stack(tmp_path):
+    plans = [plan(config(tmp_path, "Plain"), parse(SHEET), overrides=["compile=on"]) for _ in range(2)]
+    stop = Stop(20)
+    with pytest.raises(KeyboardInterrupt):
+        train_stack(open_stack(plans, [tmp_path / "a", tmp_path / "b"]), watch=[stop.hook], signals=stop)
+    decided = Run(tmp_path / "a").manifest["compiled"]
+    change(tmp_path / "a" / "run.json", compiled={})  # as a kill between the two leaves it
+    stack = open_stack(plans, [tmp_path / "a", tmp_path / "b"])
+    stack.release()
+    assert stack.decided == decided == Run(tmp_path / "a").manifest["compiled"]
+    change(tmp_path / "a" / "run.json", compiled=dict.fromkeys(decided, "no library"))
+    with pytest.raises(RunError, match="is damaged: whether its steps were compiled"):
+        open_stack(plans, [tmp_path / "a", tmp_path / "b"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("compile", "maybe"), ("compiled", [1]), ("at_once", "x"), ("flush_denormals", "yes")])
+def test_how_a_run_was_trained_is_checked_when_it_is_read(tmp_path, name, value):
+    told(tmp_path, "Plain", way="off", folder=tmp_path / "run")
+    change(tmp_path / "run" / "run.json", **{name: value})
+    with pytest.raises(RunError, match=f"run.json: {name}"):
+        Run(tmp_path / "run")
+
+
+def change(path: Path, **more):
+    path.write_text(to_json({**json.loads(path.read_text()), **more}))
 
 
 def test_without_a_compiler_a_run_is_begun_as_it_is_and_a_compiled_one_is_not_resumed(tmp_path, monkeypatch, here):

@@ -42,7 +42,8 @@ MARGIN = 1.5
 
 NOT_WORTH_IT = "compiling it would take longer than it saves"
 
-Mode = Literal["auto", "on", "off"]
+# `held` compiles what was compiled before and nothing else: so a fork is trained as the run was whose steps it goes on from.
+Mode = Literal["auto", "on", "off", "held"]
 Decision = bool | str  # True: compiled; else why not
 
 _BUILT: dict[int, tuple[weakref.ref[Task], dict[Hashable, CompiledSteps]]] = {}
@@ -116,15 +117,18 @@ class Compiling:
         if not plan.active:
             return None  # nothing pulls, which needs no code
         kind, alike = _kind(state, plan, stretch), _alike(models.task, self.schedules, stretch.steps.start)
-        if self.mode == "auto" and alike < FEWEST and _name(kind) not in self.decided:
+        # Where the length of a phase decides, another one with the same steps may be long enough.
+        phases = [] if self.mode == "on" else [schedule.phase_at(stretch.steps.start).start for schedule in self.schedules]
+        name = hashlib.sha256(repr((kind, phases)).encode()).hexdigest()[:16]
+        if name not in self.decided and (self.mode == "held" or (self.mode == "auto" and alike < FEWEST)):
             return None
-        key = kind, alike if self.mode == "auto" else None, weights
-        if key not in self._found:
-            self._found[key] = self._held_or_decided(kind, alike, models, state, plan, stretch, settings, weights)
-        return self._found[key]
+        if (name, weights) not in self._found:
+            self._found[name, weights] = self._held_or_decided(name, kind, alike, models, state, plan, stretch, settings, weights)
+        return self._found[name, weights]
 
     def _held_or_decided(
         self,
+        name: str,
         kind: Hashable,
         alike: int,
         models: Ensemble,
@@ -134,8 +138,7 @@ class Compiling:
         settings: Optimizer,
         weights: bool,
     ) -> CompiledSteps | None:
-        name, so_few = _name(kind), _name((kind, alike))
-        known = self.decided.get(name, self.decided.get(so_few))
+        known = self.decided.get(name)
         if isinstance(known, str):
             self._leave(known)
             return None
@@ -163,7 +166,7 @@ class Compiling:
         if found is not None:
             built[whole] = found
         if not known:
-            self._settle(*((so_few, NOT_WORTH_IT) if found is None else (name, True)))
+            self._settle(name, NOT_WORTH_IT if found is None else True)
         return found
 
     def _settle(self, name: str, decision: Decision) -> None:
@@ -237,11 +240,6 @@ def _kind(state: State, plan: Plan, stretch: Stretch) -> Hashable:
     references = [(name, value.dtype, value.shape) for name, value in sorted(plan.references.items())]
     on = tuple(sorted(plan.on.items()))
     return plan.active, plan.columns, on, tuple(described), tuple(references), tuple(state.flat.shape)
-
-
-def _name(kind: Hashable) -> str:
-    """Name a kind of steps, the same in each process."""
-    return hashlib.sha256(repr(kind).encode()).hexdigest()[:16]
 
 
 def _alike(task: Task, schedules: Sequence[Schedule], step: int) -> int:

@@ -89,7 +89,7 @@ def replay_steps(run: Run, count: int) -> Report:
             Hooks([_retargets(one, begun), *((hook for tape in tapes for hook in tape.hooks()) if one is run else ())]) for one in runs
         ]
         with arithmetic(first.config.threads, flush_of(run)), _stopped():
-            compiler = compiler_of(compile_of(run), plans, decided=decided_of(run))
+            compiler = compiler_of(compile_of(run), plans, decided=decided_of(*runs))
             until.state = train(first.task, state, first.config.optimizer, emitters, until, first.stacked, compiler, at_once_of(run))
         for tape in tapes:
             tape.flush()

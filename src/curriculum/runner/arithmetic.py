@@ -17,6 +17,7 @@ from curriculum.store.reader import Run
 
 FLUSH = "flush_denormals"  # its name in run.json
 ALMOST = 2e-38  # not denormal, but half of it is
+SHARE = 2**15  # numbers, of which PyTorch gives each thread at least so many
 HARD = 2  # OpenMP's omp_pause_hard: its threads end
 
 
@@ -24,11 +25,11 @@ HARD = 2  # OpenMP's omp_pause_hard: its threads end
 def arithmetic(count: int, flush: bool) -> Iterator[None]:
     """Let PyTorch use so many threads, and flush denormal numbers to zero or not, as a context."""
     threads, flushed = torch.get_num_threads(), _flushes()
-    torch.set_num_threads(count)
-    torch.set_flush_denormal(flush)
-    if count > 1:
-        _renew_workers()
     try:
+        torch.set_num_threads(count)
+        torch.set_flush_denormal(flush)
+        if count > 1:
+            _renew_workers()
         yield
     finally:
         torch.set_num_threads(threads)
@@ -38,11 +39,9 @@ def arithmetic(count: int, flush: bool) -> Iterator[None]:
 
 
 def can_flush(count: int) -> bool:
-    """Tell whether this machine can flush denormal numbers to zero on so many threads."""
-    flushed = _flushes()
-    able = torch.set_flush_denormal(True)
-    torch.set_flush_denormal(flushed)
-    return able and (count == 1 or _openmp() is not None)
+    """Tell whether denormal numbers can be flushed to zero here on each of so many threads."""
+    with arithmetic(count, flush=True):
+        return _flushes(count * SHARE)
 
 
 def flush_of(run: Run) -> bool:
@@ -51,8 +50,8 @@ def flush_of(run: Run) -> bool:
     return flush
 
 
-def _flushes() -> bool:
-    return torch.full((1,), ALMOST, dtype=torch.float32, device="cpu").mul_(0.5).item() == 0
+def _flushes(numbers: int = 1) -> bool:
+    return not bool(torch.full((numbers,), ALMOST, dtype=torch.float32, device="cpu").mul_(0.5).any())
 
 
 def _renew_workers() -> None:
@@ -64,7 +63,8 @@ def _renew_workers() -> None:
 
 def _openmp() -> ctypes.CDLL | None:
     """Find the OpenMP that comes with PyTorch, if it can end its threads."""
-    for path in sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*")):
+    folder = Path(torch.__file__).parent / "lib"
+    for path in sorted(path for pattern in ("libgomp*", "libiomp*", "libomp*") for path in folder.glob(pattern)):
         try:
             library = ctypes.CDLL(str(path))
         except OSError:

@@ -154,8 +154,8 @@ def _way(stack: Stack, watch: Sequence[Hook]) -> Mode:
     looking = [hook for checked in stack.plans for hook in checked.hooks] + list(watch)
     if stack.compile == "off" or not any(hook.on in (PreStep, StepMetrics) and hook.steps is None for hook in looking):
         return stack.compile
-    if stack.state.step and stack.compile == "on":
-        raise InputError("this run was begun by compiled steps, which a hook cannot look at one by one: leave it out of `watch`")
+    if stack.state.step and (stack.compile == "on" or True in stack.decided.values()):
+        raise InputError("this run was begun by compiled steps, which a hook cannot look at one by one: leave that hook out")
     for folder in stack.folders:
         if folder is not None:
             folder.update(compile="off")

@@ -94,12 +94,12 @@ def make_fork(stored: Run, step: int, checked: Plan, path: Path, argv: Sequence[
 def _way(stored: Run) -> dict[str, Any]:
     """Say how a fork is trained: as its run was, else it would not reach the same bits.
 
-    What a sheet's length decides, and now might decide in another way, stays as it is.
+    What depends on the length of the sheet is not decided anew: the fork compiles what its run compiled.
     """
-    decided = decided_of(stored)
-    way = "off" if compile_of(stored) == "auto" and True not in decided.values() else compile_of(stored)
-    at_once = at_once_of(stored)
-    return {"compile": way, "compiled": dict(decided), FLUSH: flush_of(stored), **({} if at_once is None else {"at_once": at_once})}
+    way, decided, at_once = compile_of(stored), dict(decided_of(stored)), at_once_of(stored)
+    if way == "auto" and stored.manifest.get("blocks") is None:
+        way = "held" if True in decided.values() else "off"
+    return {"compile": way, "compiled": decided, FLUSH: flush_of(stored), **({} if at_once is None else {"at_once": at_once})}
 
 
 def _nearest(stored: Run, step: int, checked: Plan, size: int) -> Checkpoint | None:

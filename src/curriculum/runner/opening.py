@@ -96,7 +96,11 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
             state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
         at_once = at_once_of(next(iter(runs.values()))) if runs else models_at_once(plans, state)
         flush = flush_of(next(iter(runs.values()))) if runs else can_flush(plans[0].config.threads)
+        if flush and not can_flush(plans[0].config.threads):
+            notes.append(f"{plans[0].sheet.source}: denormal numbers cannot be flushed to zero here; the last bits may differ")
+        decided = decided_of(*runs.values())
         stack = {**_stack_of(paths), **({} if at_once is None else {"at_once": at_once}), FLUSH: flush}
+        stack |= {"compiled": dict(decided)} if decided else {}
         for checked, path in zip(plans, paths, strict=True):
             if path is None:
                 folders.append(None)
@@ -118,8 +122,7 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
                 folder.release()
         raise
     found_of = [checkpoints.get(path) if path is not None else None for path in paths]
-    one = next(iter(runs.values()), None)
-    way, decided = (compile_of(one), decided_of(one)) if one is not None else (way_of(plans[0].config.compile), {})
+    way = compile_of(next(iter(runs.values()))) if runs else way_of(plans[0].config.compile)
     return Stack(
         tuple(plans), tuple(folders), tuple(found_of), state, tuple(resumed), way, at_once, decided, flush, tuple(dict.fromkeys(notes))
     )
@@ -131,9 +134,16 @@ def compile_of(run: Run) -> Mode:
     return way
 
 
-def decided_of(run: Run) -> Mapping[str, Decision]:
-    """Say of which kinds of steps it was decided whether they are compiled, and how."""
-    decided: Mapping[str, Decision] = run.manifest.get("compiled", {})
+def decided_of(*runs: Run) -> Mapping[str, Decision]:
+    """Say of which kinds of steps it was decided whether they are compiled, and how; one of a stack may have been told alone.
+
+    Raises `RunError` where runs that train as one stack disagree.
+    """
+    decided: dict[str, Decision] = {}
+    for run in runs:
+        for kind, decision in run.manifest.get("compiled", {}).items():
+            if decided.setdefault(kind, decision) != decision:
+                raise RunError(f"the run {run.path} is damaged: whether its steps were compiled is not what {runs[0].path} says")
     return decided
 
 

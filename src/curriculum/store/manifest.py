@@ -201,7 +201,10 @@ class Manifest(BaseModel):
     tracked: bool = False
     blocks: Annotated[list[BlockManifest], Field(max_length=SEEDS_ALLOWED)] | None = None
     moving: bool = False
+    compile: Literal["auto", "on", "off", "held"] = "off"
     compiled: dict[str, bool | str] = {}
+    at_once: Annotated[int, Field(ge=1)] | None = None
+    flush_denormals: bool = False
 
     @field_validator("trained")
     @classmethod
