@@ -313,7 +313,7 @@ def test_a_fork_is_trained_as_its_run_was(tmp_path, monkeypatch, here, way):
         patched.setattr(stretches, "MARGIN", 0.0)
         assert here("train", *where, "--name", "whole").code == 0
     assert set(Run(tmp_path / "whole").manifest["compiled"].values()) == {True}
-    # As if the fork's sheet had so many steps that it is no longer worth it.
+    # As if the fork's sheet had so few steps that it is no longer worth it.
     forked = here("train", *where, "--fork", "whole", "--at", 50, "--name", "forked")
     assert forked.code == 0, forked.err
     for name in ("metrics.parquet", "model.safetensors"):

@@ -37,7 +37,7 @@ def refused(outcome, code, *texts):
     """Check an outcome that a user must be able to understand."""
     assert outcome.code == code, outcome
     assert outcome.out == ""
-    said = re.sub(r"^[\w. ]+: .* \d+ of \d+ \(\d+%\)\n", "", outcome.err, flags=re.MULTILINE)  # progress, on a slow machine
+    said = without_progress(outcome.err)
     assert said.startswith("error: ")
     assert "Traceback" not in outcome.err
     assert "bug in curriculum" not in outcome.err
@@ -46,9 +46,12 @@ def refused(outcome, code, *texts):
 
 
 def one_sentence(outcome):
-    # On a busy machine, a command may have said first how far it is.
-    said = [line for line in outcome.err.splitlines() if not line.startswith("measuring: ")]
-    assert len(said) == 1, outcome.err
+    assert len(without_progress(outcome.err).splitlines()) == 1, outcome.err
+
+
+def without_progress(said):
+    """Leave out how far a command is, which it says on a slow machine."""
+    return re.sub(r"^[\w. ]+: .* \d+ of \d+ \(\d+%\)\n", "", said, flags=re.MULTILINE)
 
 
 # sheets

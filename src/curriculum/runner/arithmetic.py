@@ -1,7 +1,7 @@
 """How a process computes while it trains: on how many threads, and whether it takes numbers that are almost zero for zero.
 
-Numbers below 1.2e-38, the smallest that float32 holds in full, are *denormal*. On many processors, an operation that meets one takes a
-hundred times as long, and a network whose outputs saturate has gradients full of them.
+Numbers below 1.2e-38, the smallest that float32 holds in full, are *denormal*. Many processors compute with them much more slowly, and
+a network whose outputs saturate has gradients full of them.
 """
 
 from __future__ import annotations

@@ -95,8 +95,9 @@ def open_stack(plans: Sequence[Plan], paths: Sequence[Path | None], argv: Sequen
         if all(resumed):
             state = restore(state, plans, list(runs.values()), list(checkpoints.values()))
         at_once = at_once_of(next(iter(runs.values()))) if runs else models_at_once(plans, state)
-        flush = flush_of(next(iter(runs.values()))) if runs else can_flush(plans[0].config.threads)
-        if flush and not can_flush(plans[0].config.threads):
+        able = can_flush(plans[0].config.threads)
+        flush = flush_of(next(iter(runs.values()))) if runs else able
+        if flush and not able:
             notes.append(f"{plans[0].sheet.source}: denormal numbers cannot be flushed to zero here; the last bits may differ")
         decided = decided_of(*runs.values())
         stack = {**_stack_of(paths), **({} if at_once is None else {"at_once": at_once}), FLUSH: flush}
