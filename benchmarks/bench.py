@@ -100,7 +100,8 @@ def notebook_loop(steps: int, seed: int = 0) -> float:
             with torch.no_grad():
                 references = task.capture("anchor", model)
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
-        focus = scaled(task.vibrancy, values["data-vibrancies"]) * scaled(task.primary_focus, values["data-hues"])
+        vibrant, hues = (np.array([[values[name]]]) for name in ("data-vibrancies", "data-hues"))
+        focus = (scaled(task.vibrancy, vibrant) * scaled(task.primary_focus, hues))[0]
         for group in optimizer.param_groups:
             group["lr"] = values["lr"]
         active = [name for name in task.terms if values[name] and (name != "reg-anchor" or references)]
