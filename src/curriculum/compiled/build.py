@@ -19,11 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from curriculum.compiled.functions import decompositions
+
 STEP, SHAPES, LIBRARY = "step.py", "step.json", "loop.so"
 # Multiplications of products of matrices, of all models together and of each. Larger ones are left to the library that is good at these;
 # PyTorch itself computes those of up to 400 with a plain loop.
 FUSED, FUSED_OF_EACH = 2**15, 400
 EXAMPLE_STEPS = 8
+# A product and a sum are computed at once, rounded once, as on most processors of graphics.
+CONFIG = {"cpp.enable_floating_point_contract_flag": "fast"}
 Step = Callable[..., tuple[Tensor, ...]]
 
 
@@ -46,7 +50,7 @@ def build(folder: Path) -> None:
             prefer_deferred_runtime_asserts_over_guards=True,
         )
         package = folder / f"loop-{os.getpid()}.pt2"
-        aoti_compile_and_package(program, package_path=str(package), inductor_configs={"cpp.threads": described["threads"]})
+        aoti_compile_and_package(program, package_path=str(package), inductor_configs={"cpp.threads": described["threads"], **CONFIG})
     part = folder / f"{LIBRARY}.{os.getpid()}"
     with zipfile.ZipFile(package) as files:
         names = files.namelist()
@@ -88,11 +92,15 @@ def _step_of(file: Path) -> Step:
 
 
 def _simplified(step: Step, given: list[Tensor]) -> Step:
-    """Give a step that changes nothing in place, with small products of matrices as sums, which become one loop with what is around."""
+    """Give a step that changes nothing in place, with small products of matrices as sums and elementary functions as arithmetic.
+
+    Both become one loop with what is around.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx
 
     aten = torch.ops.aten
-    found = make_fx(torch.func.functionalize(step, remove="mutations"), {aten.bmm.default: _product, aten.mm.default: _product})(*given)
+    replaced = {aten.bmm.default: _product, aten.mm.default: _product, **decompositions()}
+    found = make_fx(torch.func.functionalize(step, remove="mutations"), replaced)(*given)
     for node in found.graph.nodes:
         # What could be viewed while tracing may be laid out in another way once compiled.
         if node.target in (aten.view.default, aten._unsafe_view.default):

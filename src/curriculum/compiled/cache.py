@@ -49,7 +49,7 @@ def _machine() -> str:
         flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features"))), "")
     except OSError:
         flags = ""
-    builder = Path(__file__).with_name("build.py").read_bytes()
+    builder = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("build.py", "functions.py"))
     parts = [platform.machine(), platform.system(), flags, torch.__version__, torch.backends.cpu.get_cpu_capability()]
     return hashlib.sha256("\n".join(parts).encode() + builder).hexdigest()
 
