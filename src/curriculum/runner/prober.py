@@ -116,14 +116,15 @@ class Prober:
         """
         if not (chosen & there).any():
             return
-        kept = flat[torch.from_numpy(chosen)].flatten(0, 1)
+        kept = (flat if chosen.all() else flat[torch.from_numpy(chosen)]).flatten(0, 1)
         wanted = np.repeat(there[chosen], flat.shape[1])
         found: dict[str, list[Any]] = {}
         for start in range(0, len(kept), models):
             own = wanted[start : start + models]
             if own.any():
                 for name, values in look(self.layout.views(kept[start : start + models])).items():
-                    found.setdefault(name, []).append(values.cpu().numpy()[own])
+                    array = values.cpu().numpy()
+                    found.setdefault(name, []).append(array if own.all() else array[own])
         for name, parts in found.items():
             joined = np.concatenate(parts)
             self._found.setdefault(name, []).append(joined.reshape(-1, flat.shape[1], *joined.shape[1:]))
