@@ -72,7 +72,7 @@ def _cases(steps: int, folder: Path) -> list[Case]:
     return [
         Case("color, 1 seed, everything stored", partial(_color, steps), steps, True, "  (target: ratio at least 10)"),
         Case("general path, 1 model", partial(_general, sheet, "0", 2 * few), 2 * few),
-        Case("general path, 128 models", partial(_general, sheet, "0:128", few // 2), few // 2, False, "  (target: at least 4)"),
+        Case("general path, 128 models", partial(_general, sheet, "0:128", 2 * few), 2 * few, False, "  (target: at least 4)"),
         Case("e2c-plane, 8 models, 2 threads", partial(_images, few // 10), few // 10),
         Case("control, 48 models, 5 steps ahead", partial(_control, few // 2), few // 2, False, "  (target: at least 2)"),
     ]
