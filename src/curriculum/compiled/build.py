@@ -26,7 +26,7 @@ STEP, SHAPES, LIBRARY = "step.py", "step.json", "loop.so"
 # PyTorch itself computes those of up to 400 with a plain loop.
 FUSED, FUSED_OF_EACH = 2**15, 400
 EXAMPLE_STEPS = 8
-# A product and a sum are computed at once, rounded once, as on most processors of graphics.
+# Multiplications and additions are fused and rounded once, as compilers for GPUs do by default.
 CONFIG = {"cpp.enable_floating_point_contract_flag": "fast"}
 Step = Callable[..., tuple[Tensor, ...]]
 

@@ -123,8 +123,7 @@ class Prober:
             own = wanted[start : start + models]
             if own.any():
                 for name, values in look(self.layout.views(kept[start : start + models])).items():
-                    array = values.cpu().numpy()
-                    found.setdefault(name, []).append(array if own.all() else array[own])
+                    found.setdefault(name, []).append(values.cpu().numpy()[own])  # a copy: a model may give its weights themselves
         for name, parts in found.items():
             joined = np.concatenate(parts)
             self._found.setdefault(name, []).append(joined.reshape(-1, flat.shape[1], *joined.shape[1:]))
