@@ -1,8 +1,9 @@
 """Elementary functions as arithmetic, for compiled code.
 
 For a hyperbolic tangent, the compiler calls a library for every 16 numbers; for an error function, which GELU needs, it computes an
-exponential. Arithmetic becomes a part of the loop around it: steps of `color` and `control` take a fifth less. The coefficients were
-fitted for this purpose, to the smallest relative error. In single precision, the result is within 1e-6 of the function, relative to it.
+exponential. Arithmetic becomes a part of the loop around it; with fused additions, steps of `color` and `control` take a fifth less.
+The coefficients were fitted for this purpose, to the smallest relative error. In single precision, the result is within 1e-6 of the
+function, relative to it.
 """
 
 from __future__ import annotations

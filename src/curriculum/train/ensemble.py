@@ -182,8 +182,6 @@ class Ensemble:
             for start in range(0, stack, models):
                 part = {name: value[start : start + models] for name, value in parameters.items()}
                 seen.append(self._by_hand.stacked_observe(part, inputs) if self._by_hand else self.observe_each(part, inputs))
-        if len(seen) == 1:
-            return seen[0]
         latents = [one.latents for one in seen if one.latents is not None]
         return Observation(torch.cat([one.outputs for one in seen]), torch.cat(latents) if latents else None)
 

@@ -38,7 +38,7 @@ def gradients(parameters: Tensors, batch: Batch, weights: Tensor, primary: Tenso
     a1 = gelu(h1)
     z_all = raw = torch.baddbmm(b2[..., None], w2, a1)
     if normalize:
-        norm = _length(raw)
+        norm = torch.linalg.vector_norm(raw, dim=1, keepdim=True)
         z_all = raw / (norm + NORM_EPS)
     z = z_all[..., :size] if anchored else z_all
 
@@ -58,7 +58,7 @@ def gradients(parameters: Tensors, batch: Batch, weights: Tensor, primary: Tenso
         dz = torch.zeros_like(z)
         grads_out = [torch.zeros_like(parameter) for parameter in (w3, b3, w4, b4)]
     if "reg-norm" in scale:
-        length = _length(z)
+        length = z.square().sum(1, keepdim=True).sqrt_()
         short = length - 1
         weighted = short * shares
         found["reg-norm"] = torch.linalg.vecdot(weighted.flatten(1), short.flatten(1))
@@ -100,11 +100,6 @@ def observe(parameters: Tensors, inputs: Tensor, normalize: bool) -> Observation
     x = inputs.mT.expand(len(w1), -1, -1)
     z = torch.baddbmm(b2[..., None], w2, gelu(torch.baddbmm(b1[..., None], w1, x)))
     if normalize:
-        z = z / (_length(z) + NORM_EPS)
+        z = z / (torch.linalg.vector_norm(z, dim=1, keepdim=True) + NORM_EPS)
     y = torch.baddbmm(b4[..., None], w4, gelu(torch.baddbmm(b3[..., None], w3, z)))
     return Observation(y.sigmoid_().mT, z.mT)
-
-
-def _length(z: Tensor) -> Tensor:
-    """Compute the lengths `[S, 1, N]` of latents `[S, L, N]`; for so few numbers each, `vector_norm` takes forty times as long."""
-    return z.square().sum(1, keepdim=True).sqrt_()
